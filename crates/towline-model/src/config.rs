@@ -1,9 +1,9 @@
-//! What a server is told when it starts.
+//! The configuration of a server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// How a server is set up. Plain data; nothing is read from the environment or from a home folder.
+/// The configuration of a server. Plain data; nothing is read from the environment or the home folder.
 ///
 /// ```
 /// let config = towline_model::Config { rate: Some(40.0), ..towline_model::Config::default() };
@@ -11,11 +11,11 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen. Default `127.0.0.1:11434`; port 0 takes any free one.
+    /// The address to listen on. Default `127.0.0.1:11434`; port 0 means any free port.
     pub listen: SocketAddr,
     /// Limits and times.
     pub limits: Limits,
-    /// Tokens per second at most, for each answer; the same pace a slower machine would have. Default none.
+    /// The maximum number of tokens per second for each answer, to imitate a slower machine. Default none.
     pub rate: Option<f32>,
 }
 
@@ -29,19 +29,21 @@ impl Default for Config {
 /// Limits of a server; each has a name and a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Answers that run at once. Default 4. A further request waits.
+    /// The maximum number of running answers. Default 4. Further requests are queued.
     pub parallel: usize,
-    /// Requests that wait. Default 512, as Ollama. A further one gets status 503.
+    /// The maximum number of queued requests. Default 512, as in Ollama. A further one gets status 503.
     pub queue: usize,
-    /// Connections at once. Default 1024. A further one waits until another closes.
+    /// The maximum number of connections. Default 1024. A further one waits until another closes.
     pub connections: usize,
-    /// Largest request body in bytes. Default 4 MiB, some 1,000 times what the context holds. A larger one gets status
-    /// 413.
+    /// The maximum size of a request body, in bytes. Default 4 MiB, about 1,000 times the size of the
+    /// context. A larger one gets status 413.
     pub body_bytes: usize,
-    /// What all requests and their answers may take at once, in bytes; how much one takes is estimated, generously, from
-    /// its length and what it asks for. Default 128 MiB. A request that does not fit beside the others gets status 503.
+    /// The memory limit of all requests and their answers together, in bytes. The memory of a request is
+    /// estimated generously, from its length and its parameters. Default 128 MiB. A request that does not fit
+    /// gets status 503.
     pub memory_bytes: usize,
-    /// How long the model stays loaded after its last request, where the request does not say. Default 5 minutes.
+    /// How long the model stays loaded after its last request, if the request does not specify it. Default 5
+    /// minutes.
     pub keep_alive: KeepAlive,
     /// How long running answers may take to finish once the server shuts down. Default 3 seconds.
     pub shutdown_grace: Duration,

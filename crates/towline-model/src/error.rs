@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 /// Why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The listening address could not be taken.
+    /// The server cannot listen on the address.
     #[error("cannot listen on {address}")]
     Bind {
-        /// The address asked for.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// The rate is no number above zero.
+    /// The rate is not a number above zero.
     #[error("the rate must be above zero tokens per second, not {0}")]
     Rate(f32),
 }

@@ -15,8 +15,8 @@
 //! # }
 //! ```
 //!
-//! What it never does: open another model, reach for a network beyond the address it listens on, print, or read the
-//! environment.
+//! This crate never opens another model, uses a network beyond the address on which it listens, prints, or
+//! reads the environment.
 //!
 //! | module | what |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! The model: loaded when it is asked for, kept for a while after its last request, then unloaded. A thread for each
-//! answer that runs, up to a limit, and a queue in order of arrival.
+//! The model: loaded on demand, kept for a while after its last request, then unloaded. Each running answer
+//! has a thread, up to a limit; the others are queued in order of arrival.
 
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,15 +11,15 @@ use crate::brook::Brook;
 use crate::config::{KeepAlive, Limits};
 use crate::engine::answer::{Cancelled, Wanted};
 
-/// Parts that may wait for a reader before the answer's thread waits too.
+/// Number of parts that may wait for a reader before the answer's thread blocks.
 const PARTS_IN_FLIGHT: usize = 64;
 
 /// The model, whether it is loaded or not.
 #[derive(Debug)]
 pub(crate) struct Resident {
-    /// A permit for each answer that may run or wait.
+    /// One permit for each answer that may run or be queued.
     places: Arc<Semaphore>,
-    /// A permit for each answer that may run.
+    /// One permit for each answer that may run.
     threads: Arc<Semaphore>,
     loaded: Mutex<Option<Loaded>>,
 }
@@ -31,7 +31,7 @@ struct Loaded {
     since: Instant,
 }
 
-/// The model in use: it stays loaded until this is dropped, whatever its time.
+/// A lease of the model, which stays loaded until this is dropped.
 pub(crate) struct Lease {
     resident: Arc<Resident>,
     pub(crate) brook: Arc<Brook>,
@@ -52,7 +52,7 @@ impl Resident {
         Self { places, threads: permits(parallel), loaded: Mutex::default() }
     }
 
-    /// What is loaded, once a model whose time is over is unloaded: its 3 MB need no timer.
+    /// The loaded model, after unloading an expired one: its 3 MB need no timer.
     fn loaded(&self) -> MutexGuard<'_, Option<Loaded>> {
         // The state is valid after each statement, so a panic elsewhere does not spoil it.
         let mut guard = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +63,7 @@ impl Resident {
         guard
     }
 
-    /// Takes the model into use. Where it is not loaded it is, which takes a few milliseconds; meanwhile others wait.
+    /// Leases the model, and loads it if necessary, which takes a few milliseconds while others wait.
     pub(crate) fn lease(self: &Arc<Self>, keep_alive: KeepAlive) -> Lease {
         let mut guard = self.loaded();
         let brook = guard.take().map_or_else(|| Arc::new(Brook::load()), |loaded| loaded.brook);
@@ -71,12 +71,12 @@ impl Resident {
         Lease { resident: Arc::clone(self), brook }
     }
 
-    /// Unloads the model; answers that run finish first.
+    /// Unloads the model after running answers have finished.
     pub(crate) fn unload(&self) {
         *self.loaded() = None;
     }
 
-    /// How long the model stays if nobody asks for it again; `None` when it is not loaded.
+    /// How long the model stays loaded without further requests; `None` if it is not loaded.
     pub(crate) fn remaining(&self) -> Option<KeepAlive> {
         self.loaded().as_ref().map(|loaded| match loaded.keep_alive {
             KeepAlive::For(time) => KeepAlive::For(time.saturating_sub(loaded.since.elapsed())),
@@ -86,10 +86,10 @@ impl Resident {
 }
 
 impl Lease {
-    /// Waits for a thread and begins the work there; what it returns is the last part.
+    /// Waits for a thread and starts the work there; its return value is the last part.
     ///
     /// Cancel safety: dropping the future leaves the queue.
-    /// `None` where the queue is full.
+    /// `None` if the queue is full.
     pub(crate) async fn begin<P, W>(self, work: W) -> Option<Answering<P>>
     where
         P: Send + 'static,
@@ -100,11 +100,11 @@ impl Lease {
         let thread = threads.acquire_owned().await.ok()?;
         let (sender, parts) = mpsc::channel(PARTS_IN_FLIGHT);
         let (here, gone) = std::sync::mpsc::sync_channel(0);
-        // Its end comes as a part; a panic costs no other request.
+        // Its end arrives as a part; a panic affects no other request.
         drop(tokio::task::spawn_blocking(move || {
             let last = work(&self, &Wanted(gone), &sender);
             drop((self, thread, place));
-            // A reader that left just before the end needs no answer any more.
+            // A reader that disconnected just before the end needs no answer.
             drop(last.map(|last| sender.blocking_send(last)));
         }));
         Some(Answering { parts, _here: here })

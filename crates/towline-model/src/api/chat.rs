@@ -1,4 +1,4 @@
-//! Answers: what `/api/chat`, `/api/generate` and `/v1/chat/completions` do.
+//! Answers: the endpoints `/api/chat`, `/api/generate` and `/v1/chat/completions`.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::config::KeepAlive;
 use crate::engine::answer::{Cancelled, Settings, Wanted, answer as run};
 use crate::resident::Lease;
 
-/// What is to be answered.
+/// The input of an answer.
 enum Input {
     Raw(String),
     /// Turns, after the `context` of an earlier answer.
@@ -37,7 +37,7 @@ pub(crate) async fn answer(
     let (input, options) = match shape {
         Shape::Chat => (chat(&request)?, request.options(model.rate)?),
         Shape::Generate => (generate(&request)?, request.options(model.rate)?),
-        // OpenAI's clients write options beside the rest.
+        // OpenAI's clients write options at the top level.
         Shape::Completions(_) => (Some(completions(&request)?), Options::read(&request, model.rate)?),
     };
     for what in ["tools", "format", "logprobs"] {
@@ -84,7 +84,7 @@ pub(crate) async fn answer(
     answered(lease.begin(work).await, kind, memory).await
 }
 
-/// Writes an answer, into `parts` where it streams; returns the last part.
+/// Writes an answer, into `parts` if it streams; returns the last part.
 fn write(
     lease: &Lease,
     about: &About,

@@ -15,7 +15,7 @@ use super::response::{Body, JSON, Part, answered, to_json};
 use crate::engine::answer::{Wanted, embed, normalise_length};
 use crate::resident::Lease;
 
-/// Answers a request; `many` where it is `/api/embed`.
+/// Answers a request; `many` for `/api/embed`.
 ///
 /// Cancel safety: dropping the future cancels the request.
 pub(crate) async fn embeddings(

@@ -1,16 +1,16 @@
-//! Refusals, as clients of Ollama and OpenAI expect them.
+//! Refusals, in the formats of Ollama and OpenAI.
 
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
 use super::response::{Body, json as respond};
 
-/// Why a request was refused: a status, and words for people.
+/// The refusal of a request: a status, and a message.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     pub(crate) text: String,
-    /// OpenAI's name for it, where there is one.
+    /// OpenAI's code for it, if there is one.
     code: Option<&'static str>,
 }
 
@@ -19,7 +19,7 @@ impl Refusal {
         Self { status, text: text.into(), code: None }
     }
 
-    /// The body does not fit.
+    /// The body is invalid.
     pub(crate) fn bad(text: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, text)
     }
@@ -31,13 +31,13 @@ impl Refusal {
         Self { code: Some("context_length_exceeded"), ..Self::bad(text) }
     }
 
-    /// More requests wait than may, or they take more memory than they may.
+    /// The queue is full, or the requests exceed the memory limit.
     pub(crate) fn busy(why: &str) -> Self {
         let text = format!("server busy, please try again.  {why}");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
-    /// In OpenAI's shape where the client is one of OpenAI's.
+    /// The response, in OpenAI's format for OpenAI's clients.
     pub(crate) fn response(&self, openai: bool) -> Response<Body> {
         let Self { status, text, code } = self;
         let kind = match *status {

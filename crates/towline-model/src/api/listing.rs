@@ -17,12 +17,12 @@ use crate::brook::gguf::{Gguf, Tensor};
 use crate::brook::{self, chat};
 use crate::config::KeepAlive;
 
-/// The version of Ollama's API that is spoken, then this crate's own.
+/// The supported version of Ollama's API, then this crate's own.
 const VERSION: &str = concat!("0.33.0-towline.", env!("CARGO_PKG_VERSION"));
-/// What the model can do, in Ollama's words.
+/// The model's abilities, in Ollama's terms.
 const CAPABILITIES: [&str; 1] = ["completion"];
 
-/// What stands for no end where a moment is asked for: about as far ahead as Ollama's own.
+/// The time that means "forever", about as far ahead as Ollama's own.
 const FOREVER: Duration = Duration::from_secs(292 * 365 * 24 * 3600);
 
 pub(crate) fn root() -> Response<Body> {
@@ -34,12 +34,12 @@ pub(crate) fn version() -> Response<Body> {
     respond(StatusCode::OK, &json!({"version": VERSION}))
 }
 
-/// Nothing here reaches for a cloud.
+/// This server uses no cloud.
 pub(crate) fn status() -> Response<Body> {
     respond(StatusCode::OK, &json!({"cloud": {"disabled": true, "source": "none"}}))
 }
 
-/// As OpenAI's clients list models.
+/// The list of models in OpenAI's format.
 pub(crate) fn models(model: &Model) -> Response<Body> {
     let since = model.since.as_second();
     let brook = json!({"id": brook::NAME, "object": "model", "created": since, "owned_by": "library"});
@@ -57,7 +57,7 @@ fn details() -> Value {
     })
 }
 
-/// What the lists of models and of loaded models have in common.
+/// The common part of the lists of models and of loaded models.
 fn entry() -> Value {
     // A relay lists its servers' models every few seconds; the file is hashed once.
     static DIGEST: LazyLock<String> =
@@ -99,7 +99,7 @@ pub(crate) fn show(model: &Model, request: &Fields) -> Result<Response<Body>, Re
     let verbose = request.get("verbose")? == Some(true);
     let mut keys = gguf.keys;
     keys.retain(|key, _| key != "general.name" && key != "tokenizer.chat_template");
-    // Lists are left out where they are not asked for.
+    // Lists are omitted unless requested.
     keys.values_mut().filter(|value| value.is_array() && !verbose).for_each(|list| *list = Value::Null);
     keys.insert("general.parameter_count".into(), json!(parameters));
     let (temperature, penalty) = (brook::TEMPERATURE, brook::REPEAT_PENALTY);

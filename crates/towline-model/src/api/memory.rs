@@ -1,4 +1,4 @@
-//! The one budget for what requests take.
+//! The memory budget of all requests.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Refusal;
 
-/// What a byte of a body may come to: the body, its parts as texts and lists, its tokens.
+/// Estimated memory per byte of a body: the body, its parts as texts and lists, its tokens.
 pub(crate) const PER_BODY_BYTE: usize = 32;
-/// An answer on its way.
+/// Memory of a running answer.
 pub(crate) const PER_ANSWER: usize = 64 << 10;
-/// An embedding, in numbers and as text.
+/// Memory of an embedding, as numbers and as text.
 pub(crate) const PER_EMBEDDING: usize = 4 << 10;
-/// What is counted at once.
+/// The unit of the budget.
 const UNIT_BYTES: usize = 1 << 10;
 
-/// What one request has taken of the budget; given back when it is dropped.
+/// One request's part of the budget, which is released when it is dropped.
 pub(crate) struct Memory(OwnedSemaphorePermit);
 
-/// All that there is to take, in bytes.
+/// A budget of this many bytes.
 pub(crate) fn budget(bytes: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new((bytes / UNIT_BYTES).min(Semaphore::MAX_PERMITS)))
 }

@@ -1,4 +1,4 @@
-//! What requests say, what answers look like, and what each endpoint does: Ollama's API, and OpenAI's chat.
+//! Requests, responses and endpoints: Ollama's API, and OpenAI's chat.
 
 pub(crate) mod chat;
 pub(crate) mod embed;
@@ -20,13 +20,13 @@ use crate::config::{Config, Limits};
 use crate::error::Error;
 use crate::resident::Resident;
 
-/// What requests share: the model, and what they get where they do not say.
+/// The state that requests share: the model and the defaults.
 #[derive(Debug)]
 pub(crate) struct Model {
     resident: Arc<Resident>,
     pub(crate) limits: Limits,
     pub(crate) memory: Arc<Semaphore>,
-    /// Tokens per second at most.
+    /// The maximum number of tokens per second.
     rate: Option<f32>,
     /// When the server started.
     since: Timestamp,

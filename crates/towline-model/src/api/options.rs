@@ -1,4 +1,4 @@
-//! `options`: what a request may set, with Ollama's names, types and defaults.
+//! The `options` of a request, with Ollama's names, types and defaults.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use crate::config::KeepAlive;
 use crate::engine::answer::Settings;
 use crate::engine::sample::Sampling;
 
-/// At least this share of the context is kept free for the answer when a prompt is cut.
+/// When a prompt is cut, at least one part in this many of the context is kept free for the answer.
 const ANSWER_SHARE: usize = 4;
 
 /// The options of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Options {
     pub(crate) settings: Settings,
-    /// Tokens at the start of a prompt that is too long which are kept.
+    /// Number of tokens that are kept at the start of a prompt that is too long.
     pub(crate) num_keep: usize,
 }
 
 impl Options {
-    /// What these fields set, over the defaults. Other fields are ignored, as in Ollama.
+    /// The options from these fields, on top of the defaults. Other fields are ignored, as in Ollama.
     ///
     /// # Errors
     /// A value of the wrong type.
@@ -40,7 +40,7 @@ impl Options {
         let (settings, count) = (&mut self.settings, |number: i64| usize::try_from(number).ok());
         let sampling = &mut settings.sampling;
         let float = || read::<f32>(name, value, "float32");
-        // As in Ollama, a number with a fraction loses it.
+        // As in Ollama, a fraction is truncated.
         let integer = || read::<f64>(name, value, "integer").map(|number| number as i64);
         match name {
             "temperature" => sampling.temperature = float()?,
@@ -57,7 +57,7 @@ impl Options {
             "presence_penalty" => sampling.presence_penalty = float()?,
             "frequency_penalty" => sampling.frequency_penalty = float()?,
             "seed" => sampling.seed = u64::try_from(integer()?).ok(),
-            // Ollama wants a list; a single text is what many clients send.
+            // Ollama expects a list, but many clients send a single text.
             "stop" if value.starts_with('"') => settings.stop = vec![read(name, value, "string")?],
             "stop" => settings.stop = read(name, value, "an array of strings")?,
             "num_predict" | "max_tokens" | "max_completion_tokens" => {
@@ -70,7 +70,7 @@ impl Options {
         Ok(())
     }
 
-    /// Tokens that a prompt may have when it is cut.
+    /// The maximum number of tokens of a cut prompt.
     pub(crate) fn room(&self) -> usize {
         let context = self.settings.context;
         let answer = (context / ANSWER_SHARE).min(self.settings.max_tokens).max(1);
@@ -83,8 +83,8 @@ fn read<T: DeserializeOwned>(name: &str, value: &str, kind: &str) -> Result<T, R
     serde_json::from_str(value).map_err(invalid)
 }
 
-/// `keep_alive`: a number of seconds, or a length of time as Go writes it; below zero for good. `None` where the request
-/// does not say.
+/// `keep_alive`: a number of seconds, or a duration in Go's notation; below zero means forever. `None` if the
+/// request has none.
 pub(crate) fn keep_alive(request: &Fields) -> Result<Option<KeepAlive>, Refusal> {
     let Some(value) = request.raw("keep_alive") else {
         return Ok(None);

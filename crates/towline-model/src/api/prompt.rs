@@ -1,4 +1,4 @@
-//! From a request to the tokens of its prompt, cut to fit the context.
+//! Turns a request into the tokens of its prompt, cut to fit the context.
 
 use super::error::Refusal;
 use super::options::Options;
@@ -9,15 +9,15 @@ use crate::brook::tokenizer::Tokenizer;
 /// A prompt as text and as tokens.
 pub(crate) struct Prompt {
     pub(crate) text: String,
-    /// At least one, and fewer than the context holds.
+    /// At least one, and fewer than the size of the context.
     pub(crate) tokens: Vec<u32>,
     /// Tokens before the prompt was cut.
     whole_tokens: usize,
 }
 
 impl Prompt {
-    /// A chat's prompt, after the tokens of an earlier answer. Where it is too long and may be cut (`truncate`), the
-    /// oldest turns are left out; system turns and the last one stay.
+    /// A chat's prompt, after the tokens of an earlier answer. If it is too long and may be cut (`truncate`),
+    /// the oldest turns are dropped; system turns and the last one stay.
     pub(crate) fn chat(
         tokenizer: &Tokenizer,
         options: &Options,
@@ -29,7 +29,7 @@ impl Prompt {
             return Err(Refusal::bad(format!("context: there is no token {id}")));
         }
         let is_last = |index| index + 1 == turns.len();
-        // Turns meet at special tokens, so each can be split into tokens by itself.
+        // Turns are separated by special tokens, so each can be tokenised on its own.
         let write = |(index, turn): (usize, &Turn)| {
             let text = turn.written(is_last(index));
             (tokenizer.encode(&text), text)
@@ -49,7 +49,7 @@ impl Prompt {
         prompt.cut(options, truncate)
     }
 
-    /// A prompt that is text already.
+    /// A prompt from plain text.
     pub(crate) fn plain(
         tokenizer: &Tokenizer,
         options: &Options,
@@ -61,7 +61,7 @@ impl Prompt {
         Self { text, tokens, whole_tokens }.cut(options, truncate)
     }
 
-    /// Takes tokens out after the first `num_keep`, so that the rest fits.
+    /// Removes tokens after the first `num_keep`, so that the rest fits.
     fn cut(mut self, options: &Options, truncate: bool) -> Result<Self, Refusal> {
         let (length, context, room) = (self.tokens.len(), options.settings.context, options.room());
         if length == 0 {
@@ -78,7 +78,7 @@ impl Prompt {
         Ok(self)
     }
 
-    /// That the prompt was cut, in words; `None` where it was not.
+    /// The note that the prompt was cut; `None` if it was not.
     pub(crate) fn note(&self, context: usize) -> Option<String> {
         let (whole, kept) = (self.whole_tokens, self.tokens.len());
         let note = format!("the prompt of {whole} tokens was cut to {kept}: the context holds {context}");

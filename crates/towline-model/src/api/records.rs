@@ -1,4 +1,4 @@
-//! Answers on the wire: record by record, each in a chunk of its own, or all joined in one object.
+//! Answers on the wire: record by record, each in its own chunk, or joined in one object.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::response::{Body, JSON, json as respond, to_json};
 use crate::engine::answer::{Ending, Finish};
 
-/// Which endpoint's records are written.
+/// The record format of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Chat,
@@ -18,19 +18,19 @@ pub(crate) enum Shape {
     Completions(u64),
 }
 
-/// What records say besides text.
+/// The contents of records besides text.
 pub(crate) struct About {
     shape: Shape,
-    /// The model's name as the request wrote it.
+    /// The model's name, as in the request.
     model: String,
     pub(crate) began: Instant,
     created: Timestamp,
     pub(crate) load_time: Duration,
-    /// What the user should know of the prompt, for the last record.
+    /// A note about the prompt for the user, in the last record.
     pub(crate) note: Option<String>,
-    /// Whether a chunk with counts comes before OpenAI's end of a stream.
+    /// Whether a usage chunk precedes OpenAI's end of a stream.
     pub(crate) include_usage: bool,
-    /// Whether the last record has the tokens of prompt and answer.
+    /// Whether the last record contains the tokens of prompt and answer.
     pub(crate) reports_context: bool,
 }
 
@@ -41,7 +41,7 @@ impl About {
         Self { shape, model, began, created, load_time, note, include_usage, reports_context }
     }
 
-    /// The type of the content.
+    /// The content type.
     pub(crate) fn kind(&self, streams: bool) -> &'static str {
         match self.shape {
             _ if !streams => JSON,
@@ -50,7 +50,7 @@ impl About {
         }
     }
 
-    /// The answer to a request that only loads or unloads.
+    /// The response to a request that only loads or unloads.
     pub(crate) fn loaded(&self, done_reason: &str) -> Response<Body> {
         let mut record = self.record("");
         record["done"] = json!(true);
@@ -58,7 +58,7 @@ impl About {
         respond(StatusCode::OK, &record)
     }
 
-    /// The answer to a request that only asks for the prompt.
+    /// The response to a request that only renders the prompt.
     pub(crate) fn rendered(&self, prompt: &str) -> Vec<u8> {
         let mut record = self.record("");
         record["_debug_info"] = json!({"rendered_template": prompt});
@@ -131,7 +131,7 @@ impl About {
             ("eval_count", finish.answer_tokens as u64),
             ("eval_duration", nanoseconds(finish.answer_time)),
         ] {
-            // Go leaves zeros out.
+            // Go omits zeros.
             if number > 0 {
                 record[key] = json!(number);
             }
@@ -139,7 +139,7 @@ impl About {
         record
     }
 
-    /// One of OpenAI's objects: what the choice says is its `delta` or its `message`.
+    /// One of OpenAI's objects: the content of the choice is its `delta` or its `message`.
     fn completion(&self, id: u64, part: &str, says: &Value, finish: Option<&Finish>) -> Value {
         let object = if part == "delta" { "chat.completion.chunk" } else { "chat.completion" };
         let mut completion = json!({

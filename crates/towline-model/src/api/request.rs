@@ -1,4 +1,4 @@
-//! What all requests have in common.
+//! Common parts of all requests.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,11 @@ use super::error::Refusal;
 use super::options::Options;
 use crate::brook::chat::Turn;
 
-/// Most turns of a chat; the context holds far fewer.
+/// Maximum number of turns of a chat; the context holds far fewer.
 const MAX_TURNS: usize = 4096;
 
-/// A request's fields, each read when it is asked for. Unknown ones are ignored, and null counts as absent, as in Ollama.
+/// The fields of a request, each parsed when it is used. Unknown fields are ignored, and null counts as
+/// absent, as in Ollama.
 #[derive(Debug, Default, serde::Deserialize)]
 pub(crate) struct Fields(HashMap<String, Box<RawValue>>);
 
@@ -29,7 +30,7 @@ impl Fields {
         self.0.iter().map(|(name, json)| (name.as_str(), json.get())).filter(|(_, json)| *json != "null")
     }
 
-    /// The field's JSON; `None` where it is absent.
+    /// The field's JSON; `None` if it is absent.
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|json| json.get()).filter(|json| *json != "null")
     }
@@ -39,18 +40,18 @@ impl Fields {
         self.raw(name).map(read).transpose()
     }
 
-    /// A text; `None` where it is absent or empty.
+    /// A text; `None` if it is absent or empty.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
         Ok(self.get(name)?.filter(|text: &String| !text.is_empty()))
     }
 
-    /// Whether there is anything but an empty value or `false`.
+    /// Whether the field has a value other than an empty one or `false`.
     pub(crate) fn is_given(&self, name: &str) -> bool {
         self.raw(name).is_some_and(|json| !["false", "\"\"", "[]", "{}"].contains(&json))
     }
 
     /// # Errors
-    /// The field is given: the model cannot do `what`.
+    /// If the field is given: the model does not support `what`.
     pub(crate) fn refuse(&self, field: &str, what: &str) -> Result<(), Refusal> {
         if self.is_given(field) { Err(self.unable(what)) } else { Ok(()) }
     }
@@ -59,7 +60,7 @@ impl Fields {
         Refusal::bad(format!("{:?} does not support {what}", self.model()))
     }
 
-    /// The model's name as it is written.
+    /// The model's name, as written.
     pub(crate) fn model(&self) -> String {
         self.text("model").ok().flatten().unwrap_or_default()
     }

@@ -28,7 +28,7 @@ pub(crate) enum Part {
 pub(crate) struct Body {
     /// What can be sent.
     ready: Option<Bytes>,
-    /// Where further parts come from.
+    /// The source of further parts.
     answering: Option<Answering<Part>>,
     _memory: Option<Memory>,
 }
@@ -50,7 +50,7 @@ impl HttpBody for Body {
                     self.answering = None;
                     bytes.into()
                 }
-                // The connection is cut: an end in good order would be taken for the end of the answer.
+                // The connection is cut, because a clean end would look like the end of the answer.
                 Some(Part::Refused(_)) | None => {
                     return Poll::Ready(Some(Err(ErrorKind::BrokenPipe.into())));
                 }
@@ -67,8 +67,8 @@ impl HttpBody for Body {
     }
 }
 
-/// The response to a request whose work has begun, or not where the queue is full. Nothing is sent before its first part, so a refusal until then has a
-/// status of its own.
+/// The response to a request whose work was started, unless the queue was full. Nothing is sent before the
+/// first part, so an earlier refusal has its own status.
 ///
 /// Cancel safety: dropping the future cancels the request.
 pub(crate) async fn answered(
@@ -102,8 +102,8 @@ pub(crate) fn json(status: StatusCode, value: &Value) -> Response<Body> {
     whole(status, JSON, to_json(value))
 }
 
-/// JSON as Go's encoder writes it: `<`, `>`, `&`, U+2028 and U+2029 are escaped. Outside of strings JSON has none of
-/// these, so replacing them everywhere is right.
+/// JSON in the form of Go's encoder: `<`, `>`, `&`, U+2028 and U+2029 are escaped. JSON has none of these
+/// outside strings, so they can be replaced everywhere.
 pub(crate) fn to_json(value: &Value) -> Vec<u8> {
     let mut json = value.to_string();
     for special in ['<', '>', '&', '\u{2028}', '\u{2029}'] {

@@ -1,6 +1,6 @@
-//! Brook's chat form, ChatML: each turn between `<|im_start|>` and `<|im_end|>`.
+//! Brook's chat format, ChatML: each turn is between `<|im_start|>` and `<|im_end|>`.
 
-/// The form as a template, for `/api/show`.
+/// The format as a template, for `/api/show`.
 pub(crate) const TEMPLATE: &str = "{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n";
 
 /// One turn of a chat.
@@ -10,7 +10,8 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// The turn in the chat form. The last turn of the assistant is left open, so that the model continues it.
+    /// The turn in the chat format. A final turn of the assistant is left open, so that the model continues
+    /// it.
     pub(crate) fn written(&self, is_last: bool) -> String {
         let Self { role, content } = self;
         match (is_last, role.as_str()) {

@@ -1,42 +1,42 @@
 //! The forward pass: a llama of six layers, one token after the other, on the thread of the caller.
 //!
-//! Matrices stay in the file's form, q8_0: blocks of 32 whole numbers with one scale. What they are multiplied by is
-//! brought into the same form first, as llama.cpp does, so products are sums of whole numbers that the compiler turns
-//! into vector instructions, and tokens equal llama.cpp's.
+//! Matrices stay in the file's format, q8_0: blocks of 32 integers with one scale. Activations are quantised
+//! into the same format before a multiplication, as in llama.cpp, so products are sums of integers, which the
+//! compiler turns into vector instructions, and tokens equal llama.cpp's.
 
 use super::gguf::Gguf;
 
-/// Numbers in the state of one token.
+/// Size of the state of one token.
 pub(crate) const WIDTH: usize = 192;
-/// Tokens that the model can hold: prompt and answer together.
+/// Size of the context in tokens: prompt and answer together.
 pub(crate) const CONTEXT: usize = 512;
-/// Tokens that there are.
+/// Size of the vocabulary.
 pub(crate) const VOCABULARY: usize = 2048;
 const LAYERS: usize = 6;
 const HEADS: usize = 6;
-/// Heads of keys and values, each shared by three heads.
+/// Number of heads of keys and values, each shared by three query heads.
 const KEY_HEADS: usize = 2;
-/// Numbers in a head.
+/// Size of a head.
 const HEAD: usize = 32;
 const KEYS: usize = KEY_HEADS * HEAD;
 const FEED_FORWARD: usize = 512;
 const NORM_EPSILON: f32 = 1e-5;
 const ROPE_BASE: f32 = 10_000.0;
 
-/// Numbers in a block.
+/// Size of a block.
 const BLOCK: usize = 32;
-/// Blocks in a row of `WIDTH` numbers, and in one of `FEED_FORWARD`.
+/// Number of blocks in a row of `WIDTH` numbers, and in one of `FEED_FORWARD`.
 const WIDE: usize = WIDTH / BLOCK;
 const FORWARD: usize = FEED_FORWARD / BLOCK;
 
-/// Numbers, each times the scale.
+/// A block: numbers and their common scale.
 #[derive(Debug)]
 struct Block<T> {
     numbers: [T; BLOCK],
     scale: f32,
 }
 
-/// Numbers in blocks, as ggml rounds: 8 bits and a sign, scales of 16 bits.
+/// Quantises numbers into blocks, with ggml's rounding: signed 8-bit numbers, 16-bit scales.
 fn in_blocks<const BLOCKS: usize>(numbers: &[f32]) -> [Block<i16>; BLOCKS] {
     std::array::from_fn(|at| {
         let numbers = &numbers.as_chunks::<BLOCK>().0[at];
@@ -47,7 +47,7 @@ fn in_blocks<const BLOCKS: usize>(numbers: &[f32]) -> [Block<i16>; BLOCKS] {
     })
 }
 
-/// The nearest number of 16 bits, for numbers from zero up to 65,504.
+/// The nearest 16-bit number, for numbers from zero to 65,504.
 fn as_half(number: f32) -> f32 {
     const SMALLEST_STEP: f32 = 1.0 / (1 << 24) as f32;
     if number < SMALLEST_STEP * 1024.0 {
@@ -57,7 +57,7 @@ fn as_half(number: f32) -> f32 {
     f32::from_bits((bits + 0xFFF + (bits >> 13 & 1)) & !0x1FFF)
 }
 
-/// A number of 16 bits, widened.
+/// Widens a 16-bit number.
 fn widened(half: u16) -> f32 {
     let (exponent, fraction) = (u32::from(half >> 10 & 0x1F), u32::from(half & 0x3FF));
     let size = match exponent {
@@ -119,7 +119,7 @@ struct Layer {
 /// The weights; 3 MB.
 #[derive(Debug)]
 pub(crate) struct Weights {
-    /// The output too: its rows are compared with the last state.
+    /// Also the output layer: its rows are compared with the last state.
     embedding: Matrix<WIDE>,
     layers: Vec<Layer>,
     output_norm: [f32; WIDTH],
@@ -160,8 +160,8 @@ impl Weights {
         }
     }
 
-    /// Runs the token that follows what `cache` holds, and leaves its keys and values there; its state after the last
-    /// layer. The cache has room and the token is one of the vocabulary.
+    /// Runs the token after those in `cache`, stores its keys and values there, and returns its state after
+    /// the last layer. The cache must have room, and the token must be in the vocabulary.
     pub(crate) fn forward(&self, cache: &mut Cache, token: u32) -> [f32; WIDTH] {
         let position = cache.length;
         let turns = &self.turns[position];
@@ -196,7 +196,7 @@ impl Weights {
         normalised(&state, &self.output_norm)
     }
 
-    /// How likely each token is to come next, as logits.
+    /// The logits of the next token.
     pub(crate) fn logits(&self, state: &[f32; WIDTH]) -> [f32; VOCABULARY] {
         self.embedding.times(&in_blocks(state))
     }
@@ -205,7 +205,7 @@ impl Weights {
 /// The keys and values of the tokens of one answer; 1.6 MB.
 pub(crate) struct Cache {
     layers: Vec<[CachedHead; KEY_HEADS]>,
-    /// How many tokens there are.
+    /// The number of tokens.
     length: usize,
 }
 
@@ -224,7 +224,7 @@ impl Cache {
 }
 
 impl CachedHead {
-    /// The values of all positions, weighed by how well their keys fit the query.
+    /// Attention: the values of all positions, weighted by the match of their keys with the query.
     fn attend(&self, query: &[f32; HEAD], positions: usize) -> [f32; HEAD] {
         let scale = 1.0 / (HEAD as f32).sqrt();
         let mut weights = [0.0; CONTEXT];
@@ -250,7 +250,7 @@ fn turn(head: &mut [f32; HEAD], turns: &[(f32, f32); HEAD / 2]) {
     }
 }
 
-/// A sum in eight lanes, because sums of floating-point numbers are otherwise done one after the other.
+/// A sum in eight lanes, because the compiler does not reorder floating-point sums.
 fn dot(a: &[f32; HEAD], b: &[f32; HEAD]) -> f32 {
     let mut lanes = [0.0; 8];
     for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
@@ -274,7 +274,7 @@ fn normalised(state: &[f32; WIDTH], weights: &[f32; WIDTH]) -> [f32; WIDTH] {
     std::array::from_fn(|at| state[at] * scale * weights[at])
 }
 
-/// Turns numbers into weights that add up to one.
+/// Turns numbers into weights with a sum of one.
 pub(crate) fn softmax(numbers: &mut [f32]) {
     let largest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
@@ -304,7 +304,7 @@ mod tests {
             assert_eq!((widened(bits), as_half(number)), (number, number));
         }
         assert_eq!(widened(0xC000), -2.0);
-        // Halfway goes to the even one.
+        // Ties round to even.
         assert_eq!(as_half(1.0 + 1.0 / 2048.0), 1.0);
         assert_eq!(as_half(1.0 + 3.0 / 2048.0), 1.0 + 2.0 / 1024.0);
         assert_eq!(as_half(8.9e-8), 5.960_464_5e-8);

@@ -1,14 +1,14 @@
 //! A reader for one GGUF file: Brook's.
 //!
-//! The file is a constant of this crate and a test checks its sum. A file of another form is therefore a fault of this
-//! crate, and reading it panics with what did not fit.
+//! The file is a constant of this crate, and a test checks its checksum. A file of another form is therefore
+//! a bug of this crate, and reading it panics with the mismatch.
 
 use serde_json::{Map, Value, json};
 
-/// Where tensor data is aligned, in bytes; GGUF's default, which Brook's file keeps.
+/// The alignment of tensor data, in bytes; GGUF's default, which Brook's file uses.
 const ALIGNMENT: usize = 32;
 
-/// The file: its keys, and where its tensors are.
+/// The file: its keys, and the positions of its tensors.
 pub(crate) struct Gguf {
     /// In the order of the file.
     pub(crate) keys: Map<String, Value>,
@@ -22,7 +22,7 @@ pub(crate) struct Tensor {
     pub(crate) name: String,
     /// The innermost dimension first, as in the file.
     pub(crate) shape: Vec<usize>,
-    /// `F32`, or `Q8_0`: blocks of 32, a scale of 16 bits and then 32 whole numbers of 8 bits.
+    /// `F32`, or `Q8_0`: blocks with a 16-bit scale and then 32 8-bit integers.
     pub(crate) kind: &'static str,
     /// From the start of the data, in bytes.
     start: usize,
@@ -39,7 +39,7 @@ impl Gguf {
         Self { keys, tensors, data: &bytes[reader.at.next_multiple_of(ALIGNMENT)..] }
     }
 
-    /// The data of the tensor of this name, which has this type and shape, and whatever follows it.
+    /// The data from the tensor of this name on, which must have this type and shape.
     pub(crate) fn tensor(&self, name: &str, kind: &str, shape: &[usize]) -> &'static [u8] {
         let found = self.tensors.iter().find(|tensor| tensor.name == name);
         let tensor = found.unwrap_or_else(|| panic!("the tensor {name} is missing"));

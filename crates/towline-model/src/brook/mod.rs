@@ -1,4 +1,4 @@
-//! Brook, the toy inside the binary: its file, its tokenizer, its chat form and its forward pass.
+//! Brook, the toy inside the binary: its file, its tokenizer, its chat format and its forward pass.
 
 pub(crate) mod chat;
 pub(crate) mod forward;
@@ -18,10 +18,10 @@ pub(crate) const ABOUT: &str = "Brook, Towline's built-in toy: 2.8 million param
                                 rivers, gardens and small stories, and little else.";
 /// Settings that suit so small a model better than Ollama's defaults.
 pub(crate) const TEMPERATURE: f32 = 0.6;
-/// A toy this small needs its few words; without a penalty it keeps to them.
+/// A toy this small has few words and needs to repeat them, so there is no penalty.
 pub(crate) const REPEAT_PENALTY: f32 = 1.0;
 
-/// Whether a name is Brook's: whatever its case, with or without `:latest` and what Ollama adds in front.
+/// Whether a name means Brook: in any case, with or without `:latest` and the prefix that Ollama adds.
 pub(crate) fn is_name(name: &str) -> bool {
     let name = name.strip_prefix("registry.ollama.ai/").unwrap_or(name);
     let name = name.strip_prefix("library/").unwrap_or(name);

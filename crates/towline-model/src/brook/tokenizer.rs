@@ -7,22 +7,22 @@ use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::gguf::Gguf;
 
-/// The tokens that begin and end a turn, and the one that ends a text; written in text they are found as a whole.
+/// The tokens that begin and end a turn, and the one that ends a text; they are also recognised in text.
 const SPECIAL: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 const END_OF_TEXT: u32 = 0;
 const TURN_END: u32 = 2;
-/// Longest run of letters, signs or blanks that is merged as one, in bytes; a longer one fits no context and is cut,
-/// so that the memory it takes is bounded.
+/// Maximum length of a run of letters, signs or spaces that is merged as one, in bytes; a longer one does not
+/// fit into the context and is split, so its memory is bounded.
 const MAX_WORD_BYTES: usize = 64 * 1024;
 
-/// From text to tokens and back.
+/// Converts text to tokens and back.
 #[derive(Debug)]
 pub(crate) struct Tokenizer {
     /// The token of each single byte.
     bytes: [u32; 256],
-    /// For two neighbouring tokens: how early they are merged, and into which token.
+    /// For two neighbouring tokens: the rank of their merge, and the resulting token.
     merges: HashMap<(u32, u32), (usize, u32)>,
-    /// What each token says; special ones say nothing.
+    /// The text of each token; empty for special ones.
     texts: Vec<Vec<u8>>,
 }
 
@@ -47,7 +47,7 @@ impl Tokenizer {
         Self { bytes, merges, texts: names.iter().map(text).collect() }
     }
 
-    /// The tokens of `text`, special ones written in it included.
+    /// The tokens of `text`, including special tokens in it.
     pub(crate) fn encode(&self, mut text: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
         while !text.is_empty() {
@@ -72,12 +72,12 @@ impl Tokenizer {
         token == END_OF_TEXT || token == TURN_END
     }
 
-    /// What the token says in an answer; nothing for special tokens.
+    /// The text of the token in an answer; empty for special tokens.
     pub(crate) fn text(&self, token: u32) -> &[u8] {
         self.texts.get(token as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// Merges neighbours, those first that were learned first, until no merge is left.
+    /// Merges neighbours in the order of their ranks, until no merge is left.
     fn merge(&self, word: &[u8], tokens: &mut Vec<u32>) {
         let mut parts: Vec<Part> = (0..word.len())
             .map(|at| Part {
@@ -117,15 +117,15 @@ impl Tokenizer {
 /// A token of a word that is being merged, and its neighbours.
 #[derive(Debug, Clone, Copy)]
 struct Part {
-    /// `u32::MAX` once it is merged into the one before.
+    /// `u32::MAX` once it is merged into the previous one.
     token: u32,
-    /// Where its neighbours are; nowhere at the ends.
+    /// The positions of its neighbours; none at the ends.
     before: usize,
     after: usize,
 }
 
-/// The letters that byte-level tokens are written in: printable bytes stand for themselves, the others for letters from
-/// U+0100 on, in order.
+/// The letters of byte-level tokens: printable bytes are themselves, and the others are letters from U+0100
+/// on, in order.
 fn byte_letters() -> impl Iterator<Item = (char, u8)> {
     let mut beyond = '\u{100}'..;
     (0..=255).filter_map(move |byte: u8| match byte {
@@ -148,7 +148,7 @@ fn class(character: char) -> Class {
         '\r' | '\n' => Class::Break,
         _ if character.is_whitespace() => Class::Blank,
         _ if character.is_numeric() => Class::Number,
-        // Most letters, without a search in the tables.
+        // A fast path for most letters, without a table lookup.
         _ if character.is_ascii_alphabetic() => Class::Letter,
         _ if character.general_category_group() == GeneralCategoryGroup::Letter => Class::Letter,
         _ => Class::Sign,
@@ -189,7 +189,7 @@ fn first_word(text: &str, first: char) -> usize {
             let (run, rest) = text.split_at(blanks);
             match (run.rfind(['\r', '\n']), run.char_indices().next_back()) {
                 (Some(last_break), _) => last_break + 1,
-                // The last blank belongs to the word that follows.
+                // The last space belongs to the next word.
                 (None, Some((last @ 1.., _))) if !rest.is_empty() => last,
                 (None, _) => blanks,
             }
@@ -197,7 +197,7 @@ fn first_word(text: &str, first: char) -> usize {
     }
 }
 
-/// The length of what follows an apostrophe in `it's` and the like.
+/// The length of the part after the apostrophe in contractions such as `it's`.
 fn contraction(after: &str) -> Option<usize> {
     ["s", "t", "re", "ve", "m", "ll", "d"]
         .into_iter()
@@ -223,7 +223,7 @@ mod tests {
         check("12 3.14 ½", &["1", "2", " ", "3", ".", "1", "4", " ", "½"]);
         check("a ... b\u{3000}c !?\n\nd", &["a", " ...", " b", "\u{3000}c", " !?\n\n", "d"]);
         check("\u{a0}!  \n x", &["\u{a0}", "!", "  \n", " x"]);
-        // A vowel sign is a mark, no letter.
+        // A vowel sign is a mark, not a letter.
         check("हि e\u{301}x", &["ह", "\u{93f}", " e", "\u{301}x"]);
         check("", &[]);
     }
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    /// Merging in the order of the ranks, pair by pair: slower, and plain to see.
+    /// Merges pair by pair in the order of the ranks: slower, but obvious.
     fn merged_plainly(tokenizer: &Tokenizer, word: &str) -> Vec<u32> {
         let mut tokens: Vec<u32> = word.bytes().map(|byte| tokenizer.bytes[usize::from(byte)]).collect();
         loop {

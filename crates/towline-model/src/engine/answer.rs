@@ -8,23 +8,23 @@ use super::text::Text;
 use crate::brook::Brook;
 use crate::brook::forward::{Cache, WIDTH};
 
-/// Longest time to the next token of a paced answer.
+/// Maximum time to the next token of a paced answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
-/// What a request asks of the engine.
+/// The parameters of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) sampling: Sampling,
     pub(crate) stop: Vec<String>,
-    /// Most tokens of the answer.
+    /// Maximum number of tokens of the answer.
     pub(crate) max_tokens: usize,
-    /// Tokens of prompt and answer together; at most the model's own.
+    /// Maximum number of tokens of prompt and answer together; at most the model's context.
     pub(crate) context: usize,
-    /// Tokens per second at most.
+    /// Maximum number of tokens per second.
     pub(crate) rate: Option<f32>,
 }
 
-/// Why an answer ended by itself.
+/// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The model ended it, or a stop string did.
@@ -33,14 +33,14 @@ pub(crate) enum Ending {
     Length,
 }
 
-/// How an answer came about.
+/// The result of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Finish {
     pub(crate) ending: Ending,
     /// The answer's tokens, without the one that ended it.
     pub(crate) tokens: Vec<u32>,
     pub(crate) prompt_time: Duration,
-    /// Tokens drawn, the one that ended the answer included.
+    /// Number of sampled tokens, including the one that ended the answer.
     pub(crate) answer_tokens: usize,
     pub(crate) answer_time: Duration,
 }
@@ -49,11 +49,11 @@ pub(crate) struct Finish {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Cancelled;
 
-/// Whether a request is still wanted: its other end is dropped with the reader.
+/// Detects a cancelled request: its other end is dropped with the reader.
 pub(crate) struct Wanted(pub(crate) Receiver<()>);
 
 impl Wanted {
-    /// Asked, with no time, before each token of the prompt and of the answer.
+    /// Called with a zero time before each token of the prompt and of the answer.
     fn wait(&self, time: Duration) -> Result<(), Cancelled> {
         match self.0.recv_timeout(time) {
             Err(RecvTimeoutError::Disconnected) => Err(Cancelled),
@@ -62,13 +62,13 @@ impl Wanted {
     }
 }
 
-/// Where pieces of text go.
+/// The receiver of pieces of text.
 pub(crate) type Show<'a> = &'a mut dyn FnMut(&str) -> Result<(), Cancelled>;
 
-/// Answers `prompt`, which is not empty and shorter than the context.
+/// Answers `prompt`, which must not be empty and must be shorter than the context.
 ///
 /// # Errors
-/// When the answer is no longer wanted.
+/// If the answer was cancelled.
 pub(crate) fn answer(
     brook: &Brook,
     prompt: &[u32],
@@ -123,10 +123,11 @@ pub(crate) fn answer(
     Ok(Finish { ending, tokens, prompt_time, answer_tokens: drawn, answer_time })
 }
 
-/// The mean of the last states of `tokens`, scaled to length one. `tokens` is not empty and fits the context.
+/// The mean of the last states of `tokens`, scaled to length one. `tokens` must not be empty and must fit the
+/// context.
 ///
 /// # Errors
-/// When it is no longer wanted.
+/// If it was cancelled.
 pub(crate) fn embed(brook: &Brook, tokens: &[u32], wanted: &Wanted) -> Result<Vec<f32>, Cancelled> {
     let (mut cache, mut mean) = (Cache::new(), vec![0.0; WIDTH]);
     for &token in tokens {
@@ -138,7 +139,7 @@ pub(crate) fn embed(brook: &Brook, tokens: &[u32], wanted: &Wanted) -> Result<Ve
     Ok(mean)
 }
 
-/// Scales to length one; leaves a vector without any length alone.
+/// Scales to length one; leaves a zero vector unchanged.
 pub(crate) fn normalise_length(vector: &mut [f32]) {
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length > 1e-12 {

@@ -1,4 +1,4 @@
-//! From a prompt's tokens to an answer's text.
+//! Generates the text of an answer from the tokens of a prompt.
 
 pub(crate) mod answer;
 pub(crate) mod sample;

@@ -1,20 +1,20 @@
-//! Choosing the next token, in the order llama.cpp does: penalties, top-k, top-p, min-p, temperature, draw.
+//! Samples the next token, in llama.cpp's order: penalties, top-k, top-p, min-p, temperature, draw.
 
 use std::collections::HashMap;
 
 use crate::brook::forward::softmax;
 use crate::brook::{REPEAT_PENALTY, TEMPERATURE};
 
-/// How the next token is chosen. The defaults are Ollama's, but for two that suit Brook better.
+/// The sampling parameters. The defaults are Ollama's, except for two that suit Brook better.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sampling {
     /// 0 and below always takes the likeliest token. Default 0.6.
     pub(crate) temperature: f32,
     /// Only the likeliest this many; 0 and below for all. Default 40.
     pub(crate) top_k: i64,
-    /// Only the likeliest that add up to this probability. Default 0.9.
+    /// Only the likeliest tokens with this total probability. Default 0.9.
     pub(crate) top_p: f32,
-    /// Only tokens at least this probable, compared with the likeliest. Default 0 (off).
+    /// Only tokens with at least this probability relative to the likeliest. Default 0 (off).
     pub(crate) min_p: f32,
     /// How many of the latest tokens are penalised; below 0 for all. Default 64.
     pub(crate) repeat_last_n: i64,
@@ -61,7 +61,7 @@ impl Sampler {
         let mut ranked: Vec<(f32, u32)> = logits.iter().copied().zip(0..).collect();
         self.penalise(&mut ranked, history);
         let Sampling { temperature, top_k, top_p, min_p, .. } = self.settings;
-        // The likeliest first; of equals, the one that comes first.
+        // The likeliest first; among equals, the first in order.
         let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
         let keep = match usize::try_from(top_k) {
             _ if temperature <= 0.0 => 1,

@@ -1,8 +1,8 @@
-//! From the bytes of single tokens to text that may be shown: whole characters, and nothing from a stop string on.
+//! Turns the bytes of single tokens into text for display: complete characters, up to a stop string.
 
-/// Text on its way.
+/// The state of the text.
 pub(crate) struct Text {
-    /// The beginning of a character; at most three bytes between calls.
+    /// An incomplete character; at most three bytes between calls.
     bytes: Vec<u8>,
     /// Text that may be the beginning of a stop string.
     held: String,
@@ -16,8 +16,8 @@ impl Text {
         Self { bytes: Vec::new(), held: String::new(), stops }
     }
 
-    /// Adds bytes; returns what may be shown, and whether a stop string came after it. Bytes that can never become a
-    /// character turn into U+FFFD.
+    /// Adds bytes; returns the displayable text, and whether a stop string followed it. Invalid bytes become
+    /// U+FFFD.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> (String, bool) {
         self.bytes.extend_from_slice(bytes);
         let bytes = std::mem::take(&mut self.bytes);
@@ -32,7 +32,7 @@ impl Text {
                 Err(_) => self.held.push('\u{FFFD}'),
             }
         }
-        // The one that ends first, as if the text had come letter by letter.
+        // The one that ends first, as if the text had arrived letter by letter.
         let found = self.stops.iter().filter_map(|stop| {
             let at = self.held.find(stop)?;
             Some((at + stop.len(), at))
@@ -46,13 +46,14 @@ impl Text {
         (std::mem::replace(&mut self.held, kept), false)
     }
 
-    /// What was held back when the answer ended; U+FFFD for an unfinished character.
+    /// The text that was held back at the end of the answer; U+FFFD for an incomplete character.
     pub(crate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held) + &String::from_utf8_lossy(&std::mem::take(&mut self.bytes))
     }
 }
 
-/// Where the longest end of `text` begins that is also a beginning of `stop`; the length of `text` where there is none.
+/// The start of the longest suffix of `text` that is also a prefix of `stop`; the length of `text` if there
+/// is none.
 fn begun_at(text: &str, stop: &str) -> usize {
     let earliest = text.len().saturating_sub(stop.len() - 1);
     (earliest..text.len())

@@ -1,4 +1,4 @@
-//! The server: a socket, its connections, and what each request gets.
+//! The server: a socket, its connections, and request handling.
 
 mod run;
 mod service;

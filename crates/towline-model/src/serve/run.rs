@@ -1,4 +1,4 @@
-//! Binding, accepting, and an orderly end.
+//! Bind, accept, and shut down.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,9 +18,9 @@ use crate::api::Model;
 use crate::config::Config;
 use crate::error::Error;
 
-/// How long to wait before accepting again after the system refused to (out of file descriptors, mostly).
+/// How long to wait after a failed accept (mostly out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What a connection may hold of what a client sends, in bytes; a longer head is refused.
+/// Size of a connection's read buffer, in bytes; a longer head is refused.
 const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A server that listens but does not answer yet. Dropping it frees the address.
@@ -32,12 +32,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the address. The model is loaded by the first request.
+    /// Binds the address. The first request loads the model.
     ///
     /// Cancel safety: cancellation safe; nothing is left behind.
     ///
     /// # Errors
-    /// A rate that is no number above zero, or an address that cannot be taken.
+    /// A rate that is not a number above zero, or an address that cannot be used.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let model = Arc::new(Model::new(&config)?);
         let failed = |source| Error::Bind { address: config.listen, source };
@@ -46,20 +46,21 @@ impl Server {
         Ok(Self { listener, local_addr, model })
     }
 
-    /// The address that was taken; with the real port where 0 was asked for.
+    /// The bound address, with the actual port if 0 was configured.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Answers requests until `shutdown` is ready; then takes no more, lets running answers finish for
-    /// [`Limits::shutdown_grace`](crate::Limits::shutdown_grace), and cuts what is left. Returns how many connections were cut.
+    /// Serves requests until `shutdown` is ready. Then it accepts no more, lets running answers finish for
+    /// [`Limits::shutdown_grace`](crate::Limits::shutdown_grace), and cuts the rest. Returns the number of
+    /// connections that were cut.
     ///
     /// Cancel safety: dropping the future cuts every connection, which cancels every answer.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> usize {
         self.run_until(Box::pin(shutdown)).await
     }
 
-    /// What [`run`](Self::run) does, compiled once and here rather than in every program that serves the model.
+    /// The body of [`run`](Self::run), compiled once here and not in every program that serves the model.
     fn run_until<'a>(
         self,
         mut shutdown: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
@@ -85,7 +86,7 @@ impl Server {
             drop(listener);
             stop.send_replace(true);
             let all_closed = async { while connections.join_next().await.is_some() {} };
-            // What is left after the grace is counted and cut below.
+            // Connections that remain after the grace time are counted and cut below.
             drop(tokio::time::timeout(limits.shutdown_grace, all_closed).await);
             let cut = connections.len();
             connections.shutdown().await;
@@ -94,14 +95,14 @@ impl Server {
     }
 }
 
-/// One connection's life. HTTP/1.1 alone, as Ollama.
+/// Serves one connection, with only HTTP/1.1, like Ollama.
 async fn connection(
     stream: TcpStream,
     listen: SocketAddr,
     model: Arc<Model>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Each record is small and wanted now; where this fails they come a little later.
+    // Records are small and urgent; if this fails, they arrive a little later.
     drop(stream.set_nodelay(true));
     let handler = service_fn(move |request| {
         let model = Arc::clone(&model);
@@ -111,7 +112,7 @@ async fn connection(
     builder.max_buf_size(READ_BUFFER_BYTES);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), handler));
     tokio::select! {
-        // A client that breaks off or speaks no HTTP ends its own connection only.
+        // A client that disconnects or does not speak HTTP ends only its own connection.
         _ = connection.as_mut() => return,
         _ = stopped.wait_for(|stopped| *stopped) => {}
     }

@@ -1,4 +1,4 @@
-//! From a request to its response: who may ask, routing, and limits on bodies.
+//! Handles a request: access control, routing, and limits for bodies.
 
 use std::net::SocketAddr;
 
@@ -20,13 +20,13 @@ use crate::api::response::{Body, whole};
 use crate::api::{Model, chat, embed, listing};
 use crate::brook;
 
-/// What asks for something, with a body.
+/// The endpoints with a request body.
 const ASKED: &str = "/api/chat /api/generate /api/embed /api/embeddings /api/show /v1/chat/completions";
-/// What Ollama has besides.
+/// The other endpoints of Ollama.
 const NOT_OFFERED: &str = "/api/pull /api/push /api/create /api/copy /api/delete /api/me /api/signout";
 
 impl Model {
-    /// Answers a request that came to `listen`.
+    /// Answers a request that arrived on `listen`.
     ///
     /// Cancel safety: dropping the future, or the body of the response, cancels the request.
     pub(crate) async fn respond(&self, listen: SocketAddr, request: Request<Incoming>) -> Response<Body> {
@@ -110,10 +110,10 @@ impl Model {
     }
 }
 
-/// The origin of the page that asks, which its answer must name; `None` where a program asks.
+/// The origin of the requesting page, which the response must name; `None` for a program.
 ///
 /// # Errors
-/// A `Host` that is not this machine's on a loopback listener, or a page from elsewhere.
+/// A `Host` that is not this machine on a loopback listener, or a foreign page.
 fn origin<B>(listen: SocketAddr, request: &Request<B>) -> Result<Option<HeaderValue>, ()> {
     let machine = rustix::system::uname();
     let machine = machine.nodename().to_str().ok();
