@@ -1,4 +1,5 @@
-//! The exchanges with real servers under `/corpus/captured`, with what they mean. `/corpus/README.md` has the rules.
+//! The exchanges with real servers under `/corpus/captured`, with their expectations. `/corpus/README.md` has
+//! the rules.
 
 use std::{collections::BTreeMap, fs, ops::Range, path::Path, time::Duration};
 
@@ -6,34 +7,34 @@ use serde::Deserialize;
 
 use crate::corpus::{Ending, Event, Progress, Usage, folder};
 
-/// One request and what a server answered.
+/// One request and a server's response.
 #[derive(Debug, Clone)]
 pub struct Capture {
     /// `ollama/chat-stream`.
     pub name: String,
     pub method: String,
     pub path: String,
-    /// The whole response as it came: head, body, chunk framing.
+    /// The whole response as it arrived: head, body, chunk framing.
     pub response: Vec<u8>,
-    /// When each piece of the response came, since the request was sent, and its place.
+    /// When each piece of the response arrived, since the request was sent, and its position.
     pub pieces: Vec<(Duration, Range<usize>)>,
     pub closed: Duration,
     pub meaning: Meaning,
 }
 
-/// What an exchange means. The parts of a stream are joined.
+/// The expectation of an exchange. The parts of a stream are joined.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Meaning {
     pub status: u16,
-    /// A server's words, where it says that something failed; empty where it says only that.
+    /// A server's error message; empty if the error has none.
     pub error: Option<String>,
-    /// Only of a stream, as all that follows.
+    /// Only for a stream, like all fields below.
     pub ending: Option<Ending>,
     pub reason: Option<String>,
     #[serde(default)]
     pub records: u64,
-    /// How many bytes of the body make the answer complete.
+    /// The number of bytes of the body after which the answer is complete.
     pub complete_at: Option<usize>,
     #[serde(default)]
     pub text: String,
@@ -64,7 +65,7 @@ impl From<ToolCall> for Event {
 /// All exchanges, sorted by name.
 ///
 /// # Panics
-/// With the name of the file, if one is missing or is not what it should be: a test cannot go on then.
+/// With the name of a missing or invalid file, because a test cannot continue then.
 pub fn load() -> Vec<Capture> {
     let folder = folder().join("captured");
     let meanings: BTreeMap<String, Meaning> =

@@ -1,11 +1,11 @@
-//! Ways to cut a byte slice into pieces, as a network might.
+//! Ways to split a byte slice into pieces, as a network might.
 //!
 //! A chunking is the list of pieces in order; none is empty, and together they are the input.
 
-/// The input in one piece, byte by byte, at every single cut, and at `random` seeded random sets of cuts.
+/// The input in one piece, byte by byte, with every single cut, and with `random` seeded random sets of cuts.
 ///
-/// The number of chunkings grows with the input's length and each is as long as the input: meant for
-/// inputs up to some tens of kilobytes.
+/// The number of chunkings grows with the input's length, and each is as long as the input, so use it for
+/// inputs of up to some tens of kilobytes.
 pub fn all(bytes: &[u8], seed: u64, random: usize) -> impl Iterator<Item = Vec<&[u8]>> {
     let whole = if bytes.is_empty() { Vec::new() } else { vec![bytes] };
     [whole, byte_by_byte(bytes)].into_iter().chain(single_cuts(bytes)).chain(random_cuts(bytes, seed, random))
@@ -30,7 +30,7 @@ pub fn sized(bytes: &[u8], piece_bytes: usize) -> Vec<&[u8]> {
 pub fn random_cuts(bytes: &[u8], seed: u64, count: usize) -> impl Iterator<Item = Vec<&[u8]>> {
     let mut random = SplitMix64(seed);
     (0..count).map(move |_| {
-        // Longest piece: mostly short ones, now and then up to the whole input.
+        // Maximum length of a piece: mostly short, occasionally the whole input.
         let scale = 1 << random.below(16);
         let longest = 1 + random.below(scale).min(bytes.len() as u64);
         let mut pieces = Vec::new();

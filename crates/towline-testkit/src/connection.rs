@@ -1,7 +1,7 @@
 //! Runs scripts on one connection.
 //!
-//! Two threads: this one plays the script and is the only writer; a second one does nothing but read, so
-//! that a close by the peer is seen at once, whatever the script is doing.
+//! There are two threads: this one plays the script and is the only writer; a second one only reads, so that
+//! a close by the peer is seen at once, whatever the script is doing.
 
 use std::{
     io,
@@ -23,10 +23,10 @@ use crate::{
     socket::Socket,
 };
 
-/// The largest piece taken from the socket in one read, in bytes.
+/// Maximum size of one read from the socket, in bytes.
 const READ_BYTES: usize = 64 * 1024;
 
-/// The script is over, with the way its connection should end.
+/// The script is over, and its connection should end this way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     Close,
@@ -46,7 +46,7 @@ pub(crate) struct Player {
     writer: Writer,
     /// Received and not yet parsed.
     unread: Vec<u8>,
-    /// Read in order to choose a script, and not yet taken by one.
+    /// A request that was read to choose a script, and that no script has taken yet.
     chosen_by: Option<Request>,
     /// The request the script read last.
     pub(crate) last: Option<Request>,
@@ -72,7 +72,7 @@ pub(crate) fn play(id: usize, socket: Arc<Socket>, ledger: Arc<Ledger>, choice: 
 
     ledger.ending(id);
     match over {
-        // Stops the reader without sending a packet, so that the close below is the RST.
+        // Stops the reader without sending a packet, so that the close below sends the RST.
         Over::Reset => {
             socket.reset_on_close();
             socket.shutdown(Shutdown::Read);
@@ -190,7 +190,7 @@ impl Player {
         &self.writer
     }
 
-    /// Bytes the peer sent beyond what was parsed.
+    /// Bytes from the peer after the parsed ones.
     pub(crate) fn receive(&mut self) -> Result<Vec<u8>, Over> {
         if self.unread.is_empty() {
             return Ok(self.ledger.take_received(self.id)?);
@@ -239,7 +239,7 @@ impl Player {
         Ok(std::mem::replace(&mut self.unread, after))
     }
 
-    /// Reads up to and with `end`.
+    /// Reads up to and including `end`.
     fn read_until(&mut self, end: &[u8]) -> Result<Vec<u8>, Over> {
         loop {
             if let Some(at) = self.unread.windows(end.len()).position(|window| window == end) {
@@ -252,7 +252,7 @@ impl Player {
 }
 
 impl Writer {
-    /// Writes all bytes, counting what the kernel took; an error means the peer is gone.
+    /// Writes all bytes, counting those that the kernel accepted; an error means that the peer is gone.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Over> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -263,7 +263,7 @@ impl Writer {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    // The reader may see it later than this thread continues to close.
+                    // The reader may see it later than this thread closes.
                     self.ledger.peer_closed(self.id, CloseKind::Reset);
                     return Err(Over::Close);
                 }

@@ -1,4 +1,4 @@
-//! The streams under `/corpus`, with what a correct reader makes of them. `/corpus/README.md` has the rules.
+//! The streams under `/corpus`, with the expectations of a correct reader. `/corpus/README.md` has the rules.
 
 use std::{
     fmt, fs, io,
@@ -48,28 +48,28 @@ pub struct Case {
     /// `ollama-chat/normal`.
     pub name: String,
     pub dialect: Dialect,
-    /// The body, HTTP framing removed.
+    /// The body, without HTTP framing.
     pub stream: Vec<u8>,
     pub expected: Expected,
 }
 
-/// What a correct reader makes of a stream.
+/// The expectation for a stream.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// In order, nothing merged.
     pub events: Vec<Event>,
     pub ending: Ending,
-    /// Why the model stopped, where the stream says it.
+    /// Why the model stopped, if the stream says so.
     pub reason: Option<String>,
-    /// Part of the error text, where the stream itself carries one.
+    /// A part of the error text, if the stream has one.
     pub error_contains: Option<String>,
-    /// Records that could be read, the terminal one and an error included.
+    /// Number of readable records, including the terminal one and an error.
     pub records: usize,
-    /// Frames that mean nothing to the dialect.
+    /// Number of frames that the dialect does not understand.
     #[serde(default)]
     pub not_understood: u64,
-    /// Invalid UTF-8 sequences replaced by U+FFFD.
+    /// Number of invalid UTF-8 sequences that U+FFFD replaces.
     #[serde(default)]
     pub replaced_utf8: usize,
 }
@@ -148,7 +148,7 @@ pub fn load_all() -> Vec<Case> {
 /// The cases in a folder.
 ///
 /// # Errors
-/// The first file that cannot be read or parsed, or that lacks its other half.
+/// The first file that cannot be read or parsed, or that lacks its counterpart.
 pub fn try_load(folder: &Path, dialect: Dialect) -> Result<Vec<Case>, CorpusError> {
     let mut names = Vec::new();
     let entries = fs::read_dir(folder).map_err(|error| CorpusError::read(folder, error))?;
@@ -203,7 +203,7 @@ pub fn long_line(text_bytes: usize) -> Case {
     }
 }
 
-/// A file of the corpus that is not what it should be.
+/// The error for an invalid file of the corpus.
 #[derive(Debug)]
 pub struct CorpusError {
     pub path: PathBuf,

@@ -1,4 +1,4 @@
-//! The little HTTP/1.1 the server needs: requests it reads, heads and chunks it writes.
+//! The small part of HTTP/1.1 that the server needs: reads requests, writes heads and chunks.
 
 use std::time::Instant;
 
@@ -8,15 +8,15 @@ pub const NDJSON: &str = "application/x-ndjson";
 pub const SSE: &str = "text/event-stream";
 pub const JSON: &str = "application/json; charset=utf-8";
 
-/// A request as the server read it.
+/// A request that the server has read.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The connection it came on; connections are numbered from 0 in the order of accepting.
+    /// The number of its connection, from 0 in the order of accepting.
     pub connection: usize,
-    /// Its place among the requests of that connection, from 0. Above 0 the connection was reused.
+    /// Its number among the requests of that connection, from 0. Above 0, the connection was reused.
     pub nth_on_connection: usize,
     pub method: String,
-    /// The request target as written: a path, or a whole URL or authority when sent to a proxy.
+    /// The request target as written: a path or, when sent to a proxy, a whole URL or an authority.
     pub target: String,
     /// Names in lower case, values trimmed, in order.
     pub headers: Vec<(String, String)>,
@@ -29,7 +29,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Parses a head that ends with an empty line; `None` when it is not HTTP/1.
+    /// Parses a head that ends with an empty line; `None` if it is not HTTP/1.
     pub(crate) fn from_head(head: Vec<u8>) -> Option<Request> {
         let text = String::from_utf8_lossy(&head);
         let mut lines = text.split("\r\n");
@@ -58,12 +58,12 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The body as JSON, where it is JSON.
+    /// The body as JSON, if it is JSON.
     pub fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// The `model` (or, as old clients say, `name`) the body asks for.
+    /// The `model` of the body (`name` for old clients).
     pub fn model(&self) -> Option<String> {
         let json = self.json()?;
         let name = json.get("model").or_else(|| json.get("name"))?;
@@ -94,7 +94,7 @@ pub fn response_head(status: u16, headers: &[(&str, &str)], body: Body) -> Vec<u
     head.into_bytes()
 }
 
-/// One chunk of HTTP's chunked coding. Empty bytes give no chunk: an empty chunk would end the body.
+/// One chunk of HTTP's chunked coding. Empty bytes yield no chunk, because an empty chunk would end the body.
 pub fn chunk(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = bytes.as_ref();
     if bytes.is_empty() {

@@ -1,7 +1,7 @@
-//! What the server saw and what the test allows: the one place both sides meet.
+//! The shared state of server and test: what the server has seen, and what the test allows.
 //!
-//! One mutex guards it all; critical sections are a few lines. Each connection has its own condition
-//! variable, so a thousand scripts do not wake each other; the test waits on another.
+//! One mutex guards everything; critical sections are a few lines. Each connection has its own condition
+//! variable, so a thousand scripts do not wake each other; the test waits on a separate one.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ pub enum CloseKind {
     Reset,
 }
 
-/// Why a wait of a script ended without what it waited for.
+/// Why a wait of a script ended without success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupted {
     PeerClosed,
@@ -53,7 +53,7 @@ pub(crate) struct State {
     pub(crate) requests: Vec<Request>,
 }
 
-/// A gate lets through as many passes as the test gave, or everything once opened.
+/// A gate lets through as many passes as the test has granted, or everything once it is open.
 #[derive(Debug, Default)]
 struct Gate {
     open: bool,
@@ -65,9 +65,9 @@ struct Gate {
 pub(crate) struct Connection {
     inbox: Vec<u8>,
     pub(crate) closed: Option<Close>,
-    /// The server ends it, so an end of file is not the peer's doing.
+    /// Whether the server ends it, so that an end of file does not come from the peer.
     ending: bool,
-    /// Its socket is closed on this side.
+    /// Whether its socket is closed on this side.
     pub(crate) over: bool,
     pub(crate) requests: usize,
     pub(crate) sent: Arc<AtomicU64>,
@@ -80,7 +80,7 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Blocks the test until `look` finds something, at most `within`.
+    /// Blocks the test until `look` returns a value, at most `within`.
     pub(crate) fn wait<T>(&self, within: Duration, mut look: impl FnMut(&State) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + within;
         let mut state = self.lock();
@@ -132,7 +132,7 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// From here on the server closes the connection itself: waits of its script end.
+    /// Marks the connection as closed by the server: the waits of its script end.
     pub(crate) fn ending(&self, id: usize) {
         let mut state = self.lock();
         let connection = &mut state.connections[id];
@@ -177,7 +177,7 @@ impl Ledger {
         }
     }
 
-    /// Blocks a script: takes what the peer sent.
+    /// Blocks a script until the peer has sent bytes, and takes them.
     pub(crate) fn take_received(&self, id: usize) -> Result<Vec<u8>, Interrupted> {
         self.wait_on(id, None, |state| {
             let inbox = &mut state.connections[id].inbox;
@@ -198,7 +198,7 @@ impl Ledger {
         })
     }
 
-    /// Blocks a script until the peer closes, or until a moment.
+    /// Blocks a script until the peer closes, or until a time.
     pub(crate) fn pause(&self, id: usize, until: Option<Instant>) -> Interrupted {
         match self.wait_on(id, until, |_| None::<std::convert::Infallible>) {
             Err(interrupted) => interrupted,
@@ -239,7 +239,7 @@ impl Ledger {
 }
 
 impl State {
-    /// How often scripts have come to a gate.
+    /// How often scripts have reached a gate.
     pub(crate) fn arrivals(&self, gate: &str) -> u64 {
         self.gates.get(gate).map_or(0, |gate| gate.arrived)
     }

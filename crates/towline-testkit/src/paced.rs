@@ -1,6 +1,6 @@
 //! Thousands of paced or flat-out streams from one thread, for benches.
 //!
-//! Any POST whose `model` is one of these gets an Ollama chat stream, one HTTP chunk per record:
+//! A POST with one of these values of `model` gets an Ollama chat stream, one HTTP chunk per record:
 //!
 //! - `paced:RATE:N`: N records at RATE a second, then the terminal record.
 //! - `stamped:RATE:N`: the same; each text is the moment of its write, in nanoseconds since the Unix epoch
@@ -8,7 +8,7 @@
 //! - `flat:N`: N records as fast as the socket takes them, from prebuilt buffers.
 //! - `blocks:N`: the same in HTTP chunks of [`BLOCK_RECORDS`] records, about 60 KB.
 //!
-//! A record that finds the socket full is written when there is room; later ones follow at once.
+//! If the socket is full, a record is written when there is room; later ones follow at once.
 
 use std::{
     cmp::Reverse,
@@ -96,7 +96,7 @@ impl Drop for PacedServer {
     }
 }
 
-/// Std's backlog of 128 would make thousands of connections wait for a resent SYN.
+/// With std's backlog of 128, thousands of connections would wait for a resent SYN.
 fn listener_with_backlog(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     let domain = socket2::Domain::for_address(addr);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
@@ -114,7 +114,7 @@ struct Serving {
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
     accepted: u64,
-    /// The next write of each paced stream that is not held up by its socket.
+    /// The next write of each paced stream whose socket has room.
     due: BinaryHeap<Reverse<(Instant, usize, u64)>>,
     buffers: Buffers,
 }
@@ -123,10 +123,10 @@ struct Connection {
     socket: TcpStream,
     /// Part of a request.
     received: Vec<u8>,
-    /// Bytes the socket did not take yet.
+    /// Bytes that the socket has not accepted yet.
     unsent: Vec<u8>,
     stream: Option<Stream>,
-    /// Tells a connection from an earlier one in the same place.
+    /// Distinguishes a connection from an earlier one in the same slot.
     serial: u64,
     /// Whether it is in the queue of due writes.
     queued: bool,
@@ -145,7 +145,7 @@ enum Kind {
     Blocks,
 }
 
-/// Everything that is written again and again, built once.
+/// Prebuilt buffers for repeated writes.
 struct Buffers {
     head: Vec<u8>,
     line: Vec<u8>,
@@ -242,7 +242,7 @@ impl Serving {
         self.free.push(place);
     }
 
-    /// Reads what is there; a whole request begins a stream.
+    /// Reads the available bytes; a complete request starts a stream.
     fn read(&mut self, place: usize) {
         let Some(connection) = &mut self.connections[place] else { return };
         let open = connection.read();
@@ -253,7 +253,7 @@ impl Serving {
         }
     }
 
-    /// Begins the stream that the received bytes ask for, once they are a whole request.
+    /// Starts the requested stream, once the received bytes are a complete request.
     fn begin(&mut self, place: usize) -> Option<()> {
         let connection = self.connections[place].as_mut().filter(|connection| connection.stream.is_none())?;
         let end = connection.received.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
@@ -287,7 +287,7 @@ impl Serving {
         }
     }
 
-    /// Writes all that may be written now. What is not due yet is put in the queue, once.
+    /// Writes everything that is due. The next write is queued, once.
     fn advance(&mut self, place: usize) {
         let Some(connection) = &mut self.connections[place] else { return };
         match connection.advance(&mut self.buffers) {
@@ -302,7 +302,7 @@ impl Serving {
 }
 
 impl Connection {
-    /// Takes what the socket has; false when the peer is gone.
+    /// Reads the socket; false if the peer is gone.
     fn read(&mut self) -> bool {
         let mut buffer = [0; 4096];
         loop {
@@ -316,12 +316,12 @@ impl Connection {
         }
     }
 
-    /// A request longer than this is none of ours.
+    /// A longer request is not from our tests.
     fn is_lost(&self) -> bool {
         self.received.len() > 1 << 20
     }
 
-    /// The moment of the next write, unless the stream is over or its socket is full.
+    /// The time of the next write, unless the stream is over or its socket is full.
     fn advance(&mut self, buffers: &mut Buffers) -> io::Result<Option<Instant>> {
         loop {
             if !self.flush()? {
@@ -373,7 +373,7 @@ impl Connection {
     }
 }
 
-/// Writes bytes, and keeps those that the socket does not take now.
+/// Writes bytes, and keeps those that the socket does not accept now.
 fn write_or_keep(socket: &mut TcpStream, unsent: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {

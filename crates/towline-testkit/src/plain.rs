@@ -1,16 +1,17 @@
-//! Random streams, and a plain reader of them to compare with: it splits lines, looks into JSON, and knows nothing
-//! of pieces, templates or time.
+//! Random streams, and a simple reference reader for them, which splits lines and parses JSON, without
+//! pieces, templates or time.
 
 use serde_json::Value;
 
-/// Which of the two it is: lines of JSON as Ollama's chat sends them, or OpenAI's server-sent events.
+/// The kind of a stream: lines of JSON, as in Ollama's chat, or OpenAI's server-sent events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Ollama,
     OpenAi,
 }
 
-/// The text of a whole answer; `None` where the stream is not one: it has no end, an error or what cannot be read.
+/// The text of a complete answer; `None` if the stream is not one, because it has no end, an error or
+/// unreadable content.
 pub fn text(kind: Kind, body: &[u8]) -> Option<String> {
     let body = String::from_utf8_lossy(body);
     match kind {
@@ -61,7 +62,7 @@ fn openai(body: &str) -> Option<String> {
     None
 }
 
-/// A record that is no error.
+/// A record that is not an error.
 fn record(json: &str) -> Option<Value> {
     let record: Value = serde_json::from_str(json).ok()?;
     let is_error = !record["error"].is_null()
@@ -72,7 +73,7 @@ fn record(json: &str) -> Option<Value> {
     Some(record).filter(|record| record.is_object() && !is_error)
 }
 
-/// The text of a string or of text parts; `None` of anything else.
+/// The text of a string or of text parts; `None` for anything else.
 fn content_text(content: &Value) -> Option<String> {
     match content {
         Value::Null => Some(String::new()),
@@ -84,7 +85,7 @@ fn content_text(content: &Value) -> Option<String> {
     }
 }
 
-/// What stands for `$` in a form, as it is written in JSON.
+/// The values of `$` in a template, as written in JSON.
 const TEXTS: &[&str] = &[
     "a",
     " the",
@@ -108,7 +109,7 @@ const TEXTS: &[&str] = &[
     "日本",
 ];
 
-/// Content in every form that servers send, and in some that none should.
+/// Content in every form that servers send, and in some that they should not send.
 const CONTENTS: &[&str] = &[
     r#""$""#,
     r#""$""#,
@@ -184,7 +185,7 @@ const EVENTS: &[&str] = &[
     "data: @\n",
 ];
 
-/// A stream that these choices make, four to a record; what is left of them cuts it. Most choices are harmless, so that
+/// A stream from these choices, four per record; the remaining ones cut it. Most choices are harmless, so
 /// streams with a single odd record are common.
 pub fn stream(kind: Kind, choices: &[u8]) -> Vec<u8> {
     let (records, cut) = choices.as_chunks::<4>();

@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{Domain, Socket, Type};
 
-/// A loopback port that refuses connections, and that nobody else can take while this lives.
+/// A loopback port that refuses connections, and that no other program can use while this exists.
 #[derive(Debug)]
 pub struct Refusing {
     _bound: Socket,
@@ -25,9 +25,9 @@ impl Refusing {
     }
 }
 
-/// A loopback port where connecting neither succeeds nor fails: its queue is full and nobody accepts.
+/// A loopback port on which connecting neither succeeds nor fails: its queue is full and nothing accepts.
 ///
-/// How a full queue behaves is the kernel's choice; this is Linux's.
+/// The behaviour of a full queue depends on the kernel; this is Linux's.
 #[derive(Debug)]
 pub struct BlackHole {
     _listening: Socket,

@@ -23,7 +23,7 @@ pub(crate) fn tunnel(player: &mut Player, to: SocketAddr) -> Over {
     }
 }
 
-/// Passes a request in absolute form on in origin form, then becomes a pipe.
+/// Forwards a request in absolute form in origin form, then becomes a pipe.
 pub(crate) fn forward(player: &mut Player, to: SocketAddr) -> Over {
     let Ok(upstream) = TcpStream::connect(to) else {
         return bad_gateway(player);
@@ -44,7 +44,7 @@ fn bad_gateway(player: &Player) -> Over {
     }
 }
 
-/// The request with its target cut down to a path, its body sent by length.
+/// The request with only a path as its target, and a body with a length.
 fn origin_form(request: &Request) -> Vec<u8> {
     let target = request
         .target

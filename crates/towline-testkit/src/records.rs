@@ -1,4 +1,4 @@
-//! The usual records, as the servers write them. No line ends: [`Script`](crate::Script) adds those.
+//! The usual records, as the servers write them, without line ends, which [`Script`](crate::Script) adds.
 
 /// Records of Ollama's own API.
 pub mod ollama {

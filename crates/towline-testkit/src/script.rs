@@ -1,4 +1,4 @@
-//! What the server does on one connection, as data.
+//! The server's actions on one connection, as data.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -26,9 +26,9 @@ pub enum Step {
     Stall,
     /// Write pieces one by one, each in its own write.
     Pieces { pieces: Arc<[Vec<u8>]>, framing: Framing, pace: Pace },
-    /// Write `piece` again and again until at least `total_bytes` were accepted by the socket.
+    /// Write `piece` repeatedly until the socket has accepted at least `total_bytes`.
     Flood { piece: Arc<[u8]>, total_bytes: u64 },
-    /// Write `piece` again and again until the peer closes.
+    /// Write `piece` repeatedly until the peer closes.
     Forever(Arc<[u8]>),
     /// Close the sending side (FIN), keep reading.
     HalfClose,
@@ -59,7 +59,7 @@ pub enum Pace {
     FlatOut,
     /// When the test lets it through the named gate; one pass per piece.
     Gate(String),
-    /// Piece `n` at `n` intervals after the first. Lateness is not carried on: the schedule is absolute.
+    /// Piece `n` at `n` intervals after the first. The schedule is absolute, so delays do not accumulate.
     Every(Duration),
 }
 
@@ -81,7 +81,7 @@ pub enum Body {
     UntilClose,
 }
 
-/// The steps of one connection, or of one request where a plan chooses by request.
+/// The steps of one connection, or of one request if a plan chooses by request.
 ///
 /// A script that runs to its end starts over if it began by reading a request, so a kept-alive connection
 /// gets the same answer again; any other script closes the connection.
@@ -112,7 +112,7 @@ impl Script {
         Script::ndjson_open(lines).end_chunks()
     }
 
-    /// As [`Script::ndjson`], with the body still open: continue with what should happen.
+    /// Like [`Script::ndjson`], with the body still open for further steps.
     pub fn ndjson_open<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Script {
         Script::request().head(200, http::NDJSON, Body::Chunked).lines(lines)
     }
@@ -123,7 +123,7 @@ impl Script {
         Script::sse_open(payloads).end_chunks()
     }
 
-    /// As [`Script::sse`], with the body still open.
+    /// Like [`Script::sse`], with the body still open.
     pub fn sse_open<E: AsRef<[u8]>>(payloads: impl IntoIterator<Item = E>) -> Script {
         Script::request().head(200, http::SSE, Body::Chunked).events(payloads)
     }
@@ -144,7 +144,7 @@ impl Script {
         Script::request().head(200, content_type, Body::Length(said_bytes)).send(body).close()
     }
 
-    /// A status line, then header lines until the peer has had enough.
+    /// A status line, then header lines until the peer closes.
     pub fn endless_header() -> Script {
         let mut piece = Vec::new();
         for _ in 0..64 {
@@ -178,7 +178,7 @@ impl Script {
         self
     }
 
-    /// The steps after the reading of the request.
+    /// The steps after the request was read.
     pub(crate) fn without_request(mut self) -> Script {
         if self.begins_with_request() {
             self.steps.remove(0);
@@ -287,7 +287,7 @@ impl Script {
         self.step(Step::Forward(to))
     }
 
-    /// Whether the script begins with a request, and so can serve a connection again and again.
+    /// Whether the script begins with a request, so that it can serve a connection repeatedly.
     pub(crate) fn begins_with_request(&self) -> bool {
         matches!(self.steps.first(), Some(Step::ReadRequest | Step::ReadHead))
     }

@@ -1,4 +1,4 @@
-//! The listening side: accepts, chooses scripts, and answers the test's questions.
+//! The listening side: accepts connections, chooses scripts, and reports to the test.
 
 use std::{
     collections::HashMap,
@@ -18,7 +18,7 @@ use crate::{
     socket::Listener,
 };
 
-/// Which script a connection or a request gets.
+/// The choice of a script for a connection or a request.
 #[derive(Clone)]
 pub enum Plan {
     /// Every connection plays the same script.
@@ -30,7 +30,7 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// A plan that asks a function.
+    /// A plan that calls a function.
     pub fn by_request(choose: impl Fn(&Request) -> Script + Send + Sync + 'static) -> Plan {
         Plan::ByRequest(Arc::new(choose))
     }
@@ -86,7 +86,7 @@ impl From<Routes> for Plan {
 #[derive(Debug, Default)]
 pub struct Routes {
     routes: Vec<Route>,
-    /// Requests that each route has had.
+    /// Number of requests of each route.
     counts: Mutex<HashMap<usize, usize>>,
 }
 
@@ -157,7 +157,7 @@ impl Routes {
     }
 }
 
-/// What one connection plays.
+/// The script of one connection.
 pub(crate) enum Choice {
     Script(Script),
     ByRequest(Arc<dyn Fn(&Request) -> Script + Send + Sync>),
@@ -183,7 +183,7 @@ impl Choice {
 ///
 /// Dropping it closes the listener and every connection, and joins all its threads.
 ///
-/// The waiting methods give `None` (or `false`) when the fact did not come about in time.
+/// The waiting methods return `None` (or `false`) if the event did not happen in time.
 #[derive(Debug)]
 pub struct Server {
     ledger: Arc<Ledger>,
@@ -246,8 +246,8 @@ impl Server {
         self.ledger.allow(gate, times);
     }
 
-    /// Waits until scripts have come to a gate `times` times in all, passed or not: all steps before it
-    /// are done then.
+    /// Waits until scripts have reached a gate `times` times in total, passed or not: then all steps before
+    /// it are done.
     #[must_use]
     pub fn wait_until_at(&self, gate: &str, times: u64, within: Duration) -> bool {
         self.ledger.wait(within, |state| (state.arrivals(gate) >= times).then_some(())).is_some()
@@ -274,7 +274,7 @@ impl Server {
         self.ledger.lock().connections.iter().map(|connection| connection.requests).collect()
     }
 
-    /// Bytes of a connection that the kernel has taken, so far.
+    /// Number of bytes of a connection that the kernel has accepted so far.
     pub fn sent_bytes(&self, connection: usize) -> u64 {
         self.ledger.lock().sent(connection).unwrap_or(0)
     }
@@ -284,13 +284,13 @@ impl Server {
         self.ledger.lock().connections.get(connection)?.closed
     }
 
-    /// Waits until `count` connections were accepted in all.
+    /// Waits until `count` connections were accepted in total.
     #[must_use]
     pub fn wait_for_connections(&self, count: usize, within: Duration) -> bool {
         self.ledger.wait(within, |state| (state.connections.len() >= count).then_some(())).is_some()
     }
 
-    /// Waits until `count` requests were complete in all, and gives the last of them.
+    /// Waits until `count` requests were complete in total, and returns the last of them.
     #[must_use]
     pub fn wait_for_request(&self, count: usize, within: Duration) -> Option<Request> {
         self.ledger.wait(within, |state| state.requests.get(count.checked_sub(1)?).cloned())
@@ -330,7 +330,7 @@ impl Drop for Server {
 fn accept(listener: &Listener, ledger: &Arc<Ledger>, plan: &Plan) {
     let mut threads: Vec<JoinHandle<()>> = Vec::new();
     loop {
-        // A connection that broke in the queue is not ours to report.
+        // A connection that broke in the queue is not reported.
         let Ok(socket) = listener.accept() else { continue };
         let socket = Arc::new(socket);
         let Some(id) = ledger.accepted(&socket) else { break };

@@ -1,4 +1,4 @@
-//! TCP and Unix sockets behind one face.
+//! TCP and Unix sockets behind one interface.
 
 use std::{
     io::{self, Read, Write},
@@ -11,7 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use socket2::SockRef;
 
-/// Where a server listens.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
@@ -63,7 +63,7 @@ impl Socket {
         }
     }
 
-    /// Fails only when the connection is already gone, which is as good.
+    /// Fails only if the connection is already gone, which has the same effect.
     pub(crate) fn shutdown(&self, how: Shutdown) {
         let _already_gone = match self {
             Socket::Tcp(stream) => stream.shutdown(how),

@@ -1,7 +1,7 @@
 //! Streams that go on only when the test says so.
 //!
-//! Each chat is known by its `model`. Nothing is sent on its own, so what has arrived is known to the byte, however
-//! loaded the machine is:
+//! Each chat is identified by its `model`. Nothing is sent automatically, so the test knows exactly which
+//! bytes have arrived, however loaded the machine is:
 //!
 //! ```no_run
 //! let server = towline_testkit::stepped::SteppedServer::start();
@@ -24,17 +24,17 @@ use crate::http::{self, Request};
 use crate::records::ollama;
 use crate::script::Body;
 
-/// A stream that is asked for has to come within this time.
+/// How long to wait for a requested stream.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// A server of chats in Ollama's dialect; it also says that it has no models. Its threads end with the process.
+/// A server of chats in Ollama's dialect, with an empty list of models. Its threads end with the process.
 #[derive(Debug)]
 pub struct SteppedServer {
     addr: SocketAddr,
     asked: Arc<Asked>,
 }
 
-/// A chat that was asked for.
+/// A requested chat.
 #[derive(Debug)]
 pub struct SteppedStream {
     socket: TcpStream,
@@ -72,10 +72,10 @@ impl SteppedServer {
         format!("http://{}", self.addr)
     }
 
-    /// The chat with this model, once it was asked for.
+    /// The chat with this model, once it was requested.
     ///
     /// # Panics
-    /// If nobody asks for it within a minute.
+    /// If it is not requested within a minute.
     pub fn stream(&self, model: &str) -> SteppedStream {
         let waiting = self.asked.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_missing = |waiting: &mut HashMap<String, TcpStream>| !waiting.contains_key(model);
@@ -91,7 +91,7 @@ impl SteppedServer {
 }
 
 impl SteppedStream {
-    /// Sends pieces of the answer, a record each, in one write.
+    /// Sends pieces of the answer, one record each, in one write.
     pub fn text(&mut self, pieces: &[&str]) {
         let records = pieces.iter().map(|piece| http::chunk(http::line(ollama::chat_text(piece))));
         self.write(&records.collect::<Vec<_>>().concat());
@@ -104,13 +104,13 @@ impl SteppedStream {
         self.write(&[&done, http::LAST_CHUNK].concat());
     }
 
-    /// A peer that has gone away is none of the test's business here; it looks at the peer itself.
+    /// A disconnected peer is ignored here, because the test checks the peer itself.
     fn write(&mut self, bytes: &[u8]) {
         drop(self.socket.write_all(bytes));
     }
 }
 
-/// Answers requests until one is for a chat, whose socket is then the test's.
+/// Answers requests until one is for a chat, and passes its socket to the test.
 fn answer(mut socket: TcpStream, asked: &Asked) {
     drop(socket.set_nodelay(true));
     let mut received = Vec::new();
@@ -133,7 +133,7 @@ fn answer(mut socket: TcpStream, asked: &Asked) {
     }
 }
 
-/// The next request; what comes behind it stays in `received`.
+/// The next request; bytes after it stay in `received`.
 fn request(socket: &mut TcpStream, received: &mut Vec<u8>) -> Option<Request> {
     let mut buffer = [0; 4096];
     loop {
