@@ -1,4 +1,4 @@
-//! What the shell completes that only a running server, a relay or a folder knows.
+//! Shell completion of values that only a running server, a relay or a folder knows.
 //!
 //! The shell runs this program for it (`TOWLINE_COMPLETE`). A server that does not answer soon is skipped.
 
@@ -23,19 +23,19 @@ use crate::server::places;
 
 /// The variable that asks for completions; its value is the shell.
 const VARIABLE: &str = "TOWLINE_COMPLETE";
-/// Nobody waits longer for a proposal.
+/// The time limit of a completion.
 const PATIENCE: Duration = Duration::from_millis(700);
-/// The most conversations that are proposed.
+/// Maximum number of proposed conversations.
 const CONVERSATIONS: usize = 200;
 
-/// Where a shell asks for completions, or for the script that will, answers it and ends the process.
+/// If a shell requests completions or the completion script, answers it and exits.
 pub fn answer_shell() {
     CompleteEnv::with_factory(|| completed(crate::args::command())).var(VARIABLE).complete();
 }
 
 type Proposing = fn(&OsStr) -> Vec<CompletionCandidate>;
 
-/// The command line with what completes its values.
+/// The command line with the completers of its values.
 fn completed(command: Command) -> Command {
     let command = command.mut_arg("named", |arg| arg.add(ArgValueCompleter::new(of_servers)));
     command.mut_subcommands(|verb| {
@@ -69,7 +69,7 @@ fn completed(command: Command) -> Command {
     })
 }
 
-/// Those that begin as what was typed.
+/// The names that begin with the typed text.
 fn begun(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     names.into_iter().filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
@@ -80,11 +80,11 @@ fn environment() -> Environment {
     environment::read().with(&config)
 }
 
-/// What is known soon.
+/// The result of a request, if it arrives in time.
 fn soon<T: Default>(asking: impl Future<Output = Option<T>>) -> T {
     let Ok(runtime) = crate::runtime() else { return T::default() };
     let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, asking).await.ok().flatten() });
-    // A name that is still looked up is not waited for.
+    // Running lookups are not awaited.
     runtime.shutdown_background();
     answered.unwrap_or_default()
 }

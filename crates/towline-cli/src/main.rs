@@ -2,17 +2,17 @@
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`args`], [`complete`] | what can be typed, and what the shell completes of it |
+//! | [`args`], [`complete`] | the command line and its shell completion |
 //! | [`commands`] | one file per verb |
 //! | [`prompt`] | the prompt, when there is no verb |
 //! | [`term`] | its terminal: keys in, rendered answers out |
-//! | [`server`] | which server is meant, how it is reached, what it has, and what to do when it fails |
-//! | [`input`] | the only way from files, pages and standard input to texts and images |
-//! | [`output`] | the only way to standard output and standard error: to a person, to a pipe, as JSON lines |
-//! | [`exit`] | how a command ends: Ctrl-C, what went wrong, what the shell is told |
+//! | [`server`] | finds the server, connects to it, lists its models, explains its failures |
+//! | [`input`] | the only code that reads texts and images from files, pages and standard input |
+//! | [`output`] | the only code that writes to standard output and standard error: for people, for pipes, as JSON lines |
+//! | [`exit`] | how a command ends: Ctrl-C, errors, the exit status |
 //!
-//! Commands run on a thread of their own; the first thread only watches for signals and for the end. So a blocked
-//! terminal or pipe never keeps Ctrl-C from working, and nothing is waited for once the end is known.
+//! Commands run on their own thread; the first thread only watches for signals and for the end. So Ctrl-C
+//! works even if the terminal or a pipe blocks, and nothing is awaited once the end is known.
 
 #![allow(unreachable_pub, reason = "a binary has no outside; pub means shared between modules")]
 
@@ -44,7 +44,7 @@ fn run() -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return cannot_start(&error),
     };
-    // Before the command begins: whatever it does then can be stopped in good order.
+    // Before the command starts, so that it can be stopped gracefully at any time.
     let signals = {
         let _context = watching.enter();
         stop::Signals::new()
@@ -61,7 +61,7 @@ fn run() -> Exit {
             }
         };
         let exit = runtime.block_on(Box::pin(commands::run(command, stopper)));
-        // The other side only goes away when the process does.
+        // The other side exists as long as the process.
         let _gone = done.send(exit);
     };
     match std::thread::Builder::new().name("towline-work".into()).spawn(work) {

@@ -1,4 +1,4 @@
-//! `towline attach` and `towline log`: reading what a job has said and says.
+//! `towline attach` and `towline log`: read the text of a job.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::output::view::{ProgressView, View};
 use crate::output::{self, Out};
 use towline_app::servers::Reached;
 
-/// How long a reader that leaves a job waits to hear how it is.
+/// How long a reader that detaches from a job waits for the job's state.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows a job to its end.
@@ -30,7 +30,7 @@ pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Fai
     follow(stream, &job, args.form, &reached, &mut context).await
 }
 
-/// Prints what a job has said, and with `-f` what it says.
+/// Prints the text of a job so far, and with `-f` follows it.
 pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> {
     let reached = reach(&args.relay, &mut context, READER_TIMEOUTS, RelayConfig::default()).await?;
     let job = asked(reached.control.find(&args.id), &mut context).await?;
@@ -45,7 +45,7 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     let mut view = view(&job, args.form, &context.config, &reached)?;
     match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
         Driven::Left { stop } => Ok(stop.into()),
-        // What it has said was printed; how it ended is what wait and jobs tell.
+        // The text was printed; `wait` and `jobs` report how it ended.
         Driven::Ended(outcome) => match outcome.ending {
             Ending::Failed(error) if outcome.stats.records == 0 => {
                 output::error(&error.message);
@@ -85,7 +85,7 @@ async fn follow(
     let outcome = match driven {
         Driven::Ended(outcome) => outcome,
         Driven::Left { stop } => {
-            // It may have ended, or the relay with it, a moment ago.
+            // The job, or the relay, may have ended a moment ago.
             let looked = tokio::time::timeout(LOOK, reached.control.job(&job.id)).await;
             output::stderr_break();
             output::note(&left(handle(job), stop, looked.ok().and_then(Result::ok).as_ref()));

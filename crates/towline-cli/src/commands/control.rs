@@ -17,17 +17,17 @@ use crate::output::{self, Out};
 use crate::server::UNARY_TIMEOUTS;
 use towline_app::servers::Reached;
 
-/// As long as it takes.
+/// No limit.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// Which of the answers that there are `--all` means.
+/// The answers that `--all` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum All {
     Running,
     Ended,
 }
 
-/// The relay, and the answers that are meant: their handles.
+/// The relay, and the handles of the chosen answers.
 async fn meant(
     which: &Which,
     all: All,
@@ -50,7 +50,7 @@ async fn meant(
     Ok((reached, handles))
 }
 
-/// Which answers `--all` or `--group` means now: those that run, those that have ended, or both.
+/// The answers that `--all` or `--group` means now: running ones, ended ones, or both.
 async fn members(
     which: &Which,
     running: Option<bool>,
@@ -62,11 +62,12 @@ async fn members(
     Ok(jobs.into_iter().map(|job| job.id).collect())
 }
 
-/// Stops answers. One that fails does not keep the others.
+/// Cancels answers. A failure does not affect the others.
 pub async fn kill(args: &KillArgs, mut context: Context) -> Result<Exit, Failure> {
     let (reached, mut handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
     if args.which.handles.is_empty() {
-        // Those that wait came last: they go first, so that none of them takes the place of one that ran.
+        // Queued answers are the newest: they are cancelled first, so that none of them starts in place of a
+        // cancelled one.
         handles.reverse();
     }
     let mut exit = Exit::Completed;
@@ -92,7 +93,8 @@ async fn kill_one(id: &str, reason: &str, reached: &Reached, context: &mut Conte
     Ok(Exit::Completed)
 }
 
-/// Waits for answers to end: of a group, until none of it runs or waits, however many are asked meanwhile.
+/// Waits for answers to end; for a group, until none of its answers is running or queued, including those
+/// asked meanwhile.
 pub async fn wait(args: &WaitArgs, mut context: Context) -> Result<Exit, Failure> {
     let (reached, mut handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
     let until = tokio::time::Instant::now() + args.timeout.0.unwrap_or(FOREVER);
@@ -112,7 +114,7 @@ pub async fn wait(args: &WaitArgs, mut context: Context) -> Result<Exit, Failure
             break;
         }
         known.extend(handles);
-        // One that was asked and has ended meanwhile counts as well.
+        // An answer that was asked and has ended meanwhile counts too.
         handles = members(&args.which, None, &reached, &mut context).await?;
         handles.retain(|handle| !known.contains(handle));
     }
@@ -139,7 +141,7 @@ async fn wait_one(
     Ok(exit_of(&job.state))
 }
 
-/// Moves deadlines.
+/// Changes deadlines.
 pub async fn timeout(args: &TimeoutArgs, context: Context) -> Result<Exit, Failure> {
     let (handles, deadline) = args.read().map_err(Failure::usage)?;
     let which = Which { handles, all: args.all, group: None };
@@ -154,31 +156,31 @@ pub async fn timeout(args: &TimeoutArgs, context: Context) -> Result<Exit, Failu
     .await
 }
 
-/// Stops reading from the model server, or continues.
+/// Pauses or unpauses answers.
 pub async fn pause(args: &VerbArgs, paused: bool, context: Context) -> Result<Exit, Failure> {
     let verb = if paused { Verb::Pause } else { Verb::Unpause };
     each(&args.which, All::Running, &args.relay, context, &verb, shown).await
 }
 
-/// Asks the same again and prints the ids of the new answers.
+/// Repeats requests and prints the ids of the new answers.
 pub async fn retry(args: &VerbArgs, context: Context) -> Result<Exit, Failure> {
     each(&args.which, All::Ended, &args.relay, context, &Verb::Retry, |job| job.id.clone()).await
 }
 
-/// Gives an answer another name.
+/// Renames an answer.
 pub async fn rename(args: &RenameArgs, context: Context) -> Result<Exit, Failure> {
     let which = Which { handles: vec![args.handle.clone()], ..Which::default() };
     let verb = Verb::Rename(args.name.clone());
     each(&which, All::Ended, &args.relay, context, &verb, |job| format!("{}  {}", job.id, handle(job))).await
 }
 
-/// Deletes answers that have ended, with their records.
+/// Deletes ended answers with their records.
 pub async fn forget(args: &VerbArgs, context: Context) -> Result<Exit, Failure> {
     let said = |job: &Job| format!("forgot {}", job.id);
     each(&args.which, All::Ended, &args.relay, context, &Verb::Forget, said).await
 }
 
-/// Does one thing with each answer, and says how it is then. One that fails does not keep the others.
+/// Applies one operation to each answer, and prints its state. A failure does not affect the others.
 async fn each(
     which: &Which,
     all: All,
@@ -199,7 +201,7 @@ async fn each(
     Ok(exit)
 }
 
-/// Deletes all answers that have ended.
+/// Deletes all ended answers.
 pub async fn clean(args: &CleanArgs, mut context: Context) -> Result<Exit, Failure> {
     let which = Which { all: true, ..Which::default() };
     let (reached, handles) = meant(&which, All::Ended, &args.relay, &mut context).await?;
@@ -219,7 +221,7 @@ fn shown(job: &Job) -> String {
     format!("{}  {}", job.id, said(job))
 }
 
-/// A request that failed is reported, and the others are made.
+/// Reports a failed request, so that the others continue.
 pub fn reported(result: Result<Exit, Failure>) -> Result<Exit, Failure> {
     match result {
         Err(failure @ Failure::Request(..)) => Ok(failure.report()),

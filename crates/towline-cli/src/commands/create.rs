@@ -22,12 +22,12 @@ use crate::input;
 use crate::output;
 use crate::server::{Need, Server};
 
-/// Steps of an upload that may wait to be shown; more are skipped.
+/// Maximum number of upload steps that wait to be shown; more are skipped.
 const STEPS: usize = 16;
-/// The longest Modelfile, in bytes; licences stand in it.
+/// Maximum size of a Modelfile, in bytes; it can contain licences.
 const MODELFILE_BYTES: u64 = 16 << 20;
 
-/// Makes a model.
+/// Creates a model.
 pub async fn run(args: &CreateArgs, mut context: Context) -> Result<Exit, Failure> {
     let Modelfile { mut request, files, adapters, drafts, notes } = recipe(args)?;
     for note in &notes {
@@ -50,7 +50,7 @@ pub async fn run(args: &CreateArgs, mut context: Context) -> Result<Exit, Failur
     transfer.follow(server.client.create(request), &mut context).await
 }
 
-/// What to make the model of.
+/// The source of the new model.
 fn recipe(args: &CreateArgs) -> Result<Modelfile, Failure> {
     if let Some(from) = &args.from {
         let request = CreateRequest { from: Some(from.clone()), ..CreateRequest::default() };
@@ -76,7 +76,8 @@ fn recipe(args: &CreateArgs) -> Result<Modelfile, Failure> {
     })
 }
 
-/// Sends files that the server does not have. The outer error is one of ours, the inner one ends the transfer.
+/// Uploads the files that the server does not have. The outer error is local, the inner one ends the
+/// transfer.
 async fn send_all(
     parts: &[Part],
     server: &Server,
@@ -98,7 +99,7 @@ async fn send_all(
     Ok(Ok(digests))
 }
 
-/// A blob that the server must have already.
+/// Checks a blob that the server must already have.
 async fn there(
     digest: &str,
     server: &Server,
@@ -114,7 +115,8 @@ async fn there(
     }
 }
 
-/// Sends one file. The clock for the first event runs from the last step of the upload, whose length nobody knows.
+/// Uploads one file. The time limit of the first event counts from the last step of the upload, whose
+/// duration is unknown.
 async fn send(
     path: &Path,
     name: &str,
@@ -125,7 +127,7 @@ async fn send(
 ) -> Result<Result<String, Ending>, Failure> {
     let client = server.client.with_request_config(|config| config.timeouts.first_event = None);
     let (steps, mut step) = mpsc::channel(STEPS);
-    // Skipping steps that nobody has time for is the point of a bounded queue.
+    // The queue is bounded so that steps can be skipped.
     let watch = move |upload| {
         let _skipped = steps.try_send(upload);
     };

@@ -17,7 +17,7 @@ use crate::output::Out;
 use crate::server::models::{self, Choice};
 use crate::server::{Place, Server};
 
-/// Hands the request over and prints the job's id.
+/// Submits the request and prints the job's id.
 pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
     let config = RelayConfig {
         name: args.name.clone(),
@@ -26,7 +26,7 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     };
     let asking = (&args.relay, &args.server, args.api.into());
     let reached = reach_server(asking, &mut context, args.timeouts.timeouts(), config).await?;
-    // Which models there are, it knows as a server does.
+    // The relay lists models like a server.
     let server = Server { client: reached.client.clone(), place: Place::Found(ServerSource::Relay) };
     let memory = Memory::of(args, &context.config)?;
     let mut memory = if reached.place.own.is_some() { memory } else { memory.without_history() };
@@ -39,7 +39,8 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     };
     let request = asked.request(&chosen);
     let request = memory.ask(&request.model.clone(), request);
-    // It is written before it is asked, so that the relay's process finds it however soon the answer ends.
+    // The question is recorded before it is sent, so that the relay's process finds it however soon the
+    // answer ends.
     let place = memory.leave();
     let client = match place {
         Some((chat, answer)) => for_answer(&reached.client, Some(InHistory::Chat(chat)), answer),

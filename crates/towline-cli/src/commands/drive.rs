@@ -1,4 +1,4 @@
-//! A stream, driven to its one end and shown as it comes.
+//! Drives a stream to its end and shows it as it arrives.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,10 +13,10 @@ use crate::exit::stop::{Stop, Stopper};
 use crate::output::view::{Link, View};
 use crate::output::{self, WriteError};
 
-/// How often a view that shows a wait is drawn.
+/// How often a view is drawn while it waits.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A future's result if it is there already.
+/// A future's result, if it is ready.
 async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -26,7 +26,7 @@ async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// How a stream was driven.
+/// The result of driving a stream.
 #[derive(Debug)]
 pub enum Driven {
     /// To its end.
@@ -38,20 +38,20 @@ pub enum Driven {
     },
 }
 
-/// What a signal does to a stream.
+/// The effect of a signal on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnStop {
-    /// It is cancelled, and read to the end that makes.
+    /// Cancel it, and read it to its end.
     Cancel,
-    /// It is dropped.
+    /// Drop it.
     Leave,
 }
 
-/// Reads a stream to its end; `heard` is told each event before it is shown. A signal cancels it; standard output that is gone drops it, which closes the connection
-/// at once.
+/// Reads a stream to its end, and calls `heard` with each event before it is shown. A signal cancels it; a
+/// closed standard output drops it, which closes the connection at once.
 ///
 /// # Errors
-/// Only when standard output is gone: every failure of the stream is its outcome.
+/// Only if standard output is closed: every failure of the stream is its outcome.
 pub async fn drive(
     stream: Stream,
     view: &mut View,
@@ -64,7 +64,7 @@ pub async fn drive(
     }
 }
 
-/// As [`drive`], and says what a signal does.
+/// Like [`drive`], with the effect of a signal.
 ///
 /// # Errors
 /// Only when standard output is gone.
@@ -132,7 +132,7 @@ pub async fn drive_until(
     }
 }
 
-/// Says what became of the connection to the relay.
+/// Reports changes of the connection to the relay.
 fn tell(link: &mut Link, reconnects: u32, away: bool, view: &mut View) -> Result<(), WriteError> {
     match link.news(reconnects, away, Instant::now()) {
         Some(news) => view.note(news),

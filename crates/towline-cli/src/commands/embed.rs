@@ -53,7 +53,7 @@ pub async fn run(args: &EmbedArgs, mut context: Context) -> Result<Exit, Failure
     Ok(Exit::Completed)
 }
 
-/// The arguments, else standard input: as one text, or each line of it.
+/// The arguments, else standard input as one text or as one text per line.
 async fn texts(args: &EmbedArgs, context: &mut Context) -> Result<Vec<String>, Failure> {
     if !args.texts.is_empty() {
         return Ok(args.texts.clone());

@@ -10,7 +10,7 @@ use crate::exit::failure::{Complaint, Failure};
 /// The window's program.
 const PROGRAM: &str = "towline-gui";
 
-/// Becomes the window. It returns only when it cannot.
+/// Becomes the window. Returns only on failure.
 pub fn run(args: &GuiArgs) -> Failure {
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(PROGRAM)));
     let program = beside.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM));

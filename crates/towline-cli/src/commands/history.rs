@@ -15,10 +15,10 @@ use crate::output::table::Table;
 use crate::output::{self, Out};
 use crate::server::places;
 
-/// A title in a table has at most this many characters.
+/// Maximum length of a title in a table, in characters.
 const TITLE_CHARS: usize = 48;
 
-/// Does what was asked with the history. Session files that are new or have changed are taken in first.
+/// Runs a verb of the history. New and changed session files are imported first.
 pub fn run(args: &HistoryArgs) -> Result<Exit, Failure> {
     let mut history = open()?;
     match &args.verb {
@@ -81,7 +81,7 @@ fn found(history: &History, name: &str) -> Result<ChatId, Failure> {
     Ok(history.find(name)?)
 }
 
-/// Does something with each, and says what; one that fails does not keep the others.
+/// Applies an operation to each, and prints the result; a failure does not affect the others.
 fn each<T>(all: &[T], mut one: impl FnMut(&T) -> Result<String, Failure>) -> Result<Exit, Failure> {
     let mut exit = Exit::Completed;
     for each in all {

@@ -43,7 +43,7 @@ pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure>
         return Ok(Exit::Completed);
     }
     let mut table = Table::new(if args.long { &LONG } else { &SHORT });
-    // A number is the last one's that got it.
+    // A number belongs to the last job that got it.
     let last: HashMap<u32, &str> =
         jobs.iter().filter_map(|job| Some((job.number?, job.id.as_str()))).collect();
     for job in &jobs {
@@ -57,7 +57,7 @@ pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure>
     Ok(Exit::Completed)
 }
 
-/// What is said where no answer is listed.
+/// The message for an empty list.
 fn nothing(args: &JobsArgs) -> String {
     let is_narrowed = args.running || args.group.is_some() || args.since.is_some();
     match &args.text {
@@ -87,8 +87,8 @@ const LONG: [&str; 15] = [
     "SIZE",
     "PATH",
 ];
-/// The columns of the short form that are cut where the terminal is narrow, and to how much: first the question, then the model's
-/// server, then the name.
+/// The columns of the short form that are shortened on a narrow terminal, and their minimum width: first the
+/// question, then the model's server, then the name.
 const ELASTIC: [(usize, usize); 3] = [(3, 8), (4, 10), (1, 10)];
 
 fn cells(job: &Job, has_number: bool, long: bool) -> Vec<String> {
@@ -99,7 +99,7 @@ fn cells(job: &Job, has_number: bool, long: bool) -> Vec<String> {
         job.number.filter(|_| has_number).map_or("-".to_owned(), |number| format!("%{number}")),
         handle(job).to_owned(),
         if long { said(job) } else { job.state.to_string() },
-        // On one line, whatever it has.
+        // On one line, whatever it contains.
         or_none(&job.question).split_whitespace().collect::<Vec<_>>().join(" "),
         format!("{}@{}", or_none(&job.model), server(job)),
         job.tokens.map_or("-".to_owned(), |tokens| tokens.to_string()),
@@ -120,20 +120,20 @@ fn cells(job: &Job, has_number: bool, long: bool) -> Vec<String> {
     cells
 }
 
-/// The model server's name, or where it is.
+/// The model server's name or address.
 fn server(job: &Job) -> &str {
     let server = job.upstream.as_deref().unwrap_or("-");
     server.strip_prefix("http://").unwrap_or(server)
 }
 
-/// How long ago it was asked, whether it still runs or not.
+/// The time since it was asked.
 fn age(job: &Job) -> String {
     let created: Option<jiff::Timestamp> = job.created_at.parse().ok();
     let ago = created.map(|created| jiff::Timestamp::now().duration_since(created).as_secs_f64());
     ago.map_or("-".to_owned(), |seconds| span(seconds.max(0.0).floor()).to_string())
 }
 
-/// A time of the relay's, for people.
+/// A duration from the relay, for people.
 pub fn span(seconds: f64) -> Span {
     Span(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or_default())
 }

@@ -18,7 +18,7 @@ use crate::output::{self, Out};
 use crate::server::models;
 use crate::server::{Need, Server};
 
-/// The digits of a digest that are shown.
+/// Number of shown digits of a digest.
 const ID_DIGITS: usize = 12;
 
 /// Lists the installed models.

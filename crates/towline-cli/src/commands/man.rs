@@ -1,4 +1,4 @@
-//! `towline man`: the manual pages, from the same description as `--help`.
+//! `towline man`: the manual pages, from the same source as `--help`.
 
 use crate::args::{self, ManArgs};
 use crate::exit::Exit;

@@ -1,4 +1,4 @@
-//! What `towline run` remembers: the conversation that it resumes, and the history that hears of its answer.
+//! The memory of `towline run`: the conversation that it continues, and the history that records its answer.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::exit::failure::Failure;
 use crate::output;
 use crate::server::places;
 
-/// How long the end of a command waits for the disk.
+/// How long a command waits for the disk at its end.
 const LAST_WRITE: Duration = Duration::from_secs(3);
 
 /// The conversation of one `towline run`.
 #[derive(Debug, Default)]
 pub struct Memory {
     conversation: Conversation,
-    /// The conversation in the history that is resumed.
+    /// The conversation in the history that is continued.
     resumed: Option<ChatId>,
     /// Its settings before this question.
     former: Settings,
@@ -34,7 +34,7 @@ impl Memory {
     /// The conversation that `-c` names, or a new one. It is written to the history unless the answer goes to a program.
     ///
     /// # Errors
-    /// When there is no conversation to resume.
+    /// If there is no conversation to continue.
     pub fn of(args: &RunArgs, config: &Config) -> Result<Self, Failure> {
         let is_for_people = output::stdout_is_terminal() && !args.json;
         let is_wished = match config.history {
@@ -56,12 +56,12 @@ impl Memory {
         Ok(Self { conversation, resumed: Some(chat), is_written, limits, ..Self::default() })
     }
 
-    /// The model that the conversation asked last, if any.
+    /// The last model of the conversation, if any.
     pub fn model(&self) -> Option<&str> {
         self.conversation.last().map(|turn| turn.answer().model.as_str())
     }
 
-    /// Adds a request's question to the conversation: what is sent.
+    /// Adds a request's question to the conversation, and returns the request to send.
     pub fn ask(&mut self, model: &str, request: ChatRequest) -> ChatRequest {
         let Some(question) = request.messages.iter().rfind(|message| message.role == Role::User) else {
             return request;
@@ -105,7 +105,7 @@ impl Memory {
         self.writer = Some((writer, chat));
     }
 
-    /// A piece of the answer came.
+    /// Adds a piece of the answer.
     pub fn hear(&mut self, event: &Event) {
         let Some(answer) = self.answer else { return };
         self.conversation.receive(answer, event);
@@ -116,17 +116,17 @@ impl Memory {
         }
     }
 
-    /// Nothing is written: the relay that runs the answer knows no history of this user's.
+    /// Writes nothing, because the relay that runs the answer has no access to this user's history.
     pub fn without_history(self) -> Self {
         Self { is_written: false, ..self }
     }
 
-    /// The answer is left to the own relay, whose process writes it down: where it belongs, once its question is written. `None` where
-    /// the history does not get it.
+    /// Leaves the answer to the own relay, whose process records it. Returns its place, once its question is
+    /// written; `None` if the answer is not recorded.
     pub fn leave(&mut self) -> Option<(ChatId, AnswerId)> {
         let (answer, (writer, chat)) = self.answer.zip(self.writer.take())?;
         let written = writer.when_written(chat);
-        // A writer that has ended keeps nobody from writing the rest.
+        // Once this writer has ended, another program can write the rest.
         if let Err(why) = writer.finish(LAST_WRITE) {
             output::warning(&format!("the history does not have this answer: {why}"));
             return None;
@@ -134,7 +134,7 @@ impl Memory {
         Some((written.wait(Duration::ZERO)?, answer))
     }
 
-    /// The relay did not take the answer that was left to it: its question is taken out again.
+    /// Removes the question of an answer that the relay did not accept.
     pub fn take_back(&self, (chat, answer): (ChatId, AnswerId)) {
         let former = self.resumed.map(|_| &self.former);
         let taken = places::history().map(|path| History::open(&path)?.take_back(chat, answer, former));
@@ -143,7 +143,7 @@ impl Memory {
         }
     }
 
-    /// The answer ended. Waits a moment for the disk, and says what is not written.
+    /// Records the end of the answer. Waits briefly for the disk, and reports a failed write.
     pub fn end(mut self, outcome: &Outcome) {
         let (Some(answer), Some((writer, chat))) = (self.answer, self.writer) else { return };
         let is_kept = self.conversation.end(answer, outcome);

@@ -51,18 +51,18 @@ use crate::server::Server;
 use crate::server::environment;
 use crate::server::{hint, models};
 
-/// What every command is given.
+/// The context of every command.
 #[derive(Debug)]
 pub struct Context {
-    /// What the environment says.
+    /// The settings from the environment.
     pub environment: Environment,
-    /// What the configuration says.
+    /// The settings from the configuration.
     pub config: Config,
-    /// Whether the command is to end.
+    /// Signals that the command should end.
     pub stopper: Stopper,
 }
 
-/// Does what was typed, and says what went wrong.
+/// Runs a command, and reports its failure.
 pub async fn run(command: Command, stopper: Stopper) -> Exit {
     let (config, warnings) = match environment::config(command.config()) {
         Ok(read) => read,
@@ -75,7 +75,7 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
     begun(&command, context).await.unwrap_or_else(|failure| failure.report())
 }
 
-/// A command at work. Each has a box of its own, so that none takes the room of the largest, which is much.
+/// A running command. Each is boxed separately, so that none takes the memory of the largest.
 fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>> {
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)),
@@ -118,7 +118,7 @@ fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Res
     }
 }
 
-/// The answer to a request about `model`, if it is about one.
+/// The result of a request, about `model` if there is one.
 ///
 /// # Errors
 /// What went wrong, with what to do about it.
@@ -138,7 +138,7 @@ pub async fn answered<T>(
     Err(Failure::Request(complaint, Exit::from(&error)))
 }
 
-/// The answer of a relay.
+/// The result of a request to a relay.
 ///
 /// # Errors
 /// What went wrong, with what to do about it.
@@ -149,7 +149,7 @@ pub async fn asked<T>(
     unless_stopped(request, &mut context.stopper).await?.map_err(|error| relay_failure(&error))
 }
 
-/// What a relay refused, with what to do about it.
+/// The failure of a relay's request, with what to do about it.
 pub fn relay_failure(error: &Error) -> Failure {
     let complaint = Complaint::new(error.message.clone());
     let complaint = match hint::for_relay(error) {

@@ -1,7 +1,8 @@
-//! Modelfiles: how a model is made, read as Ollama reads them (its `parser/parser.go`).
+//! Modelfiles, which describe how to create a model, parsed as in Ollama (its `parser/parser.go`).
 //!
-//! A command stands at the beginning of a line, in any case. Its value ends with the first line at whose end it is whole:
-//! what begins with `"` or `"""` ends with the same, perhaps lines later. `#` at the beginning of a line begins a comment.
+//! A command is at the beginning of a line, in any case. Its value ends with the line that completes it: a
+//! value that begins with `"` or `"""` ends with the same quotes, possibly lines later. `#` at the beginning
+//! of a line starts a comment.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +12,10 @@ use towline::api::CreateRequest;
 use towline_app::settings::folders::from_home;
 use towline_app::settings::options;
 
-/// What a Modelfile asks for.
+/// The contents of a Modelfile.
 #[derive(Debug, Default, PartialEq)]
 pub struct Modelfile {
-    /// The request, but for the new model's name and for files.
+    /// The request, without the new model's name and the files.
     pub request: CreateRequest,
     /// The model's files.
     pub files: Vec<Part>,
@@ -22,11 +23,11 @@ pub struct Modelfile {
     pub adapters: Vec<Part>,
     /// Files of a draft model.
     pub drafts: Vec<Part>,
-    /// What is worth knowing about it.
+    /// Notes for the user.
     pub notes: Vec<String>,
 }
 
-/// A file that the server is to have.
+/// A file for the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Its name in the request.
@@ -40,16 +41,16 @@ pub struct Part {
 pub enum Place {
     /// On this machine.
     File(PathBuf),
-    /// At the server, if anywhere: the digest of one of its own blobs, as `show --modelfile` names them.
+    /// On the server: the digest of one of its blobs, in the notation of `show --modelfile`.
     Blob(String),
 }
 
-/// What is wrong with a Modelfile, and where.
+/// An error in a Modelfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadModelfile {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and what is expected.
     pub message: String,
 }
 
@@ -67,7 +68,7 @@ const COMMANDS: [&str; 11] = [
     "REQUIRES",
 ];
 
-/// Reads a Modelfile. Files are looked for from `folder` on.
+/// Parses a Modelfile. Paths of files are relative to `folder`.
 pub fn parse(text: &str, folder: &Path) -> Result<Modelfile, BadModelfile> {
     let mut modelfile = Modelfile::default();
     let mut rest = Rest { text, line: 1 };
@@ -140,7 +141,7 @@ fn missing(text: &str) -> String {
     format!("there is no file {text}")
 }
 
-/// The files a text names, or `None` when it names a model.
+/// The files that a text names, or `None` if it names a model.
 fn parts(text: &str, folder: &Path) -> Result<Option<Vec<Part>>, String> {
     let path = folder.join(from_home(text));
     let name = || path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -164,8 +165,8 @@ fn parts(text: &str, folder: &Path) -> Result<Option<Vec<Part>>, String> {
     if is_path(text) { Err(missing(&path.display().to_string())) } else { Ok(None) }
 }
 
-/// The files of a model in a folder: its weights in the first of these forms that is there, what describes them, and
-/// the tokenizer. Names are relative to the folder; folders in it are looked into, one deep.
+/// The files of a model in a folder: its weights in the first of these formats that exists, their
+/// descriptions, and the tokenizer. Names are relative to the folder; subfolders are searched one level deep.
 fn folder_parts(folder: &Path) -> std::io::Result<Vec<Part>> {
     type Fits = fn(&str) -> bool;
     const WEIGHTS: [Fits; 5] = [
@@ -203,13 +204,13 @@ fn is_digest(hex: &str) -> bool {
     hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a text can only be meant as a file.
+/// Whether a text can only be a path.
 fn is_path(text: &str) -> bool {
     let is_file_name = Path::new(text).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
     is_file_name || ["./", "../", "/", "~/"].iter().any(|start| text.starts_with(start)) || text == "."
 }
 
-/// What of the text is left, and the number of its first line.
+/// The rest of the text, and the number of its first line.
 struct Rest<'a> {
     text: &'a str,
     line: usize,
@@ -255,7 +256,7 @@ impl<'a> Rest<'a> {
         Ok(value)
     }
 
-    /// A name, and the value behind it.
+    /// A name and the value after it.
     fn named(&mut self, usage: &str) -> Result<(&'a str, String), String> {
         let blank = self.text.len() - self.text.trim_start_matches([' ', '\t']).len();
         self.take(blank);
@@ -267,7 +268,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// A whole value without its quotes; `None` for one that continues.
+/// A complete value without its quotes; `None` if it continues.
 fn unquoted(text: &str) -> Option<&str> {
     ["\"\"\"", "\""]
         .iter()
@@ -327,7 +328,7 @@ mod tests {
         assert_eq!(parsed(&blank).unwrap().request.system.map(|text| text.len()), Some(1 << 20));
     }
 
-    /// What Ollama 0.33 wrote of a model, byte for byte.
+    /// Ollama 0.33's output for a model, byte for byte.
     #[test]
     fn what_a_server_shows_can_be_created() {
         let digest = "d6989976b8e8f97e03cf68da1f8012c26cb162801e3c33b9e9170a614990d751";

@@ -17,10 +17,10 @@ use crate::output::{self, Out};
 use crate::server::UNARY_TIMEOUTS;
 use crate::server::places;
 
-/// Opens web pages: the desktop's own, as its user has chosen.
+/// The desktop's program that opens web pages in the user's browser.
 const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
 
-/// Opens the page, or prints its link where that is wanted or nothing opens it.
+/// Opens the page, or prints its link on request or if no program can open it.
 pub async fn run(args: &PageArgs, mut context: Context) -> Result<Exit, Failure> {
     let reached = reach(&args.relay, &mut context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     let endpoint = &reached.place.endpoint;
@@ -42,7 +42,8 @@ pub async fn run(args: &PageArgs, mut context: Context) -> Result<Exit, Failure>
     Ok(Exit::Completed)
 }
 
-/// Hands the link to the browser in a file that only this user can read: everybody sees a program's arguments.
+/// Passes the link to the browser in a file that only this user can read, because all users can see a
+/// program's arguments.
 fn open(link: &str) -> io::Result<()> {
     let file = handed(link)?;
     let mut opener = Command::new(OPENER);

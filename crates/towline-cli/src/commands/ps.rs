@@ -18,7 +18,7 @@ use crate::output::json;
 use crate::output::table::Table;
 use crate::server::{Need, Server};
 
-/// A model that stays longer than this stays forever, in seconds: a hundred years.
+/// A model that stays loaded longer than this counts as staying forever, in seconds: a hundred years.
 const FOREVER_SECONDS: i64 = 100 * 365 * 86_400;
 
 /// Lists the models in memory.
@@ -74,7 +74,7 @@ fn processor(size: u64, on_gpu: u64) -> String {
 
 fn until(expires_at: &str, now: Timestamp) -> String {
     let Ok(time) = expires_at.parse::<Timestamp>() else { return "-".to_owned() };
-    // One whose time is up leaves memory once its last answer has ended.
+    // An expired model is unloaded once its last answer has ended.
     if time <= now {
         return "Stopping...".to_owned();
     }

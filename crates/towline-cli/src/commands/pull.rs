@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::exit::failure::Failure;
 use crate::server::{Need, Server};
 
-/// Fetches models, one after the other. One that fails does not keep the others.
+/// Pulls models, one after the other. A failure does not affect the others.
 pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure> {
     let timeouts = args.registry.timeouts.timeouts();
     let server =
@@ -27,7 +27,7 @@ pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure>
     Ok(exit)
 }
 
-/// Fetches a model that another command needs.
+/// Pulls a model that another command needs.
 pub(super) async fn fetch(model: &str, server: &Server, context: &mut Context) -> Result<Exit, Failure> {
     let request = PullRequest { model: model.to_owned(), insecure: false };
     follow(request, server, false, context).await

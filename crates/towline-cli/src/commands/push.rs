@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::exit::failure::Failure;
 use crate::server::{Need, Server};
 
-/// Sends models, one after the other. One that fails does not keep the others.
+/// Pushes models, one after the other. A failure does not affect the others.
 pub async fn run(args: &PushArgs, mut context: Context) -> Result<Exit, Failure> {
     let timeouts = args.registry.timeouts.timeouts();
     let server =

@@ -1,4 +1,4 @@
-//! The prompt and what goes with it: words, standard input, images, the answer's format.
+//! The prompt and its parts: words, standard input, images, the answer's format.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
@@ -23,31 +23,31 @@ use crate::input::{self, Encoding, FileInput, Taken};
 use crate::output;
 use crate::server::models::Chosen;
 
-/// The most that is read from standard input, in bytes.
+/// Maximum size of standard input, in bytes.
 const STDIN_BYTES: u64 = 32 << 20;
-/// The largest schema, in bytes.
+/// Maximum size of a schema, in bytes.
 const SCHEMA_BYTES: u64 = 16 << 20;
-/// After this long without the end of standard input a person is told what is waited for.
+/// The time after which the user is told that the command waits for the end of standard input.
 const STDIN_NOTICE: Duration = Duration::from_secs(2);
 
-/// What is asked, but for the model, which takes the server to know.
+/// The question without the model, which depends on the server.
 #[derive(Debug)]
 pub struct Asked {
     request: ChatRequest,
     words: Vec<String>,
     piped: Option<String>,
     images: Vec<Vec<u8>>,
-    /// The files' texts, as they stand before the question.
+    /// The texts of files before the question.
     attached: String,
     template: Option<Template>,
     fields: BTreeMap<String, String>,
 }
 
 impl Asked {
-    /// What the arguments and standard input say.
+    /// Reads the arguments and standard input.
     ///
-    /// What the configuration says counts where they say nothing, but not in a conversation that is resumed: that has
-    /// settings of its own.
+    /// The configuration supplies missing settings, except in a continued conversation, which has its own
+    /// settings.
     pub async fn read(args: &RunArgs, context: &mut Context) -> Result<Self, Failure> {
         let config = if args.resume.is_none() { context.config.clone() } else { Config::default() };
         let template = args.template.as_deref().map(template).transpose()?;
@@ -87,7 +87,8 @@ impl Asked {
         self.template.as_ref()?.model.as_deref()
     }
 
-    /// Every field of the template is known, and every field that was given is one of the template's.
+    /// Checks that every field of the template has a value, and that every given field exists in the
+    /// template.
     fn check_fields(&self, name: &str) -> Result<(), Failure> {
         let Some(template) = &self.template else { return Ok(()) };
         let lacks_input = self.prompt().is_empty() && self.images.is_empty();
@@ -121,7 +122,7 @@ impl Asked {
         &self.words
     }
 
-    /// The request to this model. Where the first word named it, that is no part of the prompt.
+    /// The request to this model. If the first word named the model, it is not part of the prompt.
     pub fn request(mut self, chosen: &Chosen) -> ChatRequest {
         if chosen.by_first_word {
             output::note(&format!(
@@ -135,7 +136,7 @@ impl Asked {
         ChatRequest { model: chosen.model.clone(), ..self.request }.message(question)
     }
 
-    /// What is asked: the prompt, in the template, with the files before it.
+    /// The question: the prompt, in the template, after the files.
     fn question(&self) -> String {
         let Some(template) = &self.template else { return self.prompt() };
         let mut known = self.fields.clone();
@@ -154,7 +155,7 @@ fn template(name: &str) -> Result<Template, Failure> {
     templates::read(&folder, name).map_err(|wrong| Failure::usage_with(wrong, "towline template lists them"))
 }
 
-/// The texts of files as they stand before the question; images go to the others.
+/// The texts of files for the question; images are added to `images`.
 async fn files(args: &RunArgs, images: &mut Vec<Vec<u8>>, context: &mut Context) -> Result<String, Failure> {
     let mut attached = String::new();
     for path in &args.files {
@@ -187,7 +188,7 @@ async fn files(args: &RunArgs, images: &mut Vec<Vec<u8>>, context: &mut Context)
     Ok(attached)
 }
 
-/// Words and standard input with an empty line between them; the last line end of the input is not part of it.
+/// Words and standard input, separated by an empty line; the final newline of the input is dropped.
 fn joined(words: &str, stdin: Option<&str>) -> String {
     let piped = stdin.unwrap_or_default();
     let piped = piped.strip_suffix('\n').map_or(piped, |text| text.strip_suffix('\r').unwrap_or(text));
@@ -198,7 +199,7 @@ fn joined(words: &str, stdin: Option<&str>) -> String {
     }
 }
 
-/// What is piped in; `None` on a terminal.
+/// The piped input; `None` on a terminal.
 pub async fn stdin(encoding: Option<Encoding>, stopper: &mut Stopper) -> Result<Option<String>, Failure> {
     if std::io::stdin().is_terminal() {
         return Ok(None);
@@ -234,7 +235,7 @@ pub async fn stdin(encoding: Option<Encoding>, stopper: &mut Stopper) -> Result<
     Ok(Some(text.text))
 }
 
-/// A line that a person types.
+/// A line that the user types.
 pub async fn typed_line(stopper: &mut Stopper) -> Result<String, Failure> {
     on_a_thread(stopper, || {
         let mut line = String::new();
@@ -243,7 +244,7 @@ pub async fn typed_line(stopper: &mut Stopper) -> Result<String, Failure> {
     .await
 }
 
-/// Reads standard input on a thread that nobody waits for: a pipe that stays open must not keep the process.
+/// Reads standard input on a detached thread, because a pipe that stays open must not keep the process alive.
 async fn on_a_thread<T: Send + 'static>(
     stopper: &mut Stopper,
     read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
@@ -264,7 +265,7 @@ async fn on_a_thread<T: Send + 'static>(
     }
 }
 
-/// `json`, a schema, or the file of one.
+/// `json`, a schema, or a schema file.
 pub fn format(text: &str) -> Result<Format, Failure> {
     if text == "json" {
         return Ok(Format::Json);

@@ -16,7 +16,7 @@ use crate::server::UNARY_TIMEOUTS;
 use crate::server::{Need, Server};
 use towline_app::servers::Reached;
 
-/// Deletes models. One that fails does not keep the others.
+/// Deletes models. A failure does not affect the others.
 pub async fn run(args: &RemoveArgs, mut context: Context) -> Result<Exit, Failure> {
     let relay = reach_running(&AtRelay::default(), &context, UNARY_TIMEOUTS).await?;
     let mut server = None;
@@ -42,7 +42,8 @@ pub async fn run(args: &RemoveArgs, mut context: Context) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// Whether it is exactly the name or the id of an answer. A relay that cannot be asked keeps nobody from removing a model.
+/// Whether it is exactly the name or the id of an answer. An unreachable relay does not prevent the removal
+/// of a model.
 async fn is_answer(name: &str, relay: &Reached, context: &mut Context) -> Result<bool, Failure> {
     let found = unless_stopped(relay.control.find(name), &mut context.stopper).await?;
     Ok(found.is_ok_and(|Job { id, name: known, .. }| id == name || known.as_deref() == Some(name)))

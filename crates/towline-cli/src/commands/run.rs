@@ -55,7 +55,7 @@ pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> 
     told(args, &outcome, None, &server, &context).await
 }
 
-/// Asks, and where the model is missing and a person wants it, fetches it and asks again.
+/// Asks; if the model is missing and the user agrees, pulls it and asks again.
 async fn answer(
     args: &RunArgs,
     request: ChatRequest,
@@ -71,7 +71,7 @@ async fn answer(
         let heard = &mut |event: &_| memory.hear(event);
         let outcome = drive(stream, &mut view, &mut context.stopper, heard).await?;
         drop(view);
-        // A server of OpenAI's dialect fetches nothing.
+        // A server with OpenAI's dialect cannot pull.
         may_offer &= is_missing(&outcome, server) && !client.is_openai();
         if may_offer && offer(&request.model, server, context).await? {
             may_offer = false;
@@ -128,7 +128,7 @@ async fn told(
     }
 }
 
-/// What to say when the code that was wanted is not in the answer.
+/// The message if the answer does not contain the requested code.
 fn missing_code(answer: &str, only: CodeArg) -> Option<String> {
     let count = Document::of(answer).fences();
     match (count, only.number()) {
@@ -139,12 +139,12 @@ fn missing_code(answer: &str, only: CodeArg) -> Option<String> {
     }
 }
 
-/// Whether somebody is there who can be asked.
+/// Whether a user is present to answer a question.
 pub(super) fn is_person() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Whether the server could fetch the model that it does not have.
+/// Whether the server can pull the model that it lacks.
 fn is_missing(outcome: &Outcome, server: &Server) -> bool {
     match (&outcome.ending, &server.place) {
         (Ending::Failed(error), Place::Found(_) | Place::Own(_)) => error.kind == ErrorKind::NotFound,
@@ -156,19 +156,19 @@ fn is_missing(outcome: &Outcome, server: &Server) -> bool {
     }
 }
 
-/// Asks a person whether to fetch a model that the server does not have.
+/// Asks the user whether to pull a model that the server does not have.
 pub(super) async fn offer(model: &str, server: &Server, context: &mut Context) -> Result<bool, Failure> {
     output::stderr(&format!("{} has no model {model}. Fetch it? [y/N] ", server.shown()));
     let line = question::typed_line(&mut context.stopper).await?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes" | "Yes"))
 }
 
-/// The outcome of a stream that was never begun.
+/// The outcome of a stream that was never started.
 fn before_the_request(ending: Ending) -> Outcome {
     Outcome::new(ending)
 }
 
-/// Says, on standard error, whatever a person must know about the ending.
+/// Explains the ending to the user, on standard error.
 async fn explain(outcome: &Outcome, server: &Server, context: &Context, model: Option<&str>) {
     match &outcome.ending {
         Ending::Completed(reason) => explain_completed(outcome, reason.as_ref()),
@@ -226,7 +226,7 @@ fn explain_completed(outcome: &Outcome, reason: Option<&FinishReason>) {
     }
 }
 
-/// What was received, in words.
+/// A description of what was received.
 pub(super) fn kept(outcome: &Outcome) -> String {
     let reply = &outcome.reply;
     let mut parts = Vec::new();

@@ -9,7 +9,7 @@ use crate::exit::failure::{Complaint, Failure, with_causes};
 use crate::output::{self, Out};
 use crate::server::builtin::MODEL;
 
-/// Serves until a signal comes.
+/// Serves until a signal arrives.
 pub async fn run(args: &ServeArgs, mut context: Context) -> Result<Exit, Failure> {
     let config = Config { listen: args.listen, rate: args.rate, ..Config::default() };
     let server = Server::bind(config).await.map_err(|error| refused(&error))?;
@@ -30,7 +30,7 @@ pub async fn run(args: &ServeArgs, mut context: Context) -> Result<Exit, Failure
     Ok(Exit::Completed)
 }
 
-/// Waits until nothing more can come by standard input.
+/// Waits until standard input ends.
 async fn input_ended() {
     use tokio::io::AsyncReadExt as _;
     let (mut input, mut ignored) = (tokio::io::stdin(), [0; 256]);

@@ -11,7 +11,7 @@ use crate::output::table::padded;
 use crate::output::{self, Out};
 use crate::term::external;
 
-/// What a new template begins as.
+/// The initial text of a new template.
 const NEW: &str = "---\n# model = \"qwen3\"\n# system = \"You review code.\"\n# options = { temperature = 0.2 }\n---\n{{input}}\n";
 
 /// Lists, shows or edits.

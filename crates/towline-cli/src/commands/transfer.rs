@@ -1,4 +1,4 @@
-//! What pull, push and create have in common: a stream of progress, shown to its end.
+//! The common part of pull, push and create: a stream of progress, shown to its end.
 
 use towline::event::Progress;
 use towline::{Ending, Error, Event, Outcome, Stream};
@@ -12,7 +12,7 @@ use crate::output::view::{ProgressView, View};
 use crate::server::Server;
 use crate::server::{hint, models};
 
-/// What is done with a model.
+/// The operation on a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Pull,
@@ -20,7 +20,7 @@ pub enum Verb {
     Create,
 }
 
-/// A model on its way.
+/// A transfer of a model.
 #[derive(Debug)]
 pub struct Transfer<'a> {
     verb: Verb,
@@ -31,7 +31,7 @@ pub struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    /// Shows that it begins.
+    /// Shows the start.
     pub fn begin(verb: Verb, server: &'a Server, model: &'a str, json: bool) -> Result<Self, Failure> {
         let view = if json {
             View::json(Some(model), &server.shown())?
@@ -41,7 +41,7 @@ impl<'a> Transfer<'a> {
         Ok(Self { verb, server, model, json, view })
     }
 
-    /// Shows a step of our own.
+    /// Shows a local step.
     pub fn progress(&mut self, progress: Progress) -> Result<(), Failure> {
         Ok(self.view.event(&Event::Progress(Box::new(progress)))?)
     }
@@ -89,7 +89,7 @@ impl<'a> Transfer<'a> {
             Verb::Pull if missing_manifest(error) => {
                 Some("see whether the name is right: https://ollama.com/library lists the models".to_owned())
             }
-            // A missing model is not one that could be pulled: the missing thing is on this machine.
+            // A missing model cannot be pulled here: what is missing is on this machine.
             Verb::Pull | Verb::Push | Verb::Create => {
                 hint::for_error(error, self.server, &context.environment, None)
             }
@@ -105,7 +105,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// What a transfer that was stopped leaves behind.
+    /// What a cancelled transfer leaves behind.
     fn left(&self) -> &'static str {
         match self.verb {
             Verb::Pull => "the server keeps what it has received; the same pull continues there",
@@ -115,7 +115,7 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// Whether a registry said that it has no such model.
+/// Whether a registry has no such model.
 fn missing_manifest(error: &Error) -> bool {
     error.message.contains("file does not exist") || error.message.contains("manifest unknown")
 }

@@ -12,7 +12,7 @@ use crate::output::Out;
 use crate::server::UNARY_TIMEOUTS;
 use crate::server::{Need, Server};
 
-/// Takes models out of memory. One that fails does not keep the others.
+/// Unloads models. A failure does not affect the others.
 pub async fn run(args: &UnloadArgs, mut context: Context) -> Result<Exit, Failure> {
     let environment = &context.environment;
     let server = Server::find(&args.server, environment, UNARY_TIMEOUTS, Api::Ollama, Need::Keeper).await?;
@@ -24,7 +24,7 @@ pub async fn run(args: &UnloadArgs, mut context: Context) -> Result<Exit, Failur
 }
 
 async fn unload(model: &str, server: &Server, context: &mut Context) -> Result<Exit, Failure> {
-    // A request without a prompt loads the model, and with no time to stay unloads it.
+    // A request without a prompt loads the model or, with a keep-alive of zero, unloads it.
     let request = json!({ "model": model, "keep_alive": 0, "stream": false });
     let asking = server.client.post_json("/api/generate", &request);
     let _done: Value = answered(asking, server, context, Some(model)).await?;

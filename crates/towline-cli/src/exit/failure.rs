@@ -1,4 +1,4 @@
-//! Why a command could not do its work, for people.
+//! The failure of a command, for people.
 
 use std::fmt;
 use std::future::Future;
@@ -14,13 +14,13 @@ use crate::output::{self, WriteError};
 /// Why a command ended without its result.
 #[derive(Debug)]
 pub enum Failure {
-    /// What was asked for cannot be done as asked.
+    /// A usage error.
     Usage(Complaint),
     /// A request failed.
     Request(Complaint, Exit),
     /// Something on this machine failed.
     Local(Complaint),
-    /// Standard output is gone.
+    /// Standard output cannot be written.
     Output(WriteError),
     /// A signal ended it.
     Stopped(Stop),
@@ -36,26 +36,26 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    /// A message that says by itself what to do.
+    /// A message without hints.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), hints: Vec::new() }
     }
 
-    /// The same message with something to do about it.
+    /// The same message with one more hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The same message about an address where something listens.
+    /// The same message, with a hint about an address that is in use.
     #[cfg(any(feature = "model", feature = "relay"))]
     #[must_use]
     pub fn hint_free_port(self) -> Self {
         self.hint("something already listens there; --listen 127.0.0.1:0 takes any free port")
     }
 
-    /// Tells the person, on standard error.
+    /// Prints it to standard error.
     fn tell(&self) {
         output::error(&self.message);
         for text in &self.hints {
@@ -65,17 +65,17 @@ impl Complaint {
 }
 
 impl Failure {
-    /// Wrong use, with a message that says what to do.
+    /// A usage error.
     pub fn usage(message: impl Into<String>) -> Self {
         Self::Usage(Complaint::new(message))
     }
 
-    /// Wrong use, with a hint.
+    /// A usage error with a hint.
     pub fn usage_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage(Complaint::new(message).hint(hint))
     }
 
-    /// Tells the person, and gives the status.
+    /// Prints it, and returns the exit status.
     pub fn report(&self) -> Exit {
         match self {
             Self::Usage(complaint) => {
@@ -90,7 +90,7 @@ impl Failure {
                 complaint.tell();
                 Exit::Failed
             }
-            // The reader has seen enough: not an error.
+            // The reader has closed the pipe, which is not an error.
             Self::Output(WriteError::Closed) => Exit::Completed,
             Self::Output(WriteError::Failed(error)) => {
                 output::error(&format!("standard output cannot be written: {error}"));
@@ -152,7 +152,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A request's result, unless a signal comes first; the connection is closed then.
+/// A request's result, unless a signal arrives first, which closes the connection.
 pub async fn unless_stopped<T>(
     request: impl Future<Output = Result<T, Error>>,
     stopper: &mut Stopper,

@@ -1,4 +1,4 @@
-//! Exit statuses: the one table from how something ended to what the shell is told.
+//! Exit statuses: the only mapping from endings to exit codes.
 
 pub mod failure;
 pub mod stop;
@@ -8,18 +8,18 @@ use towline::{Ending, Error};
 
 use crate::exit::stop::Stop;
 
-/// How a command ended, as far as the shell is concerned.
+/// How a command ended, for the shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All went well; also when the reader of a pipe has seen enough and closed it.
+    /// Success; also if the reader of a pipe has closed it.
     Completed,
     /// The server, the network or the protocol failed.
     Failed,
-    /// What was asked for cannot be done as asked.
+    /// A usage error.
     Usage,
     /// The answer ended before its terminal record.
     Truncated,
-    /// A clock ran out.
+    /// A time limit expired.
     TimedOut,
     /// Ctrl-C.
     Interrupted,
@@ -41,7 +41,7 @@ impl Exit {
         }
     }
 
-    /// The first of two that is not success.
+    /// The first of the two that is not success.
     #[must_use]
     pub fn or(self, later: Self) -> Self {
         if self == Self::Completed { later } else { self }

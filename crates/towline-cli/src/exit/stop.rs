@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the first asks the command to end and to say what it has, the second ends it.
+//! Ctrl-C and SIGTERM: the first signal asks the command to end gracefully, the second ends it at once.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::exit::Exit;
 
-/// Who asked the command to end.
+/// The signal that asked the command to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// Ctrl-C (SIGINT).
@@ -16,7 +16,7 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// The reason, as it is shown.
+    /// The reason, for display.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",
@@ -25,7 +25,7 @@ impl Stop {
     }
 }
 
-/// The command's side: whether it is to end.
+/// The command's side of the stop signal.
 #[derive(Debug, Clone)]
 pub struct Stopper(watch::Receiver<Option<Stop>>);
 
@@ -36,7 +36,7 @@ pub fn channel() -> (watch::Sender<Option<Stop>>, Stopper) {
 }
 
 impl Stopper {
-    /// Waits until the command is to end; at once, when it already is.
+    /// Waits until the command should end; returns at once if it already should.
     ///
     /// # Cancel safety
     /// Safe: nothing is lost.
@@ -51,13 +51,14 @@ impl Stopper {
         }
     }
 
-    /// Who asked the command to end, if anybody did.
+    /// The signal that asked the command to end, if any.
     pub fn stop(&self) -> Option<Stop> {
         *self.0.borrow()
     }
 }
 
-/// Waits for the end of the command and passes signals on to it. After the first it may take as long as `grace`.
+/// Waits for the end of the command and passes signals on to it. After the first signal, the command may take
+/// up to `grace`.
 pub async fn watch(
     mut signals: Signals,
     grace: Duration,
@@ -84,7 +85,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over from here on; inside of a runtime. Where that fails a signal keeps its usual effect.
+    /// Handles the signals from here on. Must be called inside a runtime. If this fails, a signal keeps its
+    /// default effect.
     pub fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         Self {

@@ -1,4 +1,4 @@
-//! Pages and files of the web. Only the host that a person named is asked.
+//! Fetches web pages and files. Contacts only the host that the user named.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use towline::{Client, Config};
 
 use crate::input::IMAGE_BYTES;
 
-/// How long a page may take in all.
+/// The total time limit of a page.
 const PAGE_TIME: Duration = Duration::from_secs(60);
 
-/// What is at an address.
+/// The content of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// Its address, without a password and a query.
@@ -30,13 +30,13 @@ pub fn is_url(text: &str) -> bool {
     is("http://") || is("https://")
 }
 
-/// Fetches a page. A redirect is followed where it leads to the same host, as the client does by default.
+/// Fetches a page. Redirects are followed on the same host, as the client does by default.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
 ///
 /// # Errors
-/// What is wrong with the address, the server or the page; says which.
+/// What is wrong with the address, the server or the page.
 pub async fn page(url: &str, network: &NetworkVariables) -> Result<Page, String> {
     let at = Address::read(url)?;
     let fetching = async {
@@ -87,11 +87,11 @@ impl Address {
         if authority.is_empty() {
             return Err(format!("{url} names no host"));
         }
-        // What is wrong may be a password, so it is not shown.
+        // The invalid part may be a password, so it is not shown.
         let endpoint = host::parse(&format!("{scheme}://{authority}"))
             .map_err(|error| format!("the address of the page is wrong: {error}"))?;
         let slash = if path.starts_with('/') { "" } else { "/" };
-        // What people copy has characters that HTTP has not.
+        // Copied addresses can have characters that HTTP does not allow.
         let plain = |byte: u8| match byte {
             b'!'..=b'~' => char::from(byte).to_string(),
             other => format!("%{other:02X}"),

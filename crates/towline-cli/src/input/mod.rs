@@ -1,4 +1,4 @@
-//! Bytes of files and pipes, as the text or the image that they are.
+//! Reads the bytes of files and pipes as texts or images.
 
 pub mod fetch;
 
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use towline_app::text::units;
 
-/// The largest image, in bytes.
+/// Maximum size of an image, in bytes.
 pub const IMAGE_BYTES: u64 = 64 << 20;
 
 /// How the bytes of a text stand for characters.
@@ -27,7 +27,7 @@ pub enum Encoding {
     Latin1,
 }
 
-/// A text, and how many places of it were not readable and are U+FFFD now.
+/// A text, and the number of invalid places that U+FFFD has replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
     pub text: String,
@@ -35,7 +35,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// What to warn about, if anything was replaced; `source` names the text.
+    /// The warning if anything was replaced; `source` names the text.
     pub fn warning(&self, source: &str) -> Option<String> {
         let places = match self.replaced {
             0 => return None,
@@ -46,8 +46,8 @@ impl Text {
     }
 }
 
-/// The text that bytes are: in `encoding` where it is named, else as a byte order mark says, else UTF-8. `None` for what
-/// is no text.
+/// Decodes a text: in `encoding` if given, else by its byte order mark, else as UTF-8. `None` if it is not a
+/// text.
 pub fn text(bytes: &[u8], encoding: Option<Encoding>) -> Option<Text> {
     let marked = match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Encoding::Utf16,
@@ -71,7 +71,7 @@ fn utf8(bytes: &[u8]) -> Option<Text> {
             text.replaced += 1;
         }
     }
-    // Old text has no NUL; images, programs and archives have.
+    // Text in old encodings has no NUL bytes, but images, programs and archives have.
     (text.replaced == 0 || !bytes.contains(&0)).then_some(text)
 }
 
@@ -97,7 +97,7 @@ fn utf16(bytes: &[u8]) -> Text {
     Text { text, replaced }
 }
 
-/// A byte of Windows-1252 (the encoding standard's index); bytes without a character are themselves.
+/// A byte of Windows-1252 (the encoding standard's index); bytes without a character map to themselves.
 fn windows_1252(byte: u8) -> char {
     const FROM_80: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
@@ -112,7 +112,7 @@ fn windows_1252(byte: u8) -> char {
 /// A file's bytes.
 ///
 /// # Errors
-/// When it cannot be read, or is larger than the limit; says which file.
+/// If it cannot be read or exceeds the limit; names the file.
 pub fn bytes(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, String> {
     let shown = path.display();
     let unreadable = |error: std::io::Error| format!("{shown} cannot be read: {error}");
@@ -125,7 +125,7 @@ pub fn bytes(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// An image that stands in a data URL (`data:image/png;base64,…`); `None` for what is no such URL.
+/// The image in a data URL (`data:image/png;base64,…`); `None` if the text is not such a URL.
 pub fn data_url(text: &str) -> Option<Result<Vec<u8>, String>> {
     let (head, data) = text.strip_prefix("data:")?.split_once(',')?;
     let Some(kind) = head.strip_suffix(";base64") else {
@@ -135,10 +135,10 @@ pub fn data_url(text: &str) -> Option<Result<Vec<u8>, String>> {
     Some(STANDARD.decode(data).map_err(|error| format!("the data URL (data:{kind}) is damaged: {error}")))
 }
 
-/// An image: a file's, or the one in a data URL.
+/// An image from a file or a data URL.
 ///
 /// # Errors
-/// When there is none; says which was meant.
+/// If there is none; names the source.
 pub fn image(named: &Path) -> Result<Vec<u8>, String> {
     let bytes = match named.to_str().and_then(data_url) {
         Some(image) => image?,
@@ -147,22 +147,22 @@ pub fn image(named: &Path) -> Result<Vec<u8>, String> {
     if bytes.is_empty() { Err(format!("the image {} is empty", image_name(named))) } else { Ok(bytes) }
 }
 
-/// Whether the bytes begin as those images do that servers take.
+/// Whether the bytes begin like an image in a format that servers accept.
 pub fn is_image(bytes: &[u8]) -> bool {
     let begins: [&[u8]; 3] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8"];
     begins.iter().any(|begin| bytes.starts_with(begin))
         || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
 }
 
-/// What goes with a question.
+/// The content of an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub input: FileInput,
-    /// What was taken, where that is not the file as it is.
+    /// A note about what was extracted, if it is not the file itself.
     pub note: Option<String>,
 }
 
-/// A file or page that goes with a question.
+/// An attached file or page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileInput {
     Image(Vec<u8>),
@@ -172,16 +172,16 @@ pub enum FileInput {
 /// A text or an image.
 ///
 /// # Errors
-/// For what is neither, or cannot be read; says which, and what to do.
+/// If it is neither, or cannot be read; names the file, and what to do.
 pub fn file(path: &Path, encoding: Option<Encoding>) -> Result<Taken, String> {
     taken(&path.display().to_string(), bytes(path, IMAGE_BYTES)?, "", encoding)
 }
 
-/// What there is in the bytes of a file or a page: an image, a text, the text of a PDF, or that of an HTML page. A file has no
-/// content type.
+/// The content of a file or a page: an image, a text, the text of a PDF, or the text of an HTML page. A file
+/// has no content type.
 ///
 /// # Errors
-/// For what is none of these; says which file, and what to do.
+/// If it is none of these; names the file, and what to do.
 pub fn taken(
     shown: &str,
     bytes: Vec<u8>,
@@ -214,7 +214,7 @@ pub fn taken(
     Ok(Taken { input: FileInput::Text(text), note })
 }
 
-/// The text of a PDF, by the program of Poppler.
+/// The text of a PDF, from Poppler's program.
 fn pdf_text(bytes: &[u8]) -> Result<String, String> {
     let command = || {
         let mut command = Command::new("pdftotext");
@@ -233,7 +233,7 @@ fn pdf_text(bytes: &[u8]) -> Result<String, String> {
     let stdin = child.stdin.take();
     let output = std::thread::scope(|scope| {
         scope.spawn(move || {
-            // What it does not want to read it says by its status.
+            // If it does not read all input, its exit status tells.
             stdin.map(|mut stdin| stdin.write_all(bytes))
         });
         child.wait_with_output()
@@ -247,7 +247,7 @@ fn pdf_text(bytes: &[u8]) -> Result<String, String> {
     }
 }
 
-/// How an image is called in messages: a data URL without its data.
+/// The name of an image for messages: a data URL without its data.
 pub fn image_name(named: &Path) -> String {
     let shown = named.display().to_string();
     match shown.split_once(',') {

@@ -9,12 +9,12 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::table::padded;
 
-/// The lines of long texts that are shown in the overview.
+/// Maximum number of lines of a long text in the overview.
 const LONG_TEXT_LINES: usize = 2;
-/// The elements of a list that are shown.
+/// Maximum number of shown elements of a list.
 const LIST_ELEMENTS: usize = 3;
 
-/// What of a model's description is shown.
+/// The part of a model's description to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ShowPart {
     // The overview.
@@ -26,7 +26,7 @@ pub enum ShowPart {
     License,
 }
 
-/// A part of a description; empty where the model has none.
+/// A part of a description; empty if the model has none.
 pub fn part(shown: &ShowResponse, part: ShowPart) -> Cow<'_, str> {
     match part {
         ShowPart::Info => lines(shown, false).join("\n").into(),
@@ -38,7 +38,7 @@ pub fn part(shown: &ShowResponse, part: ShowPart) -> Cow<'_, str> {
     }
 }
 
-/// The overview; with all metadata where it is verbose.
+/// The overview, with all metadata if `verbose`.
 pub fn lines(shown: &ShowResponse, verbose: bool) -> Vec<String> {
     let mut lines = vec![];
     for (title, rows) in sections(shown, verbose) {
@@ -94,7 +94,7 @@ fn field(info: &Map<String, Value>, key: &str) -> Option<String> {
     info.get(key).map(value)
 }
 
-/// The parameters come as lines: a name, blanks, a value.
+/// The parameters are lines with a name, spaces and a value.
 fn parameters(lines: &str) -> Rows {
     lines
         .lines()
@@ -116,7 +116,7 @@ fn long_text(text: &str) -> Rows {
     rows
 }
 
-/// A value on one line; long lists are cut.
+/// A value on one line; long lists are shortened.
 fn value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

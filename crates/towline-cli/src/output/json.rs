@@ -17,7 +17,7 @@ struct Piece<'a> {
     text: &'a str,
 }
 
-/// An event's line. Token counts come with the end; log probabilities cannot be asked for.
+/// An event's line. Token counts are part of the end; log probabilities cannot be requested.
 pub fn event(event: &Event) -> Option<String> {
     let value = match event {
         Event::Text(text) => return Some(line(&Piece { event: "text", text })),
@@ -64,7 +64,7 @@ fn not_understood(frames: &NotUnderstood) -> Value {
     json!({ "count": frames.count, "first": frames.first })
 }
 
-/// What kept an answer from completing; null where nothing did.
+/// The error of an ending; null if the answer completed.
 pub fn error(ending: &Ending) -> Value {
     let Some(error) = ending.error() else { return Value::Null };
     let mut value = json!({
@@ -93,13 +93,14 @@ fn milliseconds(time: std::time::Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// One line of JSON. Besides what JSON demands, DEL and C1 control characters are escaped: some terminals obey them.
+/// One line of JSON. In addition to JSON's rules, DEL and C1 control characters are escaped, because some
+/// terminals execute them.
 pub fn line(value: &impl Serialize) -> String {
     let mut text =
         serde_json::to_string(value).unwrap_or_else(|error| unreachable!("plain data is JSON: {error}"));
     if text.contains(|c: char| c.is_control()) {
         text = text.chars().fold(String::with_capacity(text.len() + 16), |mut escaped, c| {
-            // JSON has control characters only inside of texts.
+            // JSON has control characters only inside strings.
             if c.is_control() {
                 escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
             } else {

@@ -1,7 +1,8 @@
-//! The only ways to standard output and standard error.
+//! The only code that writes to standard output and standard error.
 //!
-//! Standard output is written at once, or, by a view that says when, as soon as nothing more has come; so every piece is
-//! seen when it comes. A closed pipe is an ordinary ending. Errors of standard error are ignored: there is nobody left to tell.
+//! Standard output is written at once or, by a view that controls flushing, as soon as no more input is
+//! ready; so every piece is visible when it arrives. A closed pipe is an ordinary ending. Errors of standard
+//! error are ignored, because they cannot be reported.
 
 pub mod description;
 pub mod json;
@@ -37,7 +38,7 @@ impl From<io::Error> for WriteError {
     }
 }
 
-/// How text looks on a terminal.
+/// The style of text on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// As usual.
@@ -58,19 +59,19 @@ impl Style {
 /// Standard output.
 #[derive(Debug)]
 pub struct Out {
-    /// Without a buffer; `None` where standard output is closed.
+    /// Unbuffered; `None` if standard output is closed.
     file: Option<File>,
     terminal: bool,
     color: bool,
     visible: Visible,
     at_line_start: bool,
-    /// What waits for [`Out::flush`]; `None` where everything is written at once.
+    /// The text that waits for [`Out::flush`]; `None` if everything is written at once.
     held: Option<String>,
 }
 
-/// On a terminal of fewer columns nothing is drawn.
+/// On a terminal with fewer columns, nothing is drawn.
 const DRAWN_COLUMNS: usize = 10;
-/// So much is held at most, in bytes.
+/// Maximum size of the held text, in bytes.
 const HELD_BYTES: usize = 64 << 10;
 
 impl Out {
@@ -87,17 +88,17 @@ impl Out {
         }
     }
 
-    /// The same, but what is written waits for [`flush`](Self::flush), or for there to be much of it.
+    /// The same, but text is held until [`flush`](Self::flush), or until there is much of it.
     pub fn held() -> Self {
         Self { held: Some(String::new()), ..Self::new() }
     }
 
-    /// Whether a person looks at it.
+    /// Whether it is a terminal.
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// Text from outside: as it is into a pipe or file, made visible on a terminal.
+    /// Writes untrusted text: unchanged into a pipe or file, made safe on a terminal.
     pub fn text(&mut self, text: &str) -> Result<(), WriteError> {
         if !self.terminal {
             return self.write(text);
@@ -106,13 +107,13 @@ impl Out {
         self.write(&shown)
     }
 
-    /// What [`text`](Self::text) kept back of the last piece.
+    /// Writes the part of the last piece that [`text`](Self::text) held back.
     pub fn finish_text(&mut self) -> Result<(), WriteError> {
         let rest = self.visible.finish();
         self.write(rest)
     }
 
-    /// Bytes from outside: as they are into a pipe or file, made visible on a terminal.
+    /// Writes untrusted bytes: unchanged into a pipe or file, made safe on a terminal.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         if self.terminal {
             return self.text(&String::from_utf8_lossy(bytes));
@@ -121,7 +122,7 @@ impl Out {
         self.write_now(bytes)
     }
 
-    /// Our own text, and control sequences.
+    /// Writes our own text and control sequences.
     pub fn write(&mut self, text: &str) -> Result<(), WriteError> {
         let Some(last) = text.as_bytes().last() else { return Ok(()) };
         self.at_line_start = *last == b'\n';
@@ -130,12 +131,12 @@ impl Out {
         if held.len() > HELD_BYTES { self.flush() } else { Ok(()) }
     }
 
-    /// What is drawn on a terminal, at once.
+    /// Draws on a terminal, at once.
     pub fn control(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         if bytes.is_empty() { Ok(()) } else { self.write_now(bytes) }
     }
 
-    /// Writes what is held.
+    /// Writes the held text.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         let Some(mut held) = self.held.take_if(|held| !held.is_empty()) else { return Ok(()) };
         self.write_now(held.as_bytes())?;
@@ -151,7 +152,7 @@ impl Out {
         }
     }
 
-    /// A style from here on, or the end of one; nothing where there are no colours.
+    /// Starts or ends a style; does nothing without colours.
     pub fn style(&mut self, style: Style) -> Result<(), WriteError> {
         if !self.color {
             return Ok(());
@@ -162,14 +163,14 @@ impl Out {
         Ok(())
     }
 
-    /// A line of our own making that may hold text from outside.
+    /// Writes a line that may contain untrusted text.
     pub fn line(&mut self, line: &str) -> Result<(), WriteError> {
         let mut line = if self.terminal { safe::text(line).into_owned() } else { line.to_owned() };
         line.push('\n');
         self.write(&line)
     }
 
-    /// Begins a new line unless at the start of one.
+    /// Starts a new line, unless at the start of one.
     pub fn end_line(&mut self) -> Result<(), WriteError> {
         if self.at_line_start { Ok(()) } else { self.write("\n") }
     }
@@ -187,7 +188,7 @@ fn unbuffered() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
-/// Writes everything. A standard output that another program has made non-blocking is waited for.
+/// Writes everything. Waits if another program has made standard output non-blocking.
 fn write_all(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
@@ -212,7 +213,7 @@ fn wait_for(file: &File, events: PollFlags) -> io::Result<()> {
     }
 }
 
-/// Waits until the reader of standard output closes it; without end, where that cannot be told.
+/// Waits until the reader of standard output closes it; never returns if that cannot be detected.
 ///
 /// # Cancel safety
 /// Safe: nothing is lost.
@@ -224,7 +225,7 @@ pub async fn closed() {
     }
 }
 
-/// Starts a thread that watches standard output. A terminal that goes away sends SIGHUP; a file has no reader.
+/// Starts a thread that watches standard output. A closed terminal sends SIGHUP, and a file has no reader.
 fn watch_closed() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
     if !io::stdout().is_terminal()
@@ -252,19 +253,19 @@ pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// The columns of the terminal that standard output is; `None` where it is none, or does not say.
+/// The columns of the terminal on standard output; `None` if it is not a terminal or does not report them.
 pub fn width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
-/// The columns of the terminal that standard error is; 80 where it does not say.
+/// The columns of the terminal on standard error; 80 if unknown.
 pub fn stderr_width() -> usize {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok();
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
 }
 
-/// The columns and rows of the terminal that standard output is; 80 × 24 where it does not say.
+/// The columns and rows of the terminal on standard output; 80 × 24 if unknown.
 pub fn size() -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok();
     let size = size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
@@ -277,7 +278,7 @@ pub fn stdout_can_be_drawn_on() -> bool {
     stdout_is_terminal() && !is_dumb && size().0 >= DRAWN_COLUMNS
 }
 
-/// Whether a person looks at standard error, on a terminal that can rewrite a line.
+/// Whether standard error is a terminal that can rewrite a line.
 pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
@@ -288,7 +289,8 @@ pub fn stderr(text: &str) {
     let _gone = io::stderr().write_all(text.as_bytes());
 }
 
-/// Begins a new line where a terminal has echoed `^C`, or shows a pipe's text, behind which nothing belongs.
+/// Starts a new line if a terminal has echoed `^C`, or shows a pipe's text, to which nothing should be
+/// appended.
 pub fn stderr_break() {
     if io::stderr().is_terminal() && !io::stdout().is_terminal() {
         stderr("\n");
@@ -300,22 +302,22 @@ pub fn stderr_line(line: &str) {
     stderr(&format!("{}\n", safe::text(line)));
 }
 
-/// What is worth knowing.
+/// Prints a note.
 pub fn note(message: &str) {
     labelled(Label::Note, message);
 }
 
-/// What may not be as intended.
+/// Prints a warning.
 pub fn warning(message: &str) {
     labelled(Label::Warning, message);
 }
 
-/// What went wrong.
+/// Prints an error.
 pub fn error(message: &str) {
     labelled(Label::Error, message);
 }
 
-/// What to do next.
+/// Prints a hint.
 pub fn hint(message: &str) {
     labelled(Label::Hint, message);
 }

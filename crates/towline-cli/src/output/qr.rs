@@ -1,4 +1,4 @@
-//! A code that a phone's camera reads, on a terminal or as a picture.
+//! QR codes, on a terminal or as a picture.
 
 use qrcode::{Color, EcLevel, QrCode};
 
@@ -15,7 +15,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// The code of a text; `None` where it is too long for any.
+    /// The code of a text; `None` if the text is too long.
     pub fn of(text: &str) -> Option<Self> {
         let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
         let width = code.width();
@@ -33,7 +33,7 @@ impl Code {
         self.width + 2 * BORDER
     }
 
-    /// Two rows of modules a line, for a dark terminal; cameras read the negative of a light one too.
+    /// Two rows of modules per line, for a dark terminal; cameras also read the negative on a light one.
     pub fn lines(&self) -> Vec<String> {
         let cell = |x, y| match (self.is_dark(x, y), self.is_dark(x, y + 1)) {
             (false, false) => '█',
@@ -44,7 +44,7 @@ impl Code {
         (0..self.side()).step_by(2).map(|y| (0..self.side()).map(|x| cell(x, y)).collect()).collect()
     }
 
-    /// A PNG of one bit a pixel. It is small, so that its data stand there as they are.
+    /// A PNG with one bit per pixel. It is small, so its data are stored without compression.
     pub fn png(&self) -> Vec<u8> {
         let side = self.side() * PIXELS;
         let mut rows = Vec::new();

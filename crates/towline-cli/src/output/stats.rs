@@ -34,7 +34,8 @@ fn lines(outcome: &Outcome) -> Vec<String> {
     }
     match usage.completion_tokens {
         Some(tokens) => {
-            // Where the server does not say how long it generated, the time from the first record on comes close.
+            // If the server does not report its generation time, the time since the first record is close to
+            // it.
             let since_first = stats.first_event.map(|first| stats.total.saturating_sub(first));
             let (time, from) = match (usage.completion, since_first) {
                 (Some(time), _) => (Some(time), 0),
@@ -78,7 +79,7 @@ fn speed(tokens: Option<u64>, time: Option<Duration>) -> String {
     }
 }
 
-/// A time with three digits that mean something.
+/// A time with three significant digits.
 pub fn seconds(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     if seconds < 1.0 {

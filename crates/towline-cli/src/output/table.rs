@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 use crate::output::{self, Out, WriteError};
 use towline_app::text::safe;
 
-/// Blanks between two columns, and where the table is to fit a terminal.
+/// Spaces between two columns, and in a table that must fit a terminal.
 const GAP: usize = 4;
 const NARROW_GAP: usize = 2;
 
@@ -21,7 +21,7 @@ impl Table {
         Self { rows: vec![head.iter().map(|&cell| cell.to_owned()).collect()] }
     }
 
-    /// Adds a row; cells may hold text from outside.
+    /// Adds a row; cells may contain untrusted text.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| safe::line(&cell).into_owned()).collect());
     }
@@ -34,8 +34,8 @@ impl Table {
         Ok(())
     }
 
-    /// Prints it so that it fits the terminal, where it is printed on one. What does not fit is cut from these columns, each
-    /// down to the width that stands with it, one after the other.
+    /// Prints it so that it fits the terminal, if there is one. Shortens these columns, one after the other,
+    /// each down to its minimum width.
     pub fn print_fitting(mut self, elastic: &[(usize, usize)], out: &mut Out) -> Result<(), WriteError> {
         if let Some(width) = output::width() {
             self.fit(width, elastic);
@@ -73,7 +73,7 @@ impl Table {
     }
 }
 
-/// Cuts a text to so many columns of a terminal, the last of which says so.
+/// Shortens a text to this many columns, the last of which marks the cut.
 fn cut(text: &mut String, width: usize) {
     if text.width() <= width {
         return;
@@ -86,7 +86,7 @@ fn cut(text: &mut String, width: usize) {
     *text = text.chars().take_while(fits).chain(['…']).collect();
 }
 
-/// A text with blanks behind it, until it takes so many columns of a terminal.
+/// A text padded with spaces to this many columns.
 pub fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.width())))
 }

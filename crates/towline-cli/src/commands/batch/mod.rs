@@ -3,14 +3,14 @@
 //! | module | its one job |
 //! |---|---|
 //! | [`questions`] | the file, as requests |
-//! | [`results`] | the results' lines: which there are, and writing those that are missing |
-//! | [`state`] | where each question is, and what is done next |
-//! | [`work`] | does it: hands requests over, watches the group, reads answers |
+//! | [`results`] | the results: reads existing lines, and writes missing ones |
+//! | [`state`] | the state of each question, and the next step |
+//! | [`work`] | executes it: submits requests, watches the group, reads answers |
 //! | [`progress`] | the bar |
 //! | [`told`] | the command for each result, and the notification |
 //!
-//! Nothing of a batch is kept beside the relay's answers and the results: each try of a question has a request id made of the request
-//! itself, so the relay knows what it was asked before.
+//! A batch stores nothing except the relay's answers and the results: the request id of each attempt is
+//! derived from the request itself, so the relay recognises repeated questions.
 
 mod progress;
 mod questions;
@@ -43,7 +43,7 @@ use crate::server::UNARY_TIMEOUTS;
 use crate::server::models::{self, Choice};
 use crate::server::{Place, Server};
 
-/// The longest name of a group, in bytes: with a question's key behind it, it is a request's id.
+/// Maximum length of a group's name, in bytes: followed by a question's key, it is a request id.
 const GROUP_BYTES: usize = 60;
 
 /// Asks all questions of a file.
@@ -62,7 +62,7 @@ pub async fn run(args: &BatchArgs, mut context: Context) -> Result<Exit, Failure
     work::run(asks, &known, results, &order, &reached, &mut context).await
 }
 
-/// What every question is asked with.
+/// The common settings of all questions.
 fn common(args: &BatchArgs, context: &Context) -> Result<ChatRequest, Failure> {
     let config = &context.config;
     let mut request = ChatRequest { options: config.options.clone(), ..ChatRequest::default() };
@@ -78,7 +78,7 @@ fn common(args: &BatchArgs, context: &Context) -> Result<ChatRequest, Failure> {
     Ok(request)
 }
 
-/// The name of the group: as given, else the file's without its ending.
+/// The name of the group: as given, else the file's name without its extension.
 fn group(args: &BatchArgs) -> Result<String, Failure> {
     let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let name = args.group.as_deref().unwrap_or(&stem);
@@ -125,13 +125,13 @@ async fn asks(
     questions::asks(questions, &models, common, system, named(reached))
 }
 
-/// What the relay asks, as a server: it has its models.
+/// The relay as a server, which lists its models.
 fn server(reached: &Reached) -> Server {
     let place = match (&reached.place.own, named(reached)) {
         (Some(_), named) => Place::Own(named.map(str::to_owned)),
         (None, _) => Place::Found(ServerSource::Relay),
     };
-    // What is fetched is none of the answers of the group.
+    // A pull is not an answer of the group.
     let client = reached.client.with_request_config(|config| match &mut config.via {
         Via::Relay(relay) => (relay.group, relay.group_running) = (None, None),
         Via::Server => {}
@@ -139,7 +139,7 @@ fn server(reached: &Reached) -> Server {
     Server { client, place }
 }
 
-/// The model server that the relay is told to ask, if it is told one.
+/// The model server named to the relay, if any.
 fn named(reached: &Reached) -> Option<&str> {
     match &reached.client.config().via {
         Via::Relay(relay) => relay.server.as_deref(),
@@ -147,7 +147,8 @@ fn named(reached: &Reached) -> Option<&str> {
     }
 }
 
-/// Offers to fetch the models that the server does not have, as `run` does, where there is a person and the server can fetch any.
+/// Offers to pull the models that the server does not have, as `run` does, if a user is present and the
+/// server can pull.
 async fn fetch_missing(asks: &[Ask], reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
     if !is_person() {
         return Ok(Exit::Completed);

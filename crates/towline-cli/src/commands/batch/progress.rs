@@ -8,10 +8,10 @@ use towline::event::Span;
 use crate::output;
 use crate::term::reflows;
 
-/// A terminal of fewer columns has no bar, and one of still fewer only counts.
+/// A terminal with fewer columns shows no bar, and a still narrower one only counts.
 const BAR_COLUMNS: usize = 60;
 const RATE_COLUMNS: usize = 40;
-/// The rate is said once so much time was measured.
+/// The rate is shown after this measuring time.
 const MEASURED: Duration = Duration::from_secs(1);
 
 /// How far a batch is.
@@ -20,24 +20,24 @@ pub struct Count {
     pub all: usize,
     /// Ended.
     pub done: usize,
-    /// Of these, those that did not complete.
+    /// Number of these that did not complete.
     pub failed: usize,
 }
 
-/// The bar. It is gone when dropped.
+/// The bar. Dropping it erases it.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
     columns: usize,
-    /// How wide the line is that was drawn last.
+    /// The width of the last drawn line.
     drawn: usize,
     began: Instant,
-    /// Those that had ended before.
+    /// Number of questions that had ended before.
     before: usize,
 }
 
 impl Progress {
-    /// A bar from now on.
+    /// A bar that starts now.
     pub fn new(count: Count) -> Self {
         let bar = output::stderr_is_terminal().then(|| ProgressBar::new(count.all as u64));
         let mut progress = Self { bar, columns: 0, drawn: 0, began: Instant::now(), before: count.done };
@@ -64,7 +64,7 @@ impl Progress {
         bar.set_message(said);
     }
 
-    /// Says something above the bar.
+    /// Prints above the bar.
     pub fn above<T>(&self, say: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(say),
@@ -81,7 +81,7 @@ impl Drop for Progress {
     }
 }
 
-/// Takes a line of this width off the screen, which the window may have wrapped.
+/// Erases a line of this width, which the terminal may have wrapped.
 fn erased(drawn: usize, columns: usize) -> String {
     match drawn.div_ceil(columns.max(1)) {
         0 | 1 => "\r\x1b[J".to_owned(),

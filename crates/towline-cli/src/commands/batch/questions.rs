@@ -14,9 +14,9 @@ use crate::exit::failure::Failure;
 use crate::input::{self, Encoding};
 use crate::output;
 
-/// The largest file, in bytes.
+/// Maximum size of the file, in bytes.
 const FILE_BYTES: u64 = 1 << 30;
-/// Of a request's digest, what tells it from others, in bytes.
+/// Length of the part of a request's digest that identifies it, in bytes.
 const KEY_BYTES: usize = 12;
 
 /// A question of the file.
@@ -39,7 +39,7 @@ pub struct Question {
 /// A question to a model.
 #[derive(Debug, Clone)]
 pub struct Ask {
-    /// The place of the question in the file, from 1.
+    /// The position of the question in the file, from 1.
     pub number: usize,
     /// What its owner calls it.
     pub id: Option<Value>,
@@ -47,14 +47,15 @@ pub struct Ask {
     pub question: String,
     /// The request.
     pub request: ChatRequest,
-    /// Of the request and its server, and how many of the same came before: it is the same in the next run.
+    /// The key, derived from the request, its server, and the number of equal ones before it, so that it is
+    /// the same in the next run.
     pub key: String,
 }
 
-/// The questions of a file, a line each: text, or an object of JSON.
+/// The questions of a file, one per line: text, or a JSON object.
 ///
 /// # Errors
-/// A file that cannot be read or has no question; which line is wrong.
+/// An unreadable file, a file without questions, or the line that is invalid.
 pub fn read(path: &Path, encoding: Option<Encoding>) -> Result<Vec<Question>, Failure> {
     let bytes = input::bytes(path, FILE_BYTES).map_err(Failure::usage)?;
     let shown = path.display();
@@ -74,7 +75,7 @@ pub fn read(path: &Path, encoding: Option<Encoding>) -> Result<Vec<Question>, Fa
     Ok(questions)
 }
 
-/// Lines without anything are no questions.
+/// Blank lines are skipped.
 fn parse(text: &str) -> Result<Vec<Question>, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty());
@@ -92,7 +93,7 @@ fn parse(text: &str) -> Result<Vec<Question>, String> {
     lines.map(question).collect()
 }
 
-/// Whether a line is meant as JSON: an object begins with a key, and no question does.
+/// Whether a line is JSON: an object begins with a key, and no question does.
 fn is_json(line: &str) -> bool {
     line.strip_prefix('{').is_some_and(|rest| {
         let rest = rest.trim_start();
@@ -105,8 +106,9 @@ pub fn name_models(questions: &[Question]) -> bool {
     questions.iter().all(|question| question.model.is_some())
 }
 
-/// Each question to its model, else to each of `models`. `common` is what the questions do not say themselves; `server` is the model
-/// server that was named, if one was: an answer of another server is another answer.
+/// Each question for its own model, else for each of `models`. `common` has the settings that questions do
+/// not set themselves; `server` is the named model server, if any, because an answer from another server is a
+/// different answer.
 ///
 /// # Errors
 /// Which question is wrong, and why.
@@ -149,7 +151,7 @@ fn digest(request: &ChatRequest, server: Option<&str>) -> Result<[u8; KEY_BYTES]
 }
 
 impl Question {
-    /// The request, but for the model.
+    /// The request without the model.
     fn request(&self, common: &ChatRequest, system: Option<&str>) -> Result<ChatRequest, String> {
         let mut request = common.clone();
         request.options.0.extend(self.options.clone().unwrap_or_default().0);

@@ -1,4 +1,4 @@
-//! The results, a JSON line each. A file of results tells the next run what it need not ask.
+//! The results, one JSON line each. From a results file, the next run knows which questions it need not ask.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -20,7 +20,7 @@ use crate::output::json;
 /// How each line begins.
 const LINE_START: &[u8] = b"{\"number\":";
 
-/// What a line says that was written before.
+/// The contents of an earlier line.
 #[derive(Debug, Clone, Deserialize)]
 struct Line {
     key: String,
@@ -34,16 +34,16 @@ struct LineError {
     may_have_had_effect: bool,
 }
 
-/// What is known of a question from an earlier run.
+/// The result of a question in an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     /// How it ended.
     pub exit: Exit,
-    /// It failed before it had an effect, so it can be asked again.
+    /// Whether it failed before it had an effect, so that it can be asked again.
     pub is_missing: bool,
 }
 
-/// Where results go.
+/// The target of results.
 #[derive(Debug)]
 pub struct Results {
     to: To,
@@ -56,10 +56,10 @@ enum To {
 }
 
 impl Results {
-    /// The file at `path`, else standard output; and what the file knows of these questions.
+    /// The file at `path`, else standard output; with the file's results of these questions.
     ///
     /// # Errors
-    /// A file that cannot be written, that another batch writes, or whose results are of other questions.
+    /// A file that cannot be written, that another batch is writing, or that has results of other questions.
     pub fn open(path: Option<&Path>, asks: &[Ask]) -> Result<(Self, HashMap<String, Known>), Failure> {
         let Some(path) = path else { return Ok((Self { to: To::Out(Out::new()) }, HashMap::new())) };
         let failed = |error: std::io::Error| cannot(path, &error);
@@ -79,7 +79,7 @@ impl Results {
                 "name another file with --out, or move this one away",
             )
         })?;
-        // A line that was cut was not written.
+        // A cut line counts as not written.
         file.set_len(whole(&bytes) as u64).map_err(failed)?;
         Ok((Self { to: To::File { path: path.to_owned(), file } }, known))
     }
@@ -87,7 +87,7 @@ impl Results {
     /// Adds a result.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// If it cannot be written.
     pub fn write(&mut self, line: &str) -> Result<(), Failure> {
         match &mut self.to {
             To::Out(out) => {
@@ -98,10 +98,10 @@ impl Results {
         }
     }
 
-    /// Puts the results into the order of the questions, where they are not: some were asked again.
+    /// Sorts the results in the order of the questions, if retries have changed the order.
     ///
     /// # Errors
-    /// The file cannot be read or written.
+    /// If the file cannot be read or written.
     pub fn finish(self, asks: &[Ask]) -> Result<(), Failure> {
         let To::File { path, mut file } = self.to else { return Ok(()) };
         let failed = |error: std::io::Error| cannot(&path, &error);
@@ -122,15 +122,16 @@ fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     Failure::Local(Complaint::new(format!("{} cannot be written: {error}", path.display())))
 }
 
-/// How much of a file is whole lines, in bytes.
+/// The length of the complete lines of a file, in bytes.
 fn whole(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)
 }
 
-/// What results say of these questions; the last line of each counts, and one that was cut says nothing.
+/// The results of these questions; the last line of each counts, and a cut line is ignored.
 ///
 /// # Errors
-/// The number of a line that is none of theirs, and why: the file is somebody's, who may have named it by mistake.
+/// The number of a line that is not a result of these questions, and why: the user may have named the wrong
+/// file.
 fn known(bytes: &[u8], asks: &[Ask]) -> Result<HashMap<String, Known>, (usize, &'static str)> {
     let asked: std::collections::HashSet<&str> = asks.iter().map(|ask| ask.key.as_str()).collect();
     let mut known = HashMap::new();
@@ -173,7 +174,7 @@ fn exit_of(outcome: &str) -> Exit {
     }
 }
 
-/// The line of a result. `may_have_had_effect` is what the relay knows of it.
+/// The line of a result. `may_have_had_effect` comes from the relay.
 pub fn line(ask: &Ask, job: &Job, outcome: &Outcome, may_have_had_effect: bool) -> String {
     let mut error = json::error(&outcome.ending);
     if let Some(error) = error.as_object_mut() {

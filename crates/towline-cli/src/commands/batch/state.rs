@@ -1,4 +1,5 @@
-//! Where each question of a batch is, and what is done next. Knows no relay: it is told what happened.
+//! The state of each question of a batch, and the next step. It does not use the relay; the caller reports
+//! events.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use super::questions::Ask;
 use super::results::{self, Known};
 use crate::exit::{self, Exit};
 
-/// The wait before a question is asked again that failed; it doubles with each further time.
+/// The wait before the first retry of a failed question; it doubles with each further retry.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -21,15 +22,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct Batch {
     asks: Vec<Ask>,
     entries: Vec<Entry>,
-    /// The question that a job answers, of its last try.
+    /// The question of each job, for its last attempt.
     by_job: HashMap<String, usize>,
-    /// Jobs that had ended before the relay said whose they are.
+    /// Jobs that had ended before it was known to which question they belong.
     early: HashMap<String, Job>,
     /// Jobs that had ended before this run began.
     ended_before: HashSet<String>,
-    /// Nothing is handed over before, since the relay has no room.
+    /// No question is submitted before this time, because the relay has no room.
     paused_until: Option<Instant>,
-    /// The first whose result is not written.
+    /// The first question whose result is not written.
     next: usize,
     group: String,
     retry: u16,
@@ -38,23 +39,23 @@ pub struct Batch {
 #[derive(Debug)]
 struct Entry {
     step: Step,
-    /// How often it was asked before, in whatever run.
+    /// How often it was asked before, in all runs.
     before: u32,
-    /// How often it was asked again in this run since it failed.
+    /// How often it was retried in this run after a failure.
     retried: u16,
     exit: Exit,
-    /// How its answer ended, once it is read.
+    /// The outcome of its answer, once it is read.
     outcome: &'static str,
-    /// The job that answers it, of the last try.
+    /// The job of its last attempt.
     job: String,
 }
 
 /// Where a question is.
 #[derive(Debug)]
 enum Step {
-    /// It is to be asked, not before this moment.
+    /// It must be asked, not before this time.
     Missing(Instant),
-    /// The relay is asked.
+    /// It is being submitted.
     Asking,
     /// The relay has it.
     Running,
@@ -80,7 +81,7 @@ pub struct Written<'a> {
 }
 
 impl Batch {
-    /// A batch of which results are known. `ended` are the jobs of the group that the relay has already, and that have ended.
+    /// A batch with known results. `ended` are the ended jobs of the group that the relay already has.
     pub fn new(
         asks: Vec<Ask>,
         known: &HashMap<String, Known>,
@@ -114,7 +115,7 @@ impl Batch {
         &self.asks
     }
 
-    /// The next question to hand over, with the id of the request: the same whenever this try is made.
+    /// The next question to submit, with its request id, which is the same whenever this attempt is repeated.
     pub fn ask(&mut self, now: Instant) -> Option<(usize, String)> {
         if self.paused_until.is_some_and(|until| now < until) {
             return None;
@@ -126,7 +127,7 @@ impl Batch {
         Some((at, format!("batch-{}-{}-{}", self.group, self.asks[at].key, entry.before)))
     }
 
-    /// The relay has the question, as this job.
+    /// Records that the relay has the question as this job.
     pub fn asked(&mut self, at: usize, job: String, now: Instant) {
         self.entries[at].step = Step::Running;
         self.entries[at].job.clone_from(&job);
@@ -137,13 +138,13 @@ impl Batch {
         }
     }
 
-    /// The relay has no room for the question now.
+    /// Records that the relay has no room for the question now.
     pub fn no_room(&mut self, at: usize, wait: Duration, now: Instant) {
         self.entries[at].step = Step::Missing(now);
         self.paused_until = Some(now + wait);
     }
 
-    /// A job of the group, as it is now.
+    /// Updates a job of the group.
     pub fn job(&mut self, job: &Job, now: Instant) {
         if !job.state.is_ended() {
             return;
@@ -155,14 +156,14 @@ impl Batch {
         if !matches!(self.entries[at].step, Step::Running) {
             return;
         }
-        // What may have been sent is judged once it is read.
+        // An answer that may have been sent is judged once it is read.
         if job.sent || !self.again(at, job, now) {
             self.entries[at].step = Step::Ended(Box::new(job.clone()));
         }
     }
 
-    /// Asks again what had no effect, where that is wanted: what the end of the relay kept from a model server, what an earlier run
-    /// left behind, and what failed, so many times.
+    /// Retries a question that had no effect, if allowed: one that the end of the relay kept from a model
+    /// server, one from an earlier run, and one that failed, up to the limit of retries.
     fn again(&mut self, at: usize, job: &Job, now: Instant) -> bool {
         let entry = &mut self.entries[at];
         let is_failed = job.state == AnswerState::Failed && entry.retried < self.retry;
@@ -177,18 +178,18 @@ impl Batch {
         }
         entry.before += 1;
         entry.step = Step::Missing(due);
-        // The relay may tell of it once more, which says nothing about the next try.
+        // The relay may report it once more, which says nothing about the next attempt.
         self.by_job.remove(&job.id);
         true
     }
 
-    /// The jobs that the relay has of the group now: those of ours that are not among them are gone.
+    /// The relay's current jobs of the group: our jobs that are missing were deleted.
     pub fn only(&mut self, jobs: &HashSet<String>) {
         let gone: Vec<String> = self.by_job.keys().filter(|id| !jobs.contains(*id)).cloned().collect();
         gone.iter().for_each(|job| self.gone(job));
     }
 
-    /// A job is deleted. What was not read of it is lost.
+    /// Handles a deleted job, whose unread text is lost.
     pub fn gone(&mut self, job: &str) {
         let Some(&at) = self.by_job.get(job) else { return };
         if matches!(self.entries[at].step, Step::Running | Step::Ended(_)) {
@@ -199,7 +200,8 @@ impl Batch {
         }
     }
 
-    /// The next answer to read: one that failed, which may be asked again, else the one whose result is written next.
+    /// The next answer to read: a failed one, which may be retried, else the one whose result is written
+    /// next.
     pub fn read(&mut self) -> Option<(usize, Box<Job>)> {
         let is_failed =
             |entry: &Entry| matches!(&entry.step, Step::Ended(job) if job.state == AnswerState::Failed);
@@ -212,11 +214,11 @@ impl Batch {
         Some((at, job))
     }
 
-    /// An answer was read to its end.
+    /// Records an answer that was read to its end.
     pub fn was_read(&mut self, at: usize, job: &Job, outcome: &Outcome, now: Instant) {
         let had_effect = match (&job.state, outcome.ending.error()) {
             (_, None) => true,
-            // The server refused it, as busy or without the model.
+            // The server refused it, because it is busy or lacks the model.
             (AnswerState::Failed, Some(error)) => job.sent && error.may_have_had_effect,
             (_, Some(_)) => job.sent,
         };
@@ -264,13 +266,13 @@ impl Batch {
         count
     }
 
-    /// How many the relay does not have yet.
+    /// Number of questions that the relay does not have yet.
     pub fn missing(&self) -> usize {
         let is_missing = |entry: &&Entry| matches!(entry.step, Step::Missing(_) | Step::Asking);
         self.entries.iter().filter(is_missing).count()
     }
 
-    /// The status: that of the first answer that did not complete.
+    /// The exit status: that of the first answer that did not complete.
     pub fn exit(&self) -> Exit {
         self.entries.iter().fold(Exit::Completed, |exit, entry| exit.or(entry.exit))
     }
@@ -334,7 +336,7 @@ mod tests {
         assert!(batch.is_done() && batch.exit() == Exit::Completed);
     }
 
-    /// The relay tells of all jobs once more when the connection to it was lost, or a list of changes was too long.
+    /// The relay reports all jobs once more after a lost connection, or if a list of changes was too long.
     #[test]
     fn a_try_that_was_replaced_says_nothing_about_the_next() {
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! What others are told: a command for each result, and the person at the end.
+//! Reports to others: a command for each result, and a notification for the user at the end.
 
 use std::process::{Output, Stdio};
 
@@ -8,10 +8,10 @@ use towline_app::text::safe;
 
 use crate::output;
 
-/// Runs a shell command with fields in its environment and a line on its standard input; what it says.
+/// Runs a shell command with fields in its environment and a line on its standard input; returns its output.
 ///
 /// # Errors
-/// It cannot be run.
+/// If it cannot be run.
 pub async fn run(
     command: String,
     fields: Vec<(&'static str, String)>,
@@ -19,13 +19,13 @@ pub async fn run(
 ) -> Result<Output, String> {
     let mut shell = Command::new("sh");
     shell.args(["-c", &command]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // No variable holds a NUL.
+    // Environment variables cannot contain a NUL.
     shell.envs(fields.into_iter().map(|(name, value)| (name, value.replace('\0', ""))));
     let mut child = shell.spawn().map_err(|error| error.to_string())?;
     let stdin = child.stdin.take();
     let told = async {
         if let Some(mut stdin) = stdin {
-            // It may not want to read it.
+            // The command may not read it.
             drop(stdin.write_all(line.as_bytes()).await);
         }
     };
@@ -33,13 +33,13 @@ pub async fn run(
     output.map_err(|error| error.to_string())
 }
 
-/// Rings the bell and has terminals and desktops show a message.
+/// Rings the bell and shows a notification through the terminal and the desktop.
 pub async fn notify(message: &str, has_screen: bool) {
     if output::stderr_is_terminal() {
         output::stderr(&rung(message, std::env::var_os("TMUX").is_some_and(|socket| !socket.is_empty())));
     }
     if has_screen && !cfg!(target_os = "macos") {
-        // Where there is no such program there is no desktop that shows it.
+        // Without this program, no desktop can show it.
         let sent = Command::new("notify-send")
             .args(["--app-name=towline", "towline", message])
             .stdin(Stdio::null())
@@ -50,7 +50,7 @@ pub async fn notify(message: &str, has_screen: bool) {
     }
 }
 
-/// The bell, and the two sequences by which terminals make a notification. tmux hands them on where it is allowed to.
+/// The bell, and the two escape sequences for notifications. tmux passes them on if that is allowed.
 fn rung(message: &str, in_tmux: bool) -> String {
     let message: String = safe::line(message).replace(';', ",");
     let sequences = [format!("\x1b]9;{message}\x1b\\"), format!("\x1b]777;notify;towline;{message}\x1b\\")];

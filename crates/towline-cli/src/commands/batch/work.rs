@@ -1,4 +1,4 @@
-//! Does a batch: hands its questions over, watches their group, reads the answers.
+//! Executes a batch: submits its questions, watches their group, reads the answers.
 
 use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
@@ -24,12 +24,12 @@ use crate::server::hint;
 use towline_app::chat::is_out_of_reach;
 use towline_app::servers::Reached;
 
-/// How often the bar is drawn, and looked for questions that are due.
+/// How often the bar is drawn and due questions are checked.
 const TICK: Duration = Duration::from_millis(100);
-/// The wait where the relay has no room and does not say for how long.
+/// The wait if the relay has no room and gives no time.
 const NO_ROOM: Duration = Duration::from_secs(1);
 
-/// What a batch is told.
+/// The parameters of a batch.
 #[derive(Debug)]
 pub struct Order {
     pub group: String,
@@ -40,19 +40,19 @@ pub struct Order {
 
 type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// What came of handing a question over: the job's id.
+/// The result of submitting a question: the job's id.
 type Handed = (usize, Result<String, Box<Outcome>>);
 
-/// The jobs that the relay has of the group.
+/// The relay's jobs of the group.
 type Listed = Result<Vec<Job>, towline::Error>;
 
-/// What is done with answers, one after the other.
+/// The work on answers, one after the other.
 enum Done {
     Read(usize, Box<Job>, Box<Outcome>),
     Told(Result<Output, String>),
 }
 
-/// Asks what is missing, and writes the results of all.
+/// Asks the missing questions, and writes all results.
 pub async fn run(
     asks: Vec<Ask>,
     known: &std::collections::HashMap<String, Known>,
@@ -144,7 +144,7 @@ pub async fn run(
     Ok(batch.exit())
 }
 
-/// Waits for what is being done, if anything is; it is done then.
+/// Waits for the current work, if there is any, and takes its result.
 async fn ready<T>(doing: &mut Option<Doing<T>>) -> T {
     let Some(future) = doing else { return std::future::pending().await };
     let done = future.await;
@@ -161,7 +161,7 @@ fn hand_over(at: usize, request_id: String, ask: &Ask, reached: &Reached) -> Doi
     Box::pin(async move { (at, stream.detach().await) })
 }
 
-/// A relay whose queue is full has room later. Anything else it will not take at all.
+/// A full queue has room later. Any other refusal is final.
 fn no_room(batch: &mut Batch, at: usize, outcome: &Outcome) -> Result<(), Failure> {
     let Some(mut error) = outcome.ending.error() else {
         unreachable!("a stream that completes was accepted");
@@ -179,7 +179,7 @@ fn list(reached: &Reached, filter: &Filter) -> Doing<Listed> {
     Box::pin(async move { control.list(&filter).await })
 }
 
-/// Whether the answer was read as the relay has it. One that was not is there still: the next run reads it.
+/// Checks that the whole answer was read. If not, it is still on the relay, and the next run reads it.
 fn is_whole(job: &Job, outcome: &Outcome) -> Result<(), Failure> {
     match outcome.ending.error() {
         Some(error) if job.state == AnswerState::Completed || is_out_of_reach(&error) => {
@@ -207,7 +207,7 @@ fn tell(command: &str, written: &Written<'_>, group: &str) -> Doing<Done> {
     Box::pin(async move { Done::Told(told::run(command, fields, line).await) })
 }
 
-/// What a command for a result has said.
+/// Shows the output of a command for a result.
 fn show(output: &Result<Output, String>) {
     match output {
         Ok(output) => {

@@ -1,20 +1,20 @@
-//! What this program itself spends: processor time and memory.
+//! The costs of this program itself: CPU time and memory.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// What was spent up to a moment.
+/// The costs up to a time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
-    /// Processor time, of the user and the system.
+    /// CPU time, user and system.
     pub cpu: Option<Duration>,
     /// Memory in use, in bytes.
     pub memory_bytes: Option<u64>,
 }
 
 impl Cost {
-    /// What was spent until now.
+    /// The costs until now.
     pub fn now() -> Self {
         Self { cpu: cpu(), memory_bytes: memory_bytes() }
     }
@@ -24,7 +24,7 @@ fn cpu() -> Option<Duration> {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
 }
 
-/// Where the system says it (Linux).
+/// If the operating system reports it (Linux).
 fn memory_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

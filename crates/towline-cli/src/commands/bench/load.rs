@@ -1,4 +1,4 @@
-//! The load: so many streams at once, so many requests in all.
+//! The load: a number of concurrent streams and a total number of requests.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,10 +11,10 @@ use super::cost::Cost;
 use super::tally::Tally;
 use crate::exit::stop::Stopper;
 
-/// How often the costs are looked at and the progress is told.
+/// How often costs are measured and progress is reported.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// What is put on the server.
+/// The load on the server.
 #[derive(Debug)]
 pub struct Load {
     /// Streams at once.
@@ -32,13 +32,13 @@ pub struct Result {
     pub tally: Tally,
     /// From the start of the first to the end of the last stream.
     pub elapsed: Duration,
-    /// Processor time spent.
+    /// CPU time.
     pub cpu: Option<Duration>,
-    /// The most memory used above what was used before, in bytes.
+    /// Peak memory above the initial memory, in bytes.
     pub memory_bytes: Option<u64>,
 }
 
-/// Puts the load on the server and waits for its end. A signal cancels what is running. `watch` is told how it goes.
+/// Runs the load and waits for its end. A signal cancels the running streams. Reports progress to `watch`.
 pub async fn put(
     load: &Load,
     client: &Client,

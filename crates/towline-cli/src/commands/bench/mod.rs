@@ -1,4 +1,4 @@
-//! `towline bench`: the load, what is counted, what it costs, and how it is told.
+//! `towline bench`: the load, the counts, the costs, and the report.
 
 mod cost;
 mod load;
@@ -24,7 +24,7 @@ use crate::output::{self, Out};
 use crate::server::models::{self, Choice};
 use crate::server::{Need, Place, Server};
 
-/// Requests for each stream, where nothing is said.
+/// The default number of requests per stream.
 const REQUESTS_PER_STREAM: usize = 4;
 
 /// Measures a server.

@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! The report of a measurement, for people and for programs.
 
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use towline_app::text::units;
 
 use crate::output::stats;
 
-/// The widest bar, in characters.
+/// Maximum width of a bar, in characters.
 const BAR: f64 = 40.0;
 
 /// What was measured.
@@ -20,11 +20,11 @@ pub struct Subject {
     pub model: String,
     /// Whether the server runs in this process, so that its costs are not the client's.
     pub in_process: bool,
-    /// Whether it was ended early.
+    /// Whether it was interrupted.
     pub interrupted: bool,
 }
 
-/// A measurement with what it is about.
+/// A measurement with its subject.
 #[derive(Debug)]
 pub struct Report<'a> {
     /// What was measured.
@@ -202,7 +202,7 @@ fn bars(title: &str, histogram: &Histogram<u64>) -> Vec<String> {
     let mut lines = vec![title.to_owned()];
     for empty_or_not in steps.chunk_by(|(_, a), (_, b)| (*a == 0) == (*b == 0)) {
         if empty_or_not.iter().all(|(_, count)| *count == 0) {
-            // A gap is one line, however wide; the last step is never empty.
+            // A gap is shown as one line, however wide it is; the last step is never empty.
             lines.push("         …".to_owned());
             continue;
         }

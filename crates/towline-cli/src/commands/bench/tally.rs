@@ -1,4 +1,4 @@
-//! What is counted.
+//! The counts of a measurement.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use towline::{Ending, Outcome};
 
-/// The longest time a histogram holds, in microseconds: an hour.
+/// Maximum time in a histogram, in microseconds: an hour.
 const MAX_MICROS: u64 = 3_600_000_000;
-/// Digits of a time that are kept.
+/// Number of significant digits of a time.
 const DIGITS: u8 = 3;
 
 /// Counts and times of many streams.
@@ -24,9 +24,9 @@ pub struct Tally {
     pub records: u64,
     /// Tokens of all streams: as the server counts them, else records with text.
     pub tokens: u64,
-    /// How many streams ended how.
+    /// Number of streams by outcome.
     pub endings: BTreeMap<&'static str, u64>,
-    /// What went wrong, and how often.
+    /// Number of errors by kind and message.
     pub errors: BTreeMap<(&'static str, String), u64>,
     /// Streams that ended.
     pub done: u64,
@@ -81,7 +81,7 @@ impl Tally {
         }
     }
 
-    /// How many streams ended other than completed.
+    /// Number of streams that did not complete.
     pub fn not_completed(&self) -> u64 {
         self.done - self.endings.get("completed").copied().unwrap_or(0)
     }

@@ -1,11 +1,11 @@
-//! What the relay tells of itself, on standard error.
+//! The log of the relay, on standard error.
 
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::{LogFormat, LogLevel};
 use crate::output;
 
-/// Begins telling.
+/// Starts the log.
 pub fn start(level: LogLevel, format: LogFormat) {
     let level = match level {
         LogLevel::Off => LevelFilter::OFF,
@@ -25,7 +25,7 @@ pub fn start(level: LogLevel, format: LogFormat) {
     }
 }
 
-/// Says something of the command's own, as the log is written.
+/// Prints a message of the command, in the format of the log.
 pub fn say(format: LogFormat, message: &str) {
     match format {
         LogFormat::Text => output::stderr_line(message),

@@ -1,4 +1,4 @@
-//! `towline relay`: a relay in this process, and what is asked of one that is there.
+//! `towline relay`: a relay in this process, and the verbs for a running one.
 
 mod logs;
 mod own;
@@ -29,7 +29,7 @@ use crate::server::builtin::Builtin;
 use crate::server::places;
 use towline_app::servers::{BUILTIN, OLLAMA};
 
-/// Relays until a signal comes, or somebody tells it to end.
+/// Runs the relay until a signal or a client shuts it down.
 pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {
     if let Some(verb) = &args.verb {
         return own::run(verb, context).await;
@@ -39,9 +39,9 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
     logs::start(level, format);
     let mut signals =
         signals::Signals::new().map_err(|error| Failure::Local(Complaint::new(error.to_string())))?;
-    // The built-in model runs as long as this lives.
+    // The built-in model runs while this exists.
     let _builtin = if config.upstreams.is_empty() { default_servers(&mut config).await? } else { None };
-    // The rest of its owner's answers gets into the history; of a relay that serves others, those are not ours to write.
+    // The rest of its owner's answers enters the history; answers of a relay that serves others do not.
     let is_own =
         |own: &OwnRelay| config.tokens.is_empty() && config.listen.contains(&Listen::Unix(own.socket()));
     let own = places::own().ok().filter(is_own).zip(places::history());
@@ -54,12 +54,12 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
         .upstreams
         .iter()
         .map(|upstream| match upstream.endpoint.to_string() {
-            // One without a name of its own is called by its address.
+            // A server without a name is listed by its address.
             address if address == upstream.name => address,
             address => format!("{} at {address}", upstream.name),
         })
         .collect();
-    // Streams are many; this thread has only the signals.
+    // The worker threads run the streams; this thread handles only signals.
     let (started, listening) = tokio::sync::oneshot::channel();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let relaying = std::thread::Builder::new().name("towline-relay".into()).spawn(move || {
@@ -69,7 +69,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             let server = Server::bind(config).await?;
             drop(started.send((server.listening(), server.reloader())));
             let ended = async {
-                // The holder of the other end has gone, or says so.
+                // The other end was dropped, or closed explicitly.
                 drop(stopped.await);
             };
             tokio::select! {
@@ -114,7 +114,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             }
             drop(stop);
             systemd::is_stopping(drain);
-            // What ends within the drain time is written too.
+            // Answers that end within the drain time are written too.
             break tokio::select! {
                 () = &mut keeping => unreachable!("it does not end"),
                 result = &mut ended => result,
@@ -131,7 +131,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
     }
 }
 
-/// The Ollama on this machine, whether it runs yet or not, and the built-in model for as long as it does not.
+/// The Ollama on this machine, whether it runs yet or not, and the built-in model while it does not.
 async fn default_servers(config: &mut Config) -> Result<Option<Builtin>, Failure> {
     let named = |name: &str, endpoint, is_spare| UpstreamConfig {
         name: name.to_owned(),

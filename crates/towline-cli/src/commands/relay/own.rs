@@ -18,7 +18,7 @@ use crate::server::UNARY_TIMEOUTS;
 use crate::server::places;
 use towline_app::servers::Reached;
 
-/// Does what is asked of a relay that is there.
+/// Runs a verb for an existing relay.
 pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure> {
     match verb {
         RelayVerb::Status(args) => status(args, &mut context).await,
@@ -37,7 +37,7 @@ pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure
     }
 }
 
-/// Gives 1 where something is damaged that was not repaired.
+/// Returns 1 if there is damage that was not repaired.
 async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let local = |message: String| Failure::Local(Complaint::new(message));
     let folder = match &args.store {
@@ -67,14 +67,14 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     Ok(Exit::Failed)
 }
 
-/// What ends the relay that uses a store.
+/// How to stop the relay that uses a store.
 fn how_to_end(process: Option<u32>) -> String {
     let other = process.map_or_else(|| "end".to_owned(), |process| format!("kill {process} ends"));
     format!("towline relay stop ends your own relay, {other} another one; then check again")
 }
 
 async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failure> {
-    // It takes as long as the disk does.
+    // It may take long, depending on the disk.
     let timeouts = Timeouts { first_event: None, idle: None, record: None, ..UNARY_TIMEOUTS };
     let Some(reached) = reach_running(&args.relay, context, timeouts).await? else {
         let complaint = Complaint::new("your relay does not run, so its store can be copied as a folder");

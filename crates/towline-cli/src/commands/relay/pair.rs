@@ -1,4 +1,4 @@
-//! `towline relay pair` and `towline relay token`: browsers that are let in.
+//! `towline relay pair` and `towline relay token`: access for browsers.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -66,8 +66,8 @@ pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failur
     Ok(Exit::Completed)
 }
 
-/// Refuses an address that is the phone itself there. Where both addresses are of this machine alone, that is meant: something
-/// forwards the port.
+/// Refuses a loopback address, which on the phone means the phone itself. If both addresses are loopback
+/// addresses, the port is forwarded on purpose.
 fn can_be_reached(args: &PairArgs, relay: &Endpoint) -> Result<(), Failure> {
     let own = own_address().unwrap_or_else(|| "ADDRESS".to_owned());
     let is_local =
@@ -104,7 +104,7 @@ fn can_be_reached(args: &PairArgs, relay: &Endpoint) -> Result<(), Failure> {
     }
 }
 
-/// Makes a token, lists devices, or lets them in no more.
+/// Creates a token, or lists or revokes devices.
 pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Failure> {
     let relay = match verb {
         TokenVerb::New(args) => return new_token(args),
@@ -140,7 +140,7 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
     Ok(Exit::Completed)
 }
 
-/// The part of the configuration goes to standard output, so that it can be appended to a file; the secret does not.
+/// The configuration goes to standard output, so that it can be appended to a file; the secret does not.
 fn new_token(args: &TokenNewArgs) -> Result<Exit, Failure> {
     let usage = |message: &str| Failure::Usage(Complaint::new(message.to_owned()));
     if args.owner.is_empty() || args.owner.chars().any(char::is_control) {
@@ -150,7 +150,7 @@ fn new_token(args: &TokenNewArgs) -> Result<Exit, Failure> {
         return Err(usage("--expires takes a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z"));
     }
     let NewSecret { secret, sha256 } = NewSecret::random();
-    // Strings and lists are written in TOML as in JSON.
+    // Strings and lists are the same in TOML and JSON.
     let mut token = vec![("owner", json!(args.owner)), ("secret_sha256", json!(sha256))];
     if !args.roles.is_empty() {
         token.push(("roles", json!(args.roles)));
@@ -165,10 +165,10 @@ fn new_token(args: &TokenNewArgs) -> Result<Exit, Failure> {
     Ok(Exit::Completed)
 }
 
-/// This machine's address in the network that leads elsewhere. Nothing is sent.
+/// This machine's address in the network with the default route. Sends nothing.
 fn own_address() -> Option<String> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // An address of documentation: where packets to it would leave from.
+    // A documentation address: finds the address from which packets to it would leave.
     socket.connect("192.0.2.1:9").ok()?;
     let address = socket.local_addr().ok()?.ip();
     (!address.is_unspecified()).then(|| address.to_string())

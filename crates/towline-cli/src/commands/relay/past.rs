@@ -1,4 +1,4 @@
-//! The history, as the relay's page reads it, and as it asks.
+//! The history for the relay's page, which reads it and adds questions.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use towline_app::chat::{AnswerId, Turn, own_words};
 use towline_app::history::{ChatId, Found, History, HistoryError, InHistory, Summary, read_place, turn_of};
 use towline_relay::{PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 
-/// The history at this place. One that nobody has begun is made with the first question.
+/// The history at this path. The first question creates it if it does not exist.
 #[derive(Debug)]
 pub struct Past(pub PathBuf);
 
@@ -46,7 +46,7 @@ impl UserHistory for Past {
     }
 
     fn ask(&self, conversation: Option<&str>, body: &[u8]) -> Result<Option<PlaceInHistory>, String> {
-        // What is more than texts and images is the relay's alone.
+        // Other content than texts and images stays only on the relay.
         let Ok(request) = serde_json::from_slice(body) else { return Ok(None) };
         let continued = conversation.and_then(|id| id.parse().ok()).map(ChatId);
         let asked = History::open(&self.0).and_then(|mut history| history.ask(continued, &request));
@@ -89,7 +89,7 @@ fn shown(chat: Summary, around: Option<String>) -> PastConversation {
     }
 }
 
-/// The question once, and each answer that is shown.
+/// The question, once, and each shown answer.
 fn answers(turn: &Turn) -> Vec<PastTurn> {
     let several = turn.side_by_side();
     let names_models = several.len() > 1;

@@ -1,7 +1,7 @@
-//! The rest of answers whose programs are gone is written into their conversations.
+//! Writes the rest of answers into their conversations after the programs that asked have exited.
 //!
-//! The history says which answers have no writer any more; the relay has all of them, and tells when one ends. So nobody has to
-//! come back before the relay's copy is deleted.
+//! The history knows which answers have no writer any more; the relay has all of them, and reports when one
+//! ends. So no program has to come back before the relay deletes its copy.
 
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,13 @@ use towline::{Client, Event, Item, Outcome};
 use towline_app::history::{History, Rest, place_of};
 use towline_relay::OnAnswer;
 
-/// Ends that are remembered while one is looked at.
+/// Maximum number of ends that wait while one is handled.
 const ENDS: usize = 256;
-/// How long an answer that has ended is left to its writer, which lives, before that is looked at again.
+/// How long an ended answer is left to its running writer before it is checked again.
 const AGAIN: Duration = Duration::from_secs(20);
 
-/// What the relay at `own` is to call, and the work, which does not end: the rest of its answers gets into the history at `path`.
+/// The callback for the relay at `own`, and the work, which never ends: it writes the rest of the relay's
+/// answers to the history at `path`.
 pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnAnswer, impl Future<Output = ()>)> {
     let config = towline::Config {
         via: Via::Relay(RelayConfig::default()),
@@ -29,7 +30,7 @@ pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnAnswer, impl Future<Out
     let client = Client::with_config(own, config).ok()?;
     let (tell, mut told) = mpsc::channel(ENDS);
     let on_answer = OnAnswer::new(move |id| {
-        // Of more at once, only those are lost whose program was gone before it could say which they are.
+        // If there are more at once, only those are lost whose program exited before it could link them.
         let _full = tell.try_send(id.as_str().to_owned());
     });
     Some((on_answer, async move {
@@ -52,15 +53,15 @@ pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnAnswer, impl Future<Out
     }))
 }
 
-/// Where the program that asked for an answer was gone before it could say which, its place in the history is found.
+/// Finds the place of an answer in the history, if the program that asked exited before it could link it.
 async fn link(client: &Client, path: &Path, id: &str) {
     let job = client.relay().job(id).await.ok();
     let Some(job) = job.filter(|job| place_of(job).is_some()) else { return };
-    // What cannot be found now is found by nobody: the answer is the relay's alone.
+    // If it cannot be found now, the answer stays only on the relay.
     let _found = with(path, move |history| history.link(&job)).await;
 }
 
-/// Writes what can be written. Whether something has ended that cannot be yet.
+/// Writes the answers that can be written. Returns whether there is an ended one that cannot be written yet.
 async fn write(client: &Client, path: &Path) -> bool {
     let left = with(path, |history| {
         let without = history.without_writer()?;
@@ -76,7 +77,7 @@ async fn write(client: &Client, path: &Path) -> bool {
     let Ok(left) = left.await else { return path.exists() };
     let mut waits = false;
     for (id, is_free) in left {
-        // What the relay does not know is another one's; of what runs, it will tell the end.
+        // An unknown answer belongs to another relay, and for a running one, the relay will report the end.
         if !client.relay().job(&id).await.is_ok_and(|job| job.state.is_ended()) {
             continue;
         }
@@ -94,7 +95,7 @@ async fn complete(client: &Client, path: &Path, id: String) -> bool {
     }
 }
 
-/// All that the relay has of an answer that has ended.
+/// The complete text of an ended answer on the relay.
 async fn all(client: &Client, id: &str) -> Option<(Vec<Event>, Outcome)> {
     let mut stream = client.attach_snapshot(id, Start::Beginning);
     let mut events = Vec::new();
@@ -106,7 +107,7 @@ async fn all(client: &Client, id: &str) -> Option<(Vec<Event>, Outcome)> {
     }
 }
 
-/// Does something with the history, which waits for the disk. A history that nobody has begun is not made.
+/// Runs an operation on the history, which may block. Does not create a missing history.
 async fn with<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce(&mut History) -> Result<T, towline_app::history::HistoryError> + Send + 'static,

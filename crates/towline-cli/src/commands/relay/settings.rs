@@ -1,4 +1,4 @@
-//! What a relay is told: by a TOML file, and by flags, which take precedence.
+//! The settings of a relay, from a TOML file and from flags, which take precedence.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::args::{LogFormat, LogLevel, RelayArgs};
 use crate::server::places;
 use towline_app::text::duration::TimeLimit;
 
-/// Everything a relay is told.
+/// The settings of a relay.
 #[derive(Debug)]
 pub struct Settings {
-    /// What the relay itself is told. Without upstreams where none was named.
+    /// The configuration of the relay, without upstreams if none was named.
     pub config: Config,
     /// How much it tells.
     pub level: LogLevel,
@@ -22,7 +22,7 @@ pub struct Settings {
     pub format: LogFormat,
 }
 
-/// The parts of the file that are this program's, or that it has to know.
+/// The parts of the file that this program handles itself, or has to know.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct OfProgram {
@@ -30,7 +30,7 @@ struct OfProgram {
     limits: Given,
 }
 
-/// What the file says itself, rather than the default.
+/// Values that are set in the file, as opposed to defaults.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "a table [limits]")]
 struct Given {
@@ -45,10 +45,10 @@ struct LogSettings {
 }
 
 impl Settings {
-    /// Reads the file, if one is named, and puts the flags over it. `api_key` is the environment's.
+    /// Reads the file, if one is named, and applies the flags. `api_key` comes from the environment.
     ///
     /// # Errors
-    /// Which input is wrong, and what to write instead.
+    /// Which input is invalid, and what to write instead.
     pub fn read(args: &RelayArgs, api_key: Option<&str>) -> Result<Self, String> {
         let file = args.config.clone().or_else(|| places::settings().filter(|_| args.listen.is_empty()));
         let text = match &file {
@@ -72,13 +72,13 @@ impl Settings {
     }
 }
 
-/// The user's own settings, which are for a relay that serves nobody else. What is wrong in them, the prompt says.
+/// The user's own settings, for a relay that serves only this user. The prompt reports errors in them.
 fn of_user() -> towline_app::settings::Config {
     let path = towline_app::settings::path(std::env::var_os("TOWLINE_CONFIG"));
     path.map(|path| towline_app::settings::read(&path).0).unwrap_or_default()
 }
 
-/// Reads the file's text. No error shows a value, which may be a secret in a wrong place.
+/// Parses the file's text. No error shows a value, because it may be a misplaced secret.
 fn parse(text: &str) -> Result<(Config, OfProgram), String> {
     let mut unknown = Vec::new();
     let config: Config = section(text, |key| {
@@ -116,7 +116,7 @@ fn line(number: usize) -> String {
     format!("line {number}: ")
 }
 
-/// The key, or the header, that a line of the file begins with.
+/// The key, or the header, at the beginning of a line of the file.
 fn key_of(line: &str) -> Option<&str> {
     let line = line.trim();
     let key = match line.strip_prefix('[') {
@@ -129,11 +129,11 @@ fn key_of(line: &str) -> Option<&str> {
     is_bare.then_some(key)
 }
 
-/// What is said of a value that is wrong, without the value.
+/// The message for an invalid value, without the value.
 fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((said, expected)) if said.starts_with("invalid type") || said.starts_with("invalid value") => {
-            // What a person calls what Rust and serde have other words for.
+            // Everyday words for the types of Rust and serde.
             let expected = match expected {
                 "usize" | "u64" | "u32" | "u16" => "a whole number",
                 "a sequence" => "a list",
@@ -190,8 +190,9 @@ fn put_flags_over(config: &mut Config, args: &RelayArgs, api_key: Option<&str>) 
     Ok(())
 }
 
-/// A model server. `env:NAME` in place of its URL is what the variable says: others can read a program's arguments, but not its
-/// environment. The text may hold a password, so no message repeats it.
+/// Parses a model server. `env:NAME` in place of its URL reads it from a variable, because other users can
+/// read a program's arguments, but not its environment. The text may contain a password, so no message
+/// repeats it.
 fn upstream(text: &str) -> Result<UpstreamConfig, String> {
     let named =
         text.split_once("env:").filter(|(before, _)| before.is_empty() || before.ends_with(['=', '+']));
@@ -205,7 +206,8 @@ fn upstream(text: &str) -> Result<UpstreamConfig, String> {
     text.parse().map_err(|error| format!("--upstream: {error}"))
 }
 
-/// Where logs are kept. As for a model server, `env:NAME` is what the variable says, and no message repeats what may be a password.
+/// Parses the location of logs. As for a model server, `env:NAME` reads a variable, and no message repeats a
+/// possible password.
 fn place_of_store(text: &str) -> Result<Store, String> {
     let text = match text.strip_prefix("env:") {
         None => text.to_owned(),
@@ -219,7 +221,7 @@ fn said<T, E: std::fmt::Display>(flag: &str, text: &str, read: Result<T, E>) -> 
     read.map_err(|error| format!("{flag} {text:?}: {error}"))
 }
 
-/// Finds this user's own socket and folder, where they are what is meant.
+/// Replaces `own` by the paths of this user's socket and folder.
 fn put_own_places(config: &mut Config) -> Result<(), String> {
     config.sockets = systemd::sockets()?;
     if config.listen.is_empty() && config.sockets.is_empty() {

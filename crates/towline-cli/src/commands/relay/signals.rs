@@ -1,33 +1,33 @@
-//! Signals that a relay takes besides those that every command takes.
+//! The signals that a relay handles in addition to those of every command.
 
 use std::io;
 
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
+/// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
-    /// An orderly end.
+    /// Drain and exit.
     End,
-    /// To read the configuration again.
+    /// Reload the configuration.
     Reload,
 }
 
-/// SIGQUIT ends it in order, SIGHUP has it read its configuration again.
+/// SIGQUIT drains the relay, SIGHUP reloads its configuration.
 #[derive(Debug)]
 pub struct Signals {
     quit: Signal,
     hang_up: Signal,
-    /// A file that may not grow further is an error of its write, and no end of the process.
+    /// A file at its size limit fails the write and does not end the process.
     _too_large: Signal,
 }
 
 impl Signals {
-    /// Takes them from now on.
+    /// Handles them from now on.
     ///
     /// # Errors
-    /// When the system does not allow it.
+    /// If the operating system does not allow it.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             quit: signal(SignalKind::quit())?,

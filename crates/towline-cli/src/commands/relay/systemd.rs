@@ -1,5 +1,5 @@
-//! What systemd is told of the relay (sd_notify), and the sockets that it passes on (LISTEN_FDS). Without systemd, or where it did not
-//! ask, nothing happens.
+//! Notifications to systemd (sd_notify), and the sockets that it passes (LISTEN_FDS). Without systemd, or if
+//! it did not ask for notifications, nothing happens.
 
 use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use sd_notify::NotifyState;
 /// The sockets that systemd opened for this process.
 ///
 /// # Errors
-/// When its variables are not what they should be.
+/// If its variables are invalid.
 pub fn sockets() -> Result<Vec<Arc<OwnedFd>>, String> {
     static PASSED: OnceLock<Result<Vec<Arc<OwnedFd>>, String>> = OnceLock::new();
     let taken = || {
@@ -20,7 +20,7 @@ pub fn sockets() -> Result<Vec<Arc<OwnedFd>>, String> {
             unsafe_code,
             reason = "systemd passes on numbers; LISTEN_PID says that they are this process's"
         )]
-        // SAFETY: they are open, as systemd says to this process alone, and are taken once.
+        // SAFETY: systemd passes them open, to this process only, and they are taken once.
         Ok(passed.map(|socket| Arc::new(unsafe { OwnedFd::from_raw_fd(socket) })).collect())
     };
     PASSED.get_or_init(taken).clone()
@@ -31,20 +31,20 @@ pub fn is_ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// It takes no new requests and lets answers end, for at most so long.
+/// Reports the shutdown: the relay drains for at most this time.
 pub fn is_stopping(drain: Duration) {
     let drain_us = u32::try_from(drain.as_micros()).unwrap_or(u32::MAX);
     tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(drain_us)]);
 }
 
-/// It reads its configuration again, and is ready afterwards.
+/// Reports a reload, after which the relay is ready again.
 pub fn reloads() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         tell(&[NotifyState::Reloading, now]);
     }
 }
 
-/// Tells the watchdog that the runtime it is polled on is alive, at half of its time. Never ready.
+/// Pings the watchdog, at half of its interval, while the runtime is alive. Never returns.
 pub async fn watchdog() {
     let Some(every) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
     let mut ticks = tokio::time::interval(every / 2);
@@ -55,6 +55,6 @@ pub async fn watchdog() {
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    // It restarts a relay that it hears nothing of; there is nothing else to do here.
+    // systemd restarts a silent relay; there is nothing else to do here.
     drop(sd_notify::notify(state));
 }

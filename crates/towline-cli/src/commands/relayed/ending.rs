@@ -1,4 +1,4 @@
-//! How a relay's jobs ended, in words and as a status.
+//! How a relay's jobs ended, as text and as an exit status.
 
 use towline::relay::{AnswerState, Job};
 use towline::{Ending, Outcome};
@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::exit::stop::Stop;
 use crate::output;
 
-/// The status of a job that has ended; of one that runs, success.
+/// The exit status of an ended job; success for a running one.
 pub fn exit_of(state: &AnswerState) -> Exit {
     match state {
         AnswerState::Queued
@@ -25,8 +25,8 @@ pub fn exit_of(state: &AnswerState) -> Exit {
     }
 }
 
-/// Says, on standard error, how a stream of the relay ended that was read to its end. Reconnects may have been told as
-/// they came.
+/// Explains on standard error how a stream of the relay ended that was read to its end. Reconnects may have
+/// been reported already.
 pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
     if outcome.stats.reconnects > 0 && !told_links {
         let times = if outcome.stats.reconnects == 1 { "once" } else { "several times" };
@@ -42,7 +42,7 @@ pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
     }
 }
 
-/// What is said when a reader leaves a job: how the job is, if the relay says so.
+/// The message when a reader detaches from a job: the state of the job, if the relay reports it.
 pub fn left(name: &str, stop: Stop, job: Option<&Job>) -> String {
     let reason = stop.reason();
     match job {

@@ -1,4 +1,4 @@
-//! The relay that the verbs for jobs speak to: starting it, and what is said about its jobs.
+//! The relay of the verbs for jobs: starts it, and describes its jobs.
 
 mod ending;
 mod session;

@@ -1,4 +1,4 @@
-//! The session that a relay begins in.
+//! The session in which a relay starts.
 
 use std::process::Command;
 
@@ -10,7 +10,8 @@ pub fn begin_session(arguments: &[String]) -> Result<Exit, Failure> {
     use std::os::unix::process::CommandExt as _;
     let failed =
         |error: std::io::Error| Failure::Local(Complaint::new(format!("no session can be begun: {error}")));
-    // It fails for the first process of a group, which is one that somebody watches: then there is nothing to leave.
+    // It fails for the leader of a process group, which was started in the foreground: then there is no
+    // session to leave.
     let _already_first = rustix::process::setsid();
     let program = std::env::current_exe().map_err(failed)?;
     Err(failed(Command::new(program).args(arguments).exec()))

@@ -1,4 +1,4 @@
-//! A relay that is there when it is needed.
+//! Connects to the relay, and starts the own one if needed.
 
 use towline::client::{Api, Timeouts};
 use towline::relay::RelayConfig;
@@ -8,7 +8,7 @@ use crate::args::{AtRelay, ServerArgs};
 use crate::commands::Context;
 use crate::exit::failure::Failure;
 
-/// The relay that is meant; the own one is started where it is not there.
+/// The chosen relay; starts the own one if it does not run.
 pub async fn reach(
     args: &AtRelay,
     context: &mut Context,
@@ -19,7 +19,7 @@ pub async fn reach(
     reach_at(place, context, timeouts, relay).await
 }
 
-/// The relay that is meant, told to ask the server that is meant, from here on that of the context.
+/// The chosen relay, with the chosen model server, which becomes that of the context.
 pub async fn reach_server(
     (relay, server, api): (&AtRelay, &ServerArgs, Api),
     context: &mut Context,
@@ -50,7 +50,7 @@ async fn reach_at(
     Ok(reached)
 }
 
-/// The relay that is meant, if it runs; nothing is started.
+/// The chosen relay, if it runs; starts nothing.
 pub async fn reach_running(
     args: &AtRelay,
     context: &Context,

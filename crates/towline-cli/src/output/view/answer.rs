@@ -1,4 +1,4 @@
-//! An answer as text. A person sees thinking dimmed and set apart; a pipe gets the answer alone.
+//! An answer as text. A terminal shows thinking dimmed and separated; a pipe gets only the answer.
 
 use towline::event::Phase;
 use towline::{Error, Event};
@@ -6,7 +6,7 @@ use towline::{Error, Event};
 use super::spinner::Spinner;
 use crate::output::{self, Out, Style, WriteError};
 
-/// What was shown last.
+/// The kind of the last shown text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Section {
     Nothing,
@@ -57,7 +57,7 @@ impl AnswerView {
 
     fn thinking(&mut self, text: &str) -> Result<(), WriteError> {
         if !self.out.is_terminal() {
-            // The spinner says so.
+            // The spinner shows this.
             if self.section == Section::Nothing {
                 self.section = Section::Thinking;
             }
@@ -74,7 +74,7 @@ impl AnswerView {
         self.out.style(Style::Plain)
     }
 
-    /// Sets the answer apart from the thinking before it.
+    /// Separates the answer from the thinking before it.
     fn end_thinking(&mut self) -> Result<(), WriteError> {
         if self.section != Section::Thinking || !self.out.is_terminal() {
             return Ok(());
@@ -103,7 +103,7 @@ impl AnswerView {
         self.out.write("\n")
     }
 
-    /// Something that is no part of the answer's text.
+    /// Shows something that is not part of the answer's text.
     fn aside(&mut self, message: &str) -> Result<(), WriteError> {
         self.spinner.erase();
         if self.out.is_terminal() {
@@ -147,7 +147,7 @@ impl AnswerView {
     }
 }
 
-/// What is waited for before anything came.
+/// What the view waits for before the first event.
 pub(super) fn awaited(phase: Phase, model: &str, server: &str) -> String {
     match phase {
         Phase::Connecting => format!("connecting to {server}"),
@@ -157,7 +157,7 @@ pub(super) fn awaited(phase: Phase, model: &str, server: &str) -> String {
     }
 }
 
-/// What is said of an event that is no part of the answer's text, if anything.
+/// The message for an event that is not part of the answer's text, if any.
 pub(super) fn aside(event: &Event) -> Option<String> {
     match event {
         Event::ToolCall(call) => Some(format!("tool call: {} {}", call.name, call.arguments)),

@@ -1,4 +1,4 @@
-//! Only the code of an answer: each block when its fence is closed, so that half a script never runs.
+//! Only the code of an answer: each block once its fence is closed, so that half a script never runs.
 
 use towline::event::Phase;
 use towline::{Ending, Error, Event, Outcome};
@@ -14,7 +14,7 @@ pub struct CodeView {
     out: Out,
     spinner: Spinner,
     document: Document,
-    /// Blocks that were looked at.
+    /// Number of handled blocks.
     seen: usize,
     /// Only this one, counted from 1.
     only: Option<usize>,
@@ -51,7 +51,7 @@ impl CodeView {
         }
     }
 
-    /// Blocks whose fence is closed.
+    /// Number of blocks whose fence is closed.
     fn closed(&self) -> usize {
         self.document.fences() - usize::from(self.document.closing_fence().is_some())
     }

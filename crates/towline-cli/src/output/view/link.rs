@@ -1,11 +1,11 @@
-//! What a reader is told of the connection to a relay.
+//! Messages about the connection to a relay.
 
 use std::time::{Duration, Instant};
 
-/// A relay that is back sooner was never gone for a reader.
+/// A relay that is back sooner is not reported as lost.
 const TELL_AFTER: Duration = Duration::from_secs(2);
 
-/// The connection, as far as it was told.
+/// The reported state of the connection.
 #[derive(Debug, Default)]
 pub struct Link {
     reconnects: u32,
@@ -14,7 +14,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// What is to be said now: `reconnects` is how often the connection was made again, `away` whether there is none.
+    /// The message for now: `reconnects` is the number of reconnects, `away` whether there is no connection.
     pub fn news(&mut self, reconnects: u32, away: bool, now: Instant) -> Option<&'static str> {
         if reconnects > self.reconnects {
             *self = Self { reconnects, ..Self::default() };
@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(link.news(0, true, at(9)), None);
         assert!(link.news(1, false, at(10)).unwrap().starts_with("reconnected"));
         assert_eq!(link.news(1, false, at(11)), None);
-        // So short that nobody saw it but the count.
+        // So short that only the count shows it.
         assert!(link.news(2, false, at(12)).is_some());
         assert_eq!(link.news(2, true, at(13)), None);
     }

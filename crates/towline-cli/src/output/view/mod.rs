@@ -1,4 +1,4 @@
-//! How a stream is shown: to a person or a pipe, as progress, or as JSON lines.
+//! The views of a stream: for people or pipes, as progress, or as JSON lines.
 
 mod answer;
 mod code;
@@ -23,11 +23,11 @@ use crate::output::{self, Out, WriteError};
 /// One way to show a stream.
 #[derive(Debug)]
 pub enum View {
-    /// The text of an answer as it came, to a person or into a pipe.
+    /// The text of an answer as it arrived, on a terminal or into a pipe.
     Answer(AnswerView),
-    /// An answer that is rendered for a person.
+    /// A rendered answer on a terminal.
     Rendered(Box<RenderedView>),
-    /// The code of an answer alone.
+    /// Only the code of an answer.
     Code(CodeView),
     /// The progress of a pull, push or create.
     Progress(ProgressView),
@@ -36,7 +36,7 @@ pub enum View {
 }
 
 impl View {
-    /// An answer, rendered where a person looks at it, unless it is to be plain.
+    /// An answer, rendered on a terminal unless `plain`.
     pub fn answer(plain: bool, config: &Config, model: &str, server: &str) -> Self {
         if plain || !output::stdout_can_be_drawn_on() {
             Self::Answer(AnswerView::new(model, server))
@@ -64,7 +64,7 @@ impl View {
         }
     }
 
-    /// Ends what is shown; what the ending means is said elsewhere.
+    /// Ends the view; the meaning of the ending is explained elsewhere.
     pub fn end(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
         match self {
             Self::Answer(view) => view.end(),
@@ -78,7 +78,7 @@ impl View {
         }
     }
 
-    /// Writes what was held because more might come at once.
+    /// Writes text that was held because more might follow at once.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         match self {
             Self::Answer(view) => view.flush(),
@@ -88,7 +88,7 @@ impl View {
         }
     }
 
-    /// Whether time passing is shown.
+    /// Whether it shows passing time.
     pub fn is_waiting(&self) -> bool {
         match self {
             Self::Answer(view) => view.is_waiting(),
@@ -99,7 +99,7 @@ impl View {
         }
     }
 
-    /// Whether a person sees what becomes of the connection as it happens.
+    /// Whether it shows changes of the connection as they happen.
     pub fn tells_links(&self) -> bool {
         match self {
             Self::Answer(_) | Self::Rendered(_) | Self::Code(_) | Self::Progress(_) => {
@@ -109,7 +109,7 @@ impl View {
         }
     }
 
-    /// Says something that is no part of the stream, on a line of its own.
+    /// Shows a note that is not part of the stream, on a separate line.
     pub fn note(&mut self, message: &str) -> Result<(), WriteError> {
         match self {
             Self::Answer(view) => view.note(message),
@@ -126,7 +126,7 @@ impl View {
         }
     }
 
-    /// Shows that time has passed.
+    /// Updates the shown time.
     pub fn tick(&mut self, phase: Phase, retried: &[Error]) {
         match self {
             Self::Answer(view) => view.tick(phase, retried),

@@ -11,9 +11,9 @@ use super::spinner::Spinner;
 use crate::output::{self, Out, WriteError};
 use towline_app::text::{safe, units};
 
-/// The longest status beside a bar, in characters.
+/// Maximum length of the status next to a bar, in characters.
 const STATUS_CHARS: usize = 24;
-/// A terminal of fewer columns has a line without counts, and one of still fewer a line without a bar.
+/// A terminal with fewer columns shows no counts, and a still narrower one no bar.
 const WHOLE_COLUMNS: usize = 76;
 const BAR_COLUMNS: usize = 46;
 /// How often a running step is drawn.
@@ -25,7 +25,7 @@ pub struct ProgressView {
     look: Look,
     spinner: Spinner,
     awaited: String,
-    /// Something came already.
+    /// Whether anything has arrived.
     begun: bool,
 }
 
@@ -105,13 +105,13 @@ impl ProgressView {
 struct Bars {
     multi: MultiProgress,
     layers: HashMap<String, ProgressBar>,
-    /// The step that is under way.
+    /// The running step.
     step: Option<(String, ProgressBar)>,
-    /// The terminal's width that the bars are laid out for.
+    /// The terminal width of the bars' layout.
     columns: usize,
 }
 
-/// A line of a layer that is under way, narrower than the terminal.
+/// The line of a running layer, narrower than the terminal.
 fn under_way(columns: usize) -> String {
     let bar = |beside: usize| columns.saturating_sub(beside + 1);
     match columns {
@@ -125,7 +125,7 @@ fn under_way(columns: usize) -> String {
     }
 }
 
-/// A line of a layer that is there.
+/// The line of a complete layer.
 fn finished(columns: usize) -> String {
     match columns {
         BAR_COLUMNS.. => format!(
@@ -192,7 +192,7 @@ impl Bars {
     fn end(&mut self, ending: &Ending) {
         let interrupted = matches!(ending, Ending::Cancelled { .. });
         if interrupted {
-            // The terminal has echoed `^C` somewhere: the bars stay as they are, since where they are is not known.
+            // The terminal has echoed `^C` somewhere, so the position of the bars is unknown and they stay.
             self.multi.set_draw_target(ProgressDrawTarget::hidden());
         }
         self.end_step();
@@ -217,9 +217,9 @@ fn shortened(status: &str) -> String {
 #[derive(Debug)]
 struct Lines {
     out: Out,
-    /// The step that was shown last.
+    /// The last shown step.
     step: String,
-    /// The last tenth that was shown of each layer.
+    /// The last shown tenth of each layer.
     tenths: HashMap<String, u64>,
 }
 
@@ -238,7 +238,7 @@ impl Lines {
             return self.out.line(&status);
         };
         let completed = progress.completed.unwrap_or(0).min(total);
-        // An empty layer is done.
+        // An empty layer is complete.
         let tenth = completed.saturating_mul(10).checked_div(total).unwrap_or(10);
         if self.tenths.insert(digest.clone(), tenth) == Some(tenth) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! An answer on a terminal: Markdown rendered as the prompt renders it, thinking folded.
+//! An answer on a terminal: Markdown rendered as in the prompt, with thinking folded.
 
 use towline::event::Phase;
 use towline::{Error, Event};
@@ -11,13 +11,13 @@ use crate::term::live::Live;
 use crate::term::palette::{self, Palette};
 use towline_app::settings::{Config, Theme};
 
-/// An answer that is rendered.
+/// A rendered answer.
 #[derive(Debug)]
 pub struct RenderedView {
     out: Out,
     live: Live,
     spinner: Spinner,
-    /// Something of the answer was shown.
+    /// Whether a part of the answer was shown.
     begun: bool,
     model: String,
     server: String,

@@ -1,4 +1,4 @@
-//! A line on standard error that says what is waited for, on a terminal.
+//! A line on standard error that shows what the command waits for, on a terminal.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::output;
 const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 /// A wait shorter than this is not shown.
 const SHOW_AFTER: Duration = Duration::from_millis(150);
-/// What is assumed where the terminal does not tell its width, in columns.
+/// The assumed width of a terminal that does not report it, in columns.
 const WIDTH: usize = 80;
 
-/// The line. It is erased when dropped.
+/// The line. Dropping it erases it.
 #[derive(Debug)]
 pub struct Spinner {
     enabled: bool,
@@ -24,17 +24,17 @@ pub struct Spinner {
 }
 
 impl Spinner {
-    /// A spinner that waits from now on.
+    /// A spinner whose wait starts now.
     pub fn new() -> Self {
         Self { enabled: output::stderr_is_terminal(), since: Instant::now(), frame: 0, drawn: false }
     }
 
-    /// Whether there is anything to draw on.
+    /// Whether there is a terminal to draw on.
     pub fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Draws the line: what is waited for, and for how long.
+    /// Draws the line: what the command waits for, and how long.
     pub fn draw(&mut self, awaited: &str, retried: &[Error]) {
         let waited = self.since.elapsed();
         if !self.enabled || waited < SHOW_AFTER {
@@ -64,7 +64,7 @@ impl Spinner {
         self.drawn = true;
     }
 
-    /// Takes the line away.
+    /// Erases the line.
     pub fn erase(&mut self) {
         if std::mem::take(&mut self.drawn) {
             output::stderr("\r\u{1b}[K");
