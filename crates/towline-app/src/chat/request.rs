@@ -20,7 +20,11 @@ impl Conversation {
         let mut asked = None;
         for message in &request.messages {
             match (&message.role, asked) {
-                (Role::User, _) => {
+                (Role::User, before) => {
+                    // The first of two questions in a row has no answer.
+                    if let Some(before) = before {
+                        chat.end(before, &Outcome::new(Ending::Completed(None)));
+                    }
                     // As in the relay's record of the answer.
                     let content = message.content.trim().to_owned();
                     asked = Some(chat.ask(&request.model, Message { content, ..message.clone() }));
@@ -34,5 +38,22 @@ impl Conversation {
         }
         let last = request.messages.last()?;
         (last.role == Role::User).then_some(chat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Answered;
+
+    #[test]
+    fn only_the_last_answer_is_pending() {
+        let mut request = ChatRequest::new("m");
+        request.messages = ["a", "b"].map(Message::user).into();
+        request.messages.extend([Message::assistant("yes"), Message::user("c")]);
+        let chat = Conversation::of_request(&request).unwrap();
+        let answered: Vec<Answered> = chat.answers().map(|answer| answer.answered).collect();
+        assert_eq!(answered, [Answered::Whole, Answered::Whole, Answered::Pending]);
+        assert_eq!(chat.turns()[2].answer().model, "m");
     }
 }
