@@ -31,7 +31,8 @@ pub use jobs::{
     TimeoutArgs, VerbArgs, WaitArgs, Which,
 };
 pub use models::{
-    CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, UnloadArgs,
+    CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs,
+    TransferArgs, UnloadArgs,
 };
 #[cfg(feature = "man")]
 pub use other::ManArgs;

@@ -89,12 +89,9 @@ impl ShowArgs {
     }
 }
 
-/// How models go to and from a registry.
+/// The server that gets or makes a model, and how that is shown.
 #[derive(Debug, Args)]
-pub struct RegistryArgs {
-    /// Let the server speak to the registry without TLS
-    #[arg(long, help_heading = "Request")]
-    pub insecure: bool,
+pub struct TransferArgs {
     /// Print one JSON object a line for each record
     #[arg(long, help_heading = "Output")]
     pub json: bool,
@@ -102,6 +99,16 @@ pub struct RegistryArgs {
     pub server: ServerArgs,
     #[command(flatten)]
     pub timeouts: TimeoutArgs,
+}
+
+/// How models go to and from a registry.
+#[derive(Debug, Args)]
+pub struct RegistryArgs {
+    /// Let the server speak to the registry without TLS
+    #[arg(long, help_heading = "Request")]
+    pub insecure: bool,
+    #[command(flatten)]
+    pub transfer: TransferArgs,
 }
 
 /// Fetch models from a registry
@@ -153,13 +160,8 @@ pub struct CreateArgs {
     /// How to store the weights, for example q4_K_M
     #[arg(short, long, value_name = "KIND", help_heading = "Request")]
     pub quantize: Option<String>,
-    /// Print one JSON object a line for each record
-    #[arg(long, help_heading = "Output")]
-    pub json: bool,
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub timeouts: TimeoutArgs,
+    pub transfer: TransferArgs,
 }
 
 /// Take models out of memory

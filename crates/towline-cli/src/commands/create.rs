@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 use towline::api::CreateRequest;
-use towline::client::{Api, Timeouts, Upload};
+use towline::client::{Timeouts, Upload};
 use towline::event::Progress;
 use towline::outcome::Clock;
 use towline::{Ending, Error};
 
 use super::Context;
-use super::transfer::{Transfer, Verb};
+use super::transfer::{Transfer, Verb, keeper};
 use crate::args::CreateArgs;
 use crate::commands::modelfile::{self, Modelfile, Part, Place};
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ use crate::exit::failure::Failure;
 use crate::exit::failure::unless_stopped;
 use crate::input;
 use crate::output;
-use crate::server::{Need, Server};
+use crate::server::Server;
 
 /// Maximum number of upload steps that wait to be shown; more are skipped.
 const STEPS: usize = 16;
@@ -35,10 +35,9 @@ pub async fn run(args: &CreateArgs, mut context: Context) -> Result<Exit, Failur
     }
     request.model.clone_from(&args.name);
     request.quantize.clone_from(&args.quantize);
-    let timeouts = args.timeouts.timeouts();
-    let server =
-        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
-    let mut transfer = Transfer::begin(Verb::Create, &server, &args.name, args.json)?;
+    let timeouts = args.transfer.timeouts.timeouts();
+    let server = keeper(&args.transfer, &context).await?;
+    let mut transfer = Transfer::begin(Verb::Create, &server, &args.name, args.transfer.json)?;
     for (parts, digests) in
         [(files, &mut request.files), (adapters, &mut request.adapters), (drafts, &mut request.draft_files)]
     {

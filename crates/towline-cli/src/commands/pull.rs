@@ -1,25 +1,21 @@
 //! `towline pull`.
 
 use towline::api::PullRequest;
-use towline::client::Api;
 
 use super::Context;
-use super::transfer::{Transfer, Verb};
+use super::transfer::{Transfer, Verb, keeper};
 use crate::args::PullArgs;
 use crate::exit::Exit;
 use crate::exit::failure::Failure;
-use crate::server::{Need, Server};
+use crate::server::Server;
 
 /// Pulls models, one after the other. A failure does not affect the others.
 pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure> {
-    let timeouts = args.registry.timeouts.timeouts();
-    let server =
-        Server::find(&args.registry.server, &context.environment, timeouts, Api::Ollama, Need::Keeper)
-            .await?;
+    let server = keeper(&args.registry.transfer, &context).await?;
     let mut exit = Exit::Completed;
     for model in &args.models {
         let request = PullRequest { model: model.clone(), insecure: args.registry.insecure };
-        exit = exit.or(follow(request, &server, args.registry.json, &mut context).await?);
+        exit = exit.or(follow(request, &server, args.registry.transfer.json, &mut context).await?);
         if context.stopper.stop().is_some() {
             break;
         }

@@ -1,16 +1,17 @@
 //! The common part of pull, push and create: a stream of progress, shown to its end.
 
+use towline::client::Api;
 use towline::event::Progress;
 use towline::{Ending, Error, Event, Outcome, Stream};
 
 use super::Context;
+use crate::args::TransferArgs;
 use crate::commands::drive::drive;
 use crate::exit::failure::Failure;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::output::view::{ProgressView, View};
-use crate::server::Server;
-use crate::server::{hint, models};
+use crate::server::{Need, Server, hint, models};
 
 /// The operation on a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +29,12 @@ pub struct Transfer<'a> {
     model: &'a str,
     json: bool,
     view: View,
+}
+
+/// The server that keeps the model.
+pub async fn keeper(args: &TransferArgs, context: &Context) -> Result<Server, Failure> {
+    let timeouts = args.timeouts.timeouts();
+    Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await
 }
 
 impl<'a> Transfer<'a> {
