@@ -22,7 +22,7 @@ use crate::output::view::{CodeView, View};
 use crate::output::{self, stats};
 use crate::server::hint;
 use crate::server::models::{self, Choice};
-use crate::server::{Need, Place, Server};
+use crate::server::{Need, Server};
 
 /// Streams an answer.
 pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -146,13 +146,11 @@ pub(super) fn is_person() -> bool {
 
 /// Whether the server can pull the model that it lacks.
 fn is_missing(outcome: &Outcome, server: &Server) -> bool {
-    match (&outcome.ending, &server.place) {
-        (Ending::Failed(error), Place::Found(_) | Place::Own(_)) => error.kind == ErrorKind::NotFound,
-        (Ending::Failed(_), Place::Builtin(_)) => false,
-        (
-            Ending::Completed(_) | Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. },
-            _,
-        ) => false,
+    match &outcome.ending {
+        Ending::Failed(error) => error.kind == ErrorKind::NotFound && !server.is_builtin(),
+        Ending::Completed(_) | Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } => {
+            false
+        }
     }
 }
 

@@ -143,6 +143,9 @@ fn for_missing_model(server: &Server, model: &str) -> String {
         Place::Builtin(builtin) => {
             format!("the built-in model is {}; other models need a server such as Ollama", builtin.model())
         }
+        Place::Own(_) if server.is_builtin() => {
+            "there is only the built-in model; other models need a server such as Ollama".to_owned()
+        }
         Place::Found(_) | Place::Own(_) if server.client.is_openai() => {
             format!("the server has the models that it was started with; {} shows them", list_command(server))
         }

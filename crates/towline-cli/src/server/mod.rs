@@ -109,4 +109,13 @@ impl Server {
             Place::Own(named) => named.clone().unwrap_or_else(|| "your own relay".to_owned()),
         }
     }
+
+    /// Whether there is the built-in model alone, which can fetch no other.
+    pub fn is_builtin(&self) -> bool {
+        match &self.place {
+            Place::Builtin(_) => true,
+            Place::Own(shown) => shown.as_deref() == Some(BUILTIN),
+            Place::Found(_) => false,
+        }
+    }
 }

@@ -159,6 +159,21 @@ fn a_missing_model_is_offered_or_named() {
     );
 }
 
+/// The built-in model can fetch none.
+#[test]
+fn where_only_the_builtin_model_answers_nothing_is_to_be_pulled() {
+    if TcpStream::connect("127.0.0.1:11434").is_ok() {
+        // This machine has a server, which is then the one to be asked.
+        return;
+    }
+    let person = Person::new();
+    let file = questions(&person, "q.txt", "why?\n");
+    let script = crate::program::ended(person.types(&["batch", &file, "-m", "m"]).env_remove("OLLAMA_HOST"));
+    let hint = "hint: there is only the built-in model; other models need a server such as Ollama";
+    assert!(script.code == Some(1) && script.stderr.contains(hint), "{script:?}");
+    assert!(!script.stderr.contains("towline pull"), "{script:?}");
+}
+
 /// Leaving a batch stops nothing; a group is cancelled as one, and none of it is asked on the way.
 #[test]
 fn a_batch_runs_without_its_terminal_until_its_group_is_cancelled() {

@@ -113,7 +113,7 @@ async fn asks(
 ) -> Result<Vec<Ask>, Failure> {
     let mut models = args.models.clone();
     if models.is_empty() && !questions::name_models(questions) {
-        let server = server(reached);
+        let server = server(reached).await;
         let choosing = models::choose(None, &[], &context.environment, &server);
         match unless_stopped(choosing, &mut context.stopper.clone()).await? {
             Ok(Choice::Model(chosen)) => models.push(chosen.model),
@@ -126,8 +126,9 @@ async fn asks(
 }
 
 /// The relay as a server, which lists its models.
-fn server(reached: &Reached) -> Server {
+async fn server(reached: &Reached) -> Server {
     let place = match (&reached.place.own, named(reached)) {
+        (_, None) if has_only_builtin(reached).await => Place::Own(Some(BUILTIN.to_owned())),
         (Some(_), named) => Place::Own(named.map(str::to_owned)),
         (None, _) => Place::Found(ServerSource::Relay),
     };
@@ -147,23 +148,27 @@ fn named(reached: &Reached) -> Option<&str> {
     }
 }
 
+/// Whether the built-in model is the only server of the relay that answers.
+async fn has_only_builtin(reached: &Reached) -> bool {
+    let known = reached.control.version().await;
+    known.is_ok_and(|known| known.servers.iter().all(|known| !known.up || known.name == BUILTIN))
+}
+
 /// Offers to pull the models that the server does not have, as `run` does, if a user is present and the
 /// server can pull.
 async fn fetch_missing(asks: &[Ask], reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
     if !is_person() {
         return Ok(Exit::Completed);
     }
-    let server = server(reached);
+    let is_openai = named(reached).is_some_and(|named| named.starts_with("openai+"));
     let listing = async {
-        let can_fetch = match named(reached) {
-            Some(named) => !named.starts_with("openai+"),
-            None => {
-                reached.control.version().await?.servers.iter().any(|known| known.up && known.name != BUILTIN)
-            }
-        };
-        Ok(if can_fetch { Some(models::installed(&server, UNARY_TIMEOUTS).await?) } else { None })
+        let server = server(reached).await;
+        let installed = models::installed(&server, UNARY_TIMEOUTS).await;
+        installed.map(|installed| (server, installed))
     };
-    let Ok(Some(installed)) = unless_stopped(listing, &mut context.stopper.clone()).await? else {
+    let listed = unless_stopped(listing, &mut context.stopper.clone()).await?;
+    let Some((server, installed)) = listed.ok().filter(|(server, _)| !is_openai && !server.is_builtin())
+    else {
         return Ok(Exit::Completed);
     };
     let installed: Vec<String> = installed.iter().map(|model| models::typed(model).name).collect();

@@ -133,7 +133,7 @@ pub async fn run(
     results.finish(batch.asks())?;
     let said = said(&batch, began.elapsed());
     output::note(&said);
-    let server = super::server(reached);
+    let server = super::server(reached).await;
     for (model, error) in missing.iter().filter(|_| batch.count().failed > 0) {
         let hint = hint::for_error(error, &server, &context.environment, Some(model));
         hint.iter().for_each(|hint| output::hint(hint));
