@@ -12,6 +12,7 @@ use towline_app::history;
 
 use super::command::Ask;
 use super::item::{Item, Kind};
+use super::jobs::Entry;
 use super::notice;
 use super::state::{Attached, Followed, Front, Prompt};
 use crate::term::screen::Tone;
@@ -50,7 +51,7 @@ impl Prompt<'_> {
         let answers: Vec<AnswerId> = turn.variants().iter().map(|answer| answer.id).collect();
         let line = session::question(turn);
         self.write(&line);
-        let group = (answers.len() > 1).then(|| format!("group {}", self.next_key));
+        let group = (answers.len() > 1).then(|| format!("group {}", self.jobs.last_key()));
         for answer in answers {
             self.ask_for(answer, &ask.text, ask.behind, group.clone());
         }
@@ -81,16 +82,15 @@ impl Prompt<'_> {
         // In front they are shown one after the other, though they run at once.
         if is_one_of_several
             && !behind
-            && let Some(item) = self.item_mut(number).filter(|item| !item.in_front)
+            && let Some(entry) = self.jobs.get_mut(number).filter(|entry| !entry.item.in_front)
         {
-            item.in_front = true;
-            let key = item.key;
-            self.next_fronts.push_back(key);
+            entry.item.in_front = true;
+            self.next_fronts.push_back(entry.key);
         }
     }
 
     pub fn chat_stream(&self, request: ChatRequest, id: AnswerId) -> StreamSpec {
-        let client = history::for_answer(&self.server.client, self.session.place(), id);
+        let client = history::for_answer(&self.asked.server.client, self.session.place(), id);
         let prepared = StreamSpec::chat(&client, request);
         match self.config.resume {
             0 => prepared,
@@ -101,7 +101,7 @@ impl Prompt<'_> {
     /// Fetches a model.
     pub fn pull(&mut self, model: &str, behind: bool) {
         let request = PullRequest { model: model.to_owned(), insecure: false };
-        let prepared = StreamSpec::pull(&self.server.client, request);
+        let prepared = StreamSpec::pull(&self.asked.server.client, request);
         let text = format!("pull {model}");
         let (kind, question, model) = (Kind::Pull, Message::default(), text.clone());
         self.launch(Launch { kind, model, question, text, prepared, behind, group: None });
@@ -120,8 +120,7 @@ impl Prompt<'_> {
             deadline,
             ..JobOptions::default()
         };
-        let key = self.key();
-        let item = Item::held(key, launch.kind, &launch.model, launch.question, launch.prepared, options);
+        let item = Item::held(launch.kind, &launch.model, launch.question, launch.prepared, options);
         let number = self.jobs.add(&launch.model, &launch.text, item);
         self.start_held();
         let label = labelled.then(|| launch.model.clone());
@@ -160,12 +159,10 @@ impl Prompt<'_> {
             self.front_behind();
         }
         self.jobs.untouch(number);
-        let Some(item) = self.item_mut(number) else { return };
+        let Some(Entry { key, item, .. }) = self.jobs.get_mut(number) else { return };
         item.in_front = true;
-        let is_answer = item.is_answer();
-        let key = item.key;
-        let reader = item.job().map(|job| job.reader(StartAt::Beginning));
-        if is_answer {
+        let (key, reader) = (*key, item.job().map(|job| job.reader(StartAt::Beginning)));
+        if item.is_answer() {
             self.last = Some(key);
         }
         self.front =
@@ -177,13 +174,13 @@ impl Prompt<'_> {
         if self.jobs.listed().all(|entry| !entry.item.is_held()) {
             return;
         }
-        let limit = self.limit.unwrap_or(usize::MAX);
+        let limit = self.config.limit.unwrap_or(usize::MAX);
         let mut running = self.jobs.listed().filter(|entry| entry.item.is_running()).count();
         let mut waiting: Vec<(u64, u32)> = self
             .jobs
             .listed()
             .filter(|entry| entry.item.is_held())
-            .map(|entry| (entry.item.key, entry.number))
+            .map(|entry| (entry.key, entry.number))
             .collect();
         waiting.sort_unstable();
         let engine = self.engine.clone();

@@ -24,13 +24,17 @@ const NAMES: usize = 500;
 
 /// Something on its way.
 #[derive(Debug)]
-pub struct BackgroundTask {
+struct BackgroundTask {
     /// The verb it is for.
     verb: &'static str,
     task: Task<Result<Done, String>>,
     /// Lines that are typed meanwhile wait for it.
-    pub holds_up: bool,
+    holds_up: bool,
 }
+
+/// All that is on its way.
+#[derive(Debug, Default)]
+pub struct BackgroundTasks(Vec<BackgroundTask>);
 
 /// What came of a background task.
 #[derive(Debug)]
@@ -52,8 +56,8 @@ pub enum Done {
     Remembered(Vec<String>, Vec<String>),
     /// A line for each of the relay's jobs that is to be shown, and the names of all.
     RelayJobs(Vec<String>, Vec<String>),
-    /// Where answers run from now on.
-    Asked(Box<Asked>),
+    /// Where answers run from now on, and why not where they should.
+    Asked(Box<Asked>, Option<String>),
     /// Answers that a relay runs and that are waited for.
     ToWait(Vec<Job>, Waiting),
     /// An answer of this prompt, with the relay's name for it.
@@ -82,7 +86,7 @@ impl Prompt<'_> {
         // Boxed, for a task of one type: each type of task is 10 KB of program.
         let work: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(work);
         let task = self.engine.spawn(verb, work);
-        self.background_tasks.push(BackgroundTask { verb, task, holds_up });
+        self.background_tasks.0.push(BackgroundTask { verb, task, holds_up });
     }
 
     /// Starts a background task that blocks a thread for a short time.
@@ -99,18 +103,18 @@ impl Prompt<'_> {
 
     /// Whether lines wait for a background task.
     pub fn is_held_up(&self) -> bool {
-        self.background_tasks.iter().any(|one| one.holds_up)
+        self.background_tasks.0.iter().any(|one| one.holds_up)
     }
 
     /// Whether a background task of this verb is on its way.
     pub fn is_doing(&self, verb: &str) -> bool {
-        self.background_tasks.iter().any(|one| one.verb == verb)
+        self.background_tasks.0.iter().any(|one| one.verb == verb)
     }
 
     /// Applies what is done.
     pub fn take_chores(&mut self) {
         let ended = |one: &mut BackgroundTask| one.task.job.outcome().is_some();
-        let done: Vec<BackgroundTask> = self.background_tasks.extract_if(.., ended).collect();
+        let done: Vec<BackgroundTask> = self.background_tasks.0.extract_if(.., ended).collect();
         for one in done {
             match one.task.take_value() {
                 Some(Ok(done)) => self.take_up(done),
@@ -163,7 +167,7 @@ impl Prompt<'_> {
                 lines.iter().for_each(|line| self.say(Tone::Plain, line));
                 self.known().answers = names;
             }
-            Done::Asked(asked) => self.ask_at(*asked),
+            Done::Asked(asked, said) => self.ask_at(*asked, said),
             Done::ToWait(jobs, waiting) => self.wait_at_relay(jobs, waiting),
             Done::Named(job) => self.named(&job),
             Done::ToRead(job) => self.read_elsewhere(&job),
@@ -178,7 +182,7 @@ impl Prompt<'_> {
     /// Finds out which models there are, and which is meant when none was named.
     pub fn learn_models(&mut self) {
         if self.chat.settings.model.is_empty() {
-            let (server, environment) = (self.server.clone(), self.environment.clone());
+            let (server, environment) = (self.asked.server.clone(), self.asked.environment.clone());
             self.in_background("model", true, async move {
                 let choice = models::choose(None, &[], &environment, &server).await;
                 choice.map(Done::Chosen).map_err(|error| {
@@ -190,7 +194,7 @@ impl Prompt<'_> {
         if !self.interactive {
             return;
         }
-        let server = self.server.clone();
+        let server = self.asked.server.clone();
         self.in_background("models", false, async move {
             // Completion does without when the server does not say.
             let names = models::installed(&server, UNARY_TIMEOUTS).await.unwrap_or_default();

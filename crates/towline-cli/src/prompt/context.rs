@@ -20,7 +20,7 @@ impl Prompt<'_> {
         if !self.interactive || !self.context().is_worth_asking() {
             return;
         }
-        let client = self.server.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS);
+        let client = self.asked.server.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS);
         let model = self.chat.settings.model.clone();
         self.in_background("context", false, async move {
             // A server that does not say leaves it unknown.

@@ -10,7 +10,6 @@ use super::notice;
 use super::state::Prompt;
 use crate::exit::{self, Exit};
 use crate::output::stats;
-use crate::server::Place;
 use crate::server::hint;
 use crate::term::screen::Tone;
 
@@ -114,13 +113,13 @@ impl Prompt<'_> {
         let model = item.model.clone();
         let is_pull = matches!(item.kind, Kind::Pull);
         let advice = match error.kind {
-            ErrorKind::NotFound if !is_pull && !matches!(self.server.place, Place::Builtin(_)) => {
+            ErrorKind::NotFound if !is_pull && !self.asked.server.is_builtin() => {
                 let alike: Vec<String> =
                     self.known().models.iter().filter(|name| is_alike(name, &model)).cloned().collect();
                 if !alike.is_empty() {
                     self.say(Tone::Dim, &format!("installed with a similar name: {}", alike.join(", ")));
                 }
-                if self.server.client.is_openai() {
+                if self.asked.server.client.is_openai() {
                     Some(":models shows the models that the server was started with".to_owned())
                 } else {
                     let advice = format!(":pull fetches {model}, as a job; retry then asks again");
@@ -131,8 +130,10 @@ impl Prompt<'_> {
             ErrorKind::Rejected if error.message.contains("does not support thinking") => {
                 Some(":think auto leaves it to the model".to_owned())
             }
-            ErrorKind::Unauthorized => hint::for_error(error, &self.server, &self.environment, None)
-                .map(|advice| format!("{advice}; it is read when towline starts")),
+            ErrorKind::Unauthorized => {
+                hint::for_error(error, &self.asked.server, &self.asked.environment, None)
+                    .map(|advice| format!("{advice}; it is read when towline starts"))
+            }
             ErrorKind::NotFound
             | ErrorKind::Rejected
             | ErrorKind::Connect
@@ -149,7 +150,7 @@ impl Prompt<'_> {
             | ErrorKind::Cancelled
             | ErrorKind::Task => {
                 let model = Some(model.as_str()).filter(|_| !is_pull);
-                hint::for_error(error, &self.server, &self.environment, model)
+                hint::for_error(error, &self.asked.server, &self.asked.environment, model)
             }
         };
         if let Some(advice) = advice {

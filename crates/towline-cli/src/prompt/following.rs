@@ -8,7 +8,7 @@ use towline::{Event, Outcome};
 use towline_app::chat::{AnswerId, Ended, Reading};
 
 use super::ending;
-use super::item::Kind;
+use super::item::{Item, Kind};
 use super::state::{Followed, Front, Prompt};
 use crate::term::screen::Tone;
 
@@ -77,6 +77,9 @@ impl Prompt<'_> {
     /// Writes down which relay runs a job, once that is known.
     pub fn note_relay(&mut self, number: u32) {
         let Some(relay) = self.item(number).and_then(|item| item.job()?.relay_id()) else { return };
+        if self.item_mut(number).is_some_and(Item::asks_pace) {
+            self.learn_handle(&relay);
+        }
         let Some((mut reading, _)) = self.reading(number) else { return };
         let mut lines = String::new();
         reading.runs_at(&mut self.chat, &relay, &mut lines);
@@ -124,8 +127,8 @@ impl Prompt<'_> {
             let item = self
                 .jobs
                 .get(followed.number)
-                .map(|entry| &entry.item)
-                .filter(|item| item.key == followed.key)?;
+                .filter(|entry| entry.key == followed.key)
+                .map(|entry| &entry.item)?;
             let Some(job) = item.job() else {
                 // It was cancelled while it waited for its turn.
                 return if item.is_over() { Some(Arc::new(ending::never_began())) } else { None };
@@ -193,7 +196,7 @@ impl Prompt<'_> {
 
     /// Whether a job's text is a command's output, to be shown as it is.
     fn is_plain(&self, key: u64) -> bool {
-        self.entry(key).is_some_and(|entry| match entry.item.kind {
+        self.jobs.of_key(key).is_some_and(|entry| match entry.item.kind {
             Kind::Sink { .. } => true,
             Kind::Answer(_) | Kind::Elsewhere | Kind::Pull => false,
         })
@@ -237,7 +240,7 @@ impl Prompt<'_> {
         self.unfollow(&followed);
         // The rest of its group goes along.
         let group: Vec<u64> = self.next_fronts.drain(..).collect();
-        let group = group.into_iter().filter_map(|key| self.number_of(key)).collect::<Vec<_>>();
+        let group = group.into_iter().filter_map(|key| self.jobs.number_of(key)).collect::<Vec<_>>();
         for number in group.into_iter().rev().chain([followed.number]) {
             if let Some(item) = self.item_mut(number) {
                 item.in_front = false;
@@ -273,7 +276,7 @@ impl Prompt<'_> {
             return false;
         }
         while let Some(key) = self.next_fronts.pop_front() {
-            if let Some(number) = self.number_of(key) {
+            if let Some(number) = self.jobs.number_of(key) {
                 let label = self.jobs.get(number).map(|entry| entry.name.clone());
                 self.follow(number, label);
                 return true;

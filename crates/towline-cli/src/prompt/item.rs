@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use towline::engine::JobState;
 use towline::engine::{JobInfo, JobOptions, Reader, StartAt, StreamSpec, Task};
 use towline::event::Progress;
-use towline::{Deadline, Engine, Job, Message, Outcome};
+use towline::{Deadline, Engine, Job, Message, Outcome, relay};
 use towline_app::chat::{AnswerId, Reading};
+
+use super::pace::Pace;
 
 /// What a job is for.
 #[derive(Debug)]
@@ -25,8 +27,6 @@ pub enum Kind {
 /// A job of the prompt.
 #[derive(Debug)]
 pub struct Item {
-    /// Unique in this prompt; numbers are given again.
-    pub key: u64,
     pub kind: Kind,
     /// The model that is asked.
     pub model: String,
@@ -41,6 +41,7 @@ pub struct Item {
     pub reader: Option<Reader>,
     /// The last progress of a pull.
     pub progress: Option<Progress>,
+    pace: Pace,
     /// How it ended, once that was seen.
     pub outcome: Option<Arc<Outcome>>,
     /// Its end is told at once.
@@ -69,7 +70,6 @@ enum Slot {
 impl Item {
     /// A job that waits for its turn.
     pub fn held(
-        key: u64,
         kind: Kind,
         model: &str,
         question: Message,
@@ -79,28 +79,21 @@ impl Item {
         let since = Instant::now();
         let deadline = options.deadline.and_then(|time| since.checked_add(time));
         let slot = Slot::Held { options, since, deadline };
-        Self::new(key, kind, model, question, Some(prepared), slot)
+        Self::new(kind, model, question, Some(prepared), slot)
     }
 
     /// A job that runs.
-    pub fn started(key: u64, kind: Kind, model: &str, question: Message, job: Job) -> Self {
-        Self::new(key, kind, model, question, None, Slot::Started(job))
+    pub fn started(kind: Kind, model: &str, question: Message, job: Job) -> Self {
+        Self::new(kind, model, question, None, Slot::Started(job))
     }
 
-    fn new(
-        key: u64,
-        kind: Kind,
-        model: &str,
-        question: Message,
-        prepared: Option<StreamSpec>,
-        slot: Slot,
-    ) -> Self {
-        let reading = match kind {
-            Kind::Answer(id) => Some(Reading::new(id)),
-            Kind::Elsewhere | Kind::Pull | Kind::Sink { .. } => None,
+    fn new(kind: Kind, model: &str, question: Message, prepared: Option<StreamSpec>, slot: Slot) -> Self {
+        let (reading, pace) = match kind {
+            Kind::Answer(id) => (Some(Reading::new(id)), Pace::Own),
+            Kind::Elsewhere => (None, Pace::Untold),
+            Kind::Pull | Kind::Sink { .. } => (None, Pace::Own),
         };
         Self {
-            key,
             kind,
             model: model.to_owned(),
             question,
@@ -109,6 +102,7 @@ impl Item {
             reading,
             reader: None,
             progress: None,
+            pace,
             outcome: None,
             announce: false,
             in_front: false,
@@ -118,10 +112,32 @@ impl Item {
     }
 
     /// An answer that a relay has the rest of, read from its beginning.
-    pub fn resumed(key: u64, reading: Reading, model: &str, question: Message, job: Job) -> Self {
-        let mut item = Self::started(key, Kind::Answer(reading.id()), model, question, job.clone());
+    pub fn resumed(reading: Reading, model: &str, question: Message, job: Job) -> Self {
+        let mut item = Self::started(Kind::Answer(reading.id()), model, question, job.clone());
         (item.reading, item.reader) = (Some(reading), Some(job.reader(StartAt::Beginning)));
+        item.pace = Pace::Untold;
         item
+    }
+
+    /// Whether the relay that runs it is to be asked how fast it is; asked once.
+    pub fn asks_pace(&mut self) -> bool {
+        let is_untold = self.pace == Pace::Untold;
+        if is_untold {
+            self.pace = Pace::Asked;
+        }
+        is_untold
+    }
+
+    /// The relay has said how it is.
+    pub fn told(&mut self, job: &relay::Job) {
+        if self.pace != Pace::Own {
+            self.pace = Pace::told(job, self.age());
+        }
+    }
+
+    /// Tokens a second, where that can be said.
+    pub fn tokens_per_second(&self) -> Option<f64> {
+        self.pace.rate(&self.info()?)
     }
 
     /// Whether somebody else asked for it.

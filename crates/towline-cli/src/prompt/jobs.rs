@@ -8,8 +8,10 @@ const MAX_ENDED: usize = 100;
 /// A job's place in the table.
 #[derive(Debug)]
 pub struct Entry<T> {
-    /// Its number.
+    /// Its number, which is given again once its end was reported.
     pub number: u32,
+    /// Unique in the table.
+    pub key: u64,
     /// The name it was given, else the model's.
     pub name: String,
     /// What the relay that runs it calls it.
@@ -39,11 +41,12 @@ pub struct Jobs<T> {
     reported: Vec<Entry<T>>,
     /// The numbers of listed jobs that have been behind, the last touched last.
     touched: Vec<u32>,
+    last_key: u64,
 }
 
 impl<T> Default for Jobs<T> {
     fn default() -> Self {
-        Self { listed: Vec::new(), reported: Vec::new(), touched: Vec::new() }
+        Self { listed: Vec::new(), reported: Vec::new(), touched: Vec::new(), last_key: 0 }
     }
 }
 
@@ -53,7 +56,9 @@ impl<T> Jobs<T> {
         let taken = self.listed.iter().map(|entry| entry.number);
         let number = (1..).zip(taken).find(|(free, taken)| free != taken);
         let number = number.map_or(self.listed.len() as u32 + 1, |(free, _)| free);
-        let entry = Entry { number, name: name.to_owned(), handle: None, text: text.to_owned(), item };
+        self.last_key += 1;
+        let (name, text) = (name.to_owned(), text.to_owned());
+        let entry = Entry { number, key: self.last_key, name, handle: None, text, item };
         let place = self.listed.partition_point(|entry| entry.number < number);
         self.listed.insert(place, entry);
         number
@@ -67,6 +72,21 @@ impl<T> Jobs<T> {
     /// The ended jobs whose results are still within reach, the last first.
     pub fn reported(&self) -> impl Iterator<Item = &Entry<T>> {
         self.reported.iter()
+    }
+
+    /// The key of the job that was added last.
+    pub fn last_key(&self) -> u64 {
+        self.last_key
+    }
+
+    /// The job with this key, listed or reported.
+    pub fn of_key(&self, key: u64) -> Option<&Entry<T>> {
+        self.listed.iter().chain(&self.reported).find(|entry| entry.key == key)
+    }
+
+    /// The number of the listed job with this key.
+    pub fn number_of(&self, key: u64) -> Option<u32> {
+        self.listed.iter().find(|entry| entry.key == key).map(|entry| entry.number)
     }
 
     /// The listed job with this number.

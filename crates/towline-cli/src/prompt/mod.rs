@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`parse`], [`command`] | what was typed, understood |
 //! | [`spec`], [`jobs`] | jobspecs and the job table, as a shell has them |
-//! | [`item`], [`notice`] | what a job is here, and how it is told |
+//! | [`item`], [`pace`], [`notice`] | what a job is here, how fast it comes, and how it is told |
 //! | [`state`], [`run`] | the prompt's state and its loop |
 //! | [`asking`], [`following`], [`ending`] | questions become jobs, what comes of them is written down and shown, how it ended |
 //! | [`relay`] | the relay that answers run on, and what it has the rest of |
@@ -23,6 +23,7 @@ mod following;
 mod item;
 mod jobs;
 mod notice;
+mod pace;
 mod parse;
 mod relay;
 mod run;

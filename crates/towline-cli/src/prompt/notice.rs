@@ -76,8 +76,7 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
         parts.push(progress_text(progress));
     } else if info.tokens > 0 {
         parts.push(format!("{} tok", info.tokens));
-        // One token has no rate.
-        parts.extend((info.tokens > 1).then(|| format!("{:.1} tok/s", info.tokens_per_second)));
+        parts.extend(item.tokens_per_second().map(|rate| format!("{rate:.1} tok/s")));
     }
     parts.push(units::running(info.age).to_string());
     parts.extend(info.deadline_in.map(|left| format!("deadline {}", units::running(left))));
@@ -115,7 +114,7 @@ pub fn as_json(entry: &Entry<Item>, mark: char) -> Value {
         "model": item.model,
         "id": of(|info| json!(info.id.0)),
         "tokens": of(|info| json!(info.tokens)),
-        "tokens_per_second": of(|info| json!(info.tokens_per_second)),
+        "tokens_per_second": item.tokens_per_second(),
         "received_bytes": of(|info| json!(info.received_bytes)),
         "age_ms": u64::try_from(item.age().as_millis()).unwrap_or(u64::MAX),
         "deadline_in_ms": item.deadline_in().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
@@ -141,7 +140,8 @@ pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, Stri
     };
     let mut trouble = String::new();
     if info.tokens > 0 {
-        front.push_str(&format!(" {} tok {:.1} tok/s", info.tokens, info.tokens_per_second));
+        front.push_str(&format!(" {} tok", info.tokens));
+        front.extend(item.tokens_per_second().map(|rate| format!(" {rate:.1} tok/s")));
     } else if !info.state.is_ended() {
         front.push_str(&format!(" {}", units::running(info.age)));
     }

@@ -43,29 +43,37 @@ fn wanted(
     }
 }
 
-/// The server that answers, and the relay that they run on.
+/// Who answers.
 #[derive(Debug)]
 pub struct Asked {
-    pub server: Server,
+    pub server: Arc<Server>,
+    /// The relay that runs the answers; `None` where they run in this process.
     pub relay: Option<Arc<Reached>>,
-    /// Why they run in this process, where they should not.
-    pub said: Option<String>,
+    /// What was said of the server, for a time without the relay.
+    pub spec: ServerSpec,
+    pub environment: Environment,
 }
 
 impl Asked {
-    /// Finds what the arguments, the configuration and the environment say.
+    /// Finds what the arguments, the configuration and the environment say; and why answers run in this process, where they should
+    /// not.
     pub async fn find(
         args: PromptArgs,
         config: Config,
         environment: Environment,
         interactive: bool,
-    ) -> Result<Self, Failure> {
-        let (spec, environment) = ServerSpec::from(&args.server).resolved(&environment).await?;
-        let wanted = wanted(&args, &config, &environment, spec.host.is_some(), interactive);
-        Self::of(Answering::find(&wanted, &spec, &environment, "prompt").await?).await
+    ) -> Result<(Self, Option<String>), Failure> {
+        let own = ServerSpec::from(&args.server);
+        let (spec, resolved) = own.resolved(&environment).await?;
+        let wanted = wanted(&args, &config, &resolved, spec.host.is_some(), interactive);
+        Self::of(Answering::find(&wanted, &spec, &resolved, "prompt").await?, own, environment).await
     }
 
-    async fn of(answering: Answering) -> Result<Self, Failure> {
+    async fn of(
+        answering: Answering,
+        spec: ServerSpec,
+        environment: Environment,
+    ) -> Result<(Self, Option<String>), Failure> {
         match answering {
             Answering::Relay { reached, shown } => {
                 let place = match reached.place.own {
@@ -73,12 +81,13 @@ impl Asked {
                     None => Place::Found(ServerSource::Relay),
                 };
                 let server = Server { client: reached.client.clone(), place };
-                Ok(Self { server, relay: Some(Arc::new(reached)), said: None })
+                let (server, relay) = (Arc::new(server), Some(Arc::new(reached)));
+                Ok((Self { server, relay, spec, environment }, None))
             }
             Answering::Here { server, why } => {
                 let server = Server::or_builtin(server, Timeouts::default(), Api::Auto, Need::Any).await?;
                 let said = why.map(|why| format!("answers run in this process, and end with it: {why}"));
-                Ok(Self { server, relay: None, said })
+                Ok((Self { server: Arc::new(server), relay: None, spec, environment }, said))
             }
         }
     }
@@ -97,15 +106,15 @@ fn said(failure: Failure) -> String {
 impl Prompt<'_> {
     /// Whether the relay has to be started before this line. Then it is about to be, and the line waits.
     pub fn waits_for_relay(&mut self, line: &Line) -> bool {
-        let Some(relay) = self.relay.clone().filter(|relay| asks(line) && relay.is_gone()) else {
+        let Some(relay) = self.asked.relay.clone().filter(|relay| asks(line) && relay.is_gone()) else {
             return false;
         };
-        let (spec, environment) = (self.spec.clone(), self.environment.clone());
+        let (spec, environment) = (self.asked.spec.clone(), self.asked.environment.clone());
         self.in_background("relay", true, async move {
             let Err(error) = relay.ensure().await else { return Ok(Done::Nothing) };
             let here = Answering::here(&spec, &environment, Some(error.to_string())).await;
-            let asked = Asked::of(here.map_err(|error| error.to_string())?).await;
-            asked.map(|asked| Done::Asked(Box::new(asked))).map_err(said)
+            let asked = Asked::of(here.map_err(|error| error.to_string())?, spec, environment).await;
+            asked.map(|(asked, said)| Done::Asked(Box::new(asked), said)).map_err(said)
         });
         true
     }
@@ -116,7 +125,7 @@ impl Prompt<'_> {
         if self.is_doing("relay") || !self.jobs.listed().any(|entry| is_away(&entry.item)) {
             return;
         }
-        let Some(relay) = self.relay.clone().filter(|relay| relay.is_gone()) else { return };
+        let Some(relay) = self.asked.relay.clone().filter(|relay| relay.is_gone()) else { return };
         self.in_background("relay", false, async move {
             while relay.ensure().await.is_err() {
                 tokio::time::sleep(AGAIN).await;
@@ -126,9 +135,8 @@ impl Prompt<'_> {
     }
 
     /// Answers run elsewhere from now on.
-    pub fn ask_at(&mut self, asked: Asked) {
-        let Asked { server, relay, said } = asked;
-        (self.server, self.relay) = (Arc::new(server), relay);
+    pub fn ask_at(&mut self, asked: Asked, said: Option<String>) {
+        self.asked = asked;
         if let Some(said) = said {
             self.wrong(&said);
         }
@@ -137,7 +145,7 @@ impl Prompt<'_> {
     /// Reads what a relay has the rest of, of the answers that are the prompt's to write. Those of the last turn come to the
     /// front, one after the other.
     pub fn resume_answers(&mut self, taken: &[String]) {
-        if self.relay.is_none() {
+        if self.asked.relay.is_none() {
             return;
         }
         let last = self.chat.last().map(|turn| turn.id);
@@ -151,16 +159,15 @@ impl Prompt<'_> {
             let Some((turn, answer)) = self.chat.turn(id.turn).zip(self.chat.answer(id)) else { continue };
             let (model, question) = (answer.model.clone(), turn.question_of(answer));
             let (job, text) = (self.attach(&relay, &model), question.content.clone());
-            let key = self.key();
-            let item = Item::resumed(key, reading, &model, question, job);
+            let item = Item::resumed(reading, &model, question, job);
             let number = self.jobs.add(&model, &text, item);
             if in_front && !matches!(self.front, Front::Job(_)) {
                 self.follow(number, None);
             } else if in_front {
-                if let Some(item) = self.item_mut(number) {
-                    item.in_front = true;
+                if let Some(entry) = self.jobs.get_mut(number) {
+                    entry.item.in_front = true;
+                    self.next_fronts.push_back(entry.key);
                 }
-                self.next_fronts.push_back(key);
             } else {
                 self.jobs.touch(number);
                 self.tell(number);
@@ -170,7 +177,7 @@ impl Prompt<'_> {
 
     /// A job that reads what the relay runs under this id.
     pub fn attach(&self, id: &str, name: &str) -> towline::Job {
-        let prepared = StreamSpec::attach(&self.server.client, id, Start::Beginning);
+        let prepared = StreamSpec::attach(&self.asked.server.client, id, Start::Beginning);
         self.engine.submit(prepared, JobOptions { name: Some(name.to_owned()), ..JobOptions::default() })
     }
 }

@@ -1,12 +1,13 @@
 //! The loop: one foreground thread that waits for the person and for the engine at once, and never for anything else.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::command::{Bare, Command, Line, When};
-use super::state::{Front, Leaving, Prompt, Queued};
+use super::command::{Bare, Command, Line};
+use super::state::{Front, Prompt};
 use super::{notice, parse};
 use crate::exit::Exit;
 use crate::term::screen::{Input, Status, Tone};
@@ -17,6 +18,37 @@ const FRAME: Duration = Duration::from_millis(8);
 const TICK: Duration = Duration::from_millis(250);
 /// How long cancelled jobs may clean up when the prompt ends.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// What comes next: the lines that wait, and the end.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// Lines that wait for their turn.
+    queue: VecDeque<Queued>,
+    leaving: Leaving,
+}
+
+/// A line that waits for its turn.
+#[derive(Debug)]
+struct Queued {
+    typed: String,
+    line: Line,
+    /// It comes after this job, by key.
+    after: Option<u64>,
+}
+
+/// How far the leaving is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Leaving {
+    #[default]
+    Not,
+    /// It was said that jobs run.
+    Warned,
+    /// No more input comes; the prompt ends when everything is done.
+    WhenDone,
+    /// All jobs were cancelled; at this time they are cut.
+    Ending(Instant),
+    Now,
+}
 
 impl Prompt<'_> {
     /// Runs the prompt to its end.
@@ -33,7 +65,7 @@ impl Prompt<'_> {
         loop {
             looked = self.look_if_due(looked);
             self.settle();
-            if self.leaving == Leaving::Now {
+            if self.course.leaving == Leaving::Now {
                 // A person has seen what went wrong; leaving is no failure.
                 let told = self.interactive && self.exit != Exit::Terminated;
                 return Ok(if told { Exit::Completed } else { self.exit });
@@ -97,7 +129,7 @@ impl Prompt<'_> {
             Front::Job(_) => None,
             Front::Wait(wait) => wait.until,
         };
-        let ending = match self.leaving {
+        let ending = match self.course.leaving {
             Leaving::Ending(until) => Some(until),
             Leaving::Not | Leaving::Warned | Leaving::WhenDone | Leaving::Now => None,
         };
@@ -131,12 +163,12 @@ impl Prompt<'_> {
             self.known().submitted(&typed);
         }
         let line = self.understood(&typed);
-        if self.leaving == Leaving::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
-            self.leaving = Leaving::Not;
+        if self.course.leaving == Leaving::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
+            self.course.leaving = Leaving::Not;
         }
         if self.must_wait(&line) {
             let after = self.front_key();
-            self.queue.push_back(Queued { typed, line, after });
+            self.course.queue.push_back(Queued { typed, line, after });
             return;
         }
         self.execute(&typed, line);
@@ -149,7 +181,8 @@ impl Prompt<'_> {
             Front::Idle | Front::Log(_) => false,
             Front::Job(_) | Front::Wait(_) => true,
         };
-        let waits = busy || self.is_held_up() || !self.queue.is_empty() || !self.next_fronts.is_empty();
+        let waits =
+            busy || self.is_held_up() || !self.course.queue.is_empty() || !self.next_fronts.is_empty();
         if !self.interactive || self.is_held_up() {
             return (waits && *line != Line::Empty) || self.waits_for_relay(line);
         }
@@ -161,7 +194,7 @@ impl Prompt<'_> {
     }
 
     fn front_key(&self) -> Option<u64> {
-        let queued = self.queue.back().and_then(|queued| queued.after);
+        let queued = self.course.queue.back().and_then(|queued| queued.after);
         match &self.front {
             Front::Job(followed) => Some(followed.key),
             Front::Idle | Front::Log(_) | Front::Wait(_) => queued,
@@ -174,14 +207,17 @@ impl Prompt<'_> {
             Front::Idle | Front::Log(_) => self.is_held_up() || !self.next_fronts.is_empty(),
             Front::Job(_) | Front::Wait(_) => true,
         };
-        let runs = |key: u64| self.jobs.listed().any(|entry| entry.item.key == key && !entry.item.is_over());
+        let runs = |key: u64| self.jobs.listed().any(|entry| entry.key == key && !entry.item.is_over());
         let may_run = |queued: &Queued| !queued.after.is_some_and(runs);
-        if busy || !self.queue.front().is_some_and(may_run) || matches!(self.leaving, Leaving::Ending(_)) {
+        if busy
+            || !self.course.queue.front().is_some_and(may_run)
+            || matches!(self.course.leaving, Leaving::Ending(_))
+        {
             return false;
         }
-        let Some(queued) = self.queue.pop_front() else { return false };
+        let Some(queued) = self.course.queue.pop_front() else { return false };
         if self.waits_for_relay(&queued.line) {
-            self.queue.push_front(queued);
+            self.course.queue.push_front(queued);
             return false;
         }
         self.execute(&queued.typed, queued.line);
@@ -248,7 +284,7 @@ impl Prompt<'_> {
 
     /// Notices ends where that is told at once.
     fn notice_ends(&mut self) {
-        self.tell_ends(self.notices == When::NextPrompt);
+        self.tell_ends(!self.config.notices_at_once);
     }
 
     fn interrupt(&mut self) {
@@ -258,10 +294,10 @@ impl Prompt<'_> {
         }
         match std::mem::replace(&mut self.front, Front::Idle) {
             Front::Idle => {
-                if !self.queue.is_empty() {
+                if !self.course.queue.is_empty() {
                     self.give_back_queue();
-                } else if matches!(self.leaving, Leaving::Ending(_)) {
-                    self.leaving = Leaving::Now;
+                } else if matches!(self.course.leaving, Leaving::Ending(_)) {
+                    self.course.leaving = Leaving::Now;
                 }
             }
             Front::Job(followed) => {
@@ -270,7 +306,7 @@ impl Prompt<'_> {
                 self.give_back_queue();
                 // A group in front is one foreground job, as in a shell.
                 let group: Vec<u32> =
-                    self.next_fronts.iter().filter_map(|key| self.number_of(*key)).collect();
+                    self.next_fronts.iter().filter_map(|key| self.jobs.number_of(*key)).collect();
                 for number in group.into_iter().chain([number]) {
                     if let Some(item) = self.item_mut(number) {
                         item.cancel("interrupted", false);
@@ -290,10 +326,10 @@ impl Prompt<'_> {
 
     /// What was queued goes back into the line: it may not fit what happened.
     pub fn give_back_queue(&mut self) {
-        if self.queue.is_empty() || !self.interactive {
+        if self.course.queue.is_empty() || !self.interactive {
             return;
         }
-        let typed: Vec<String> = self.queue.drain(..).map(|queued| queued.typed).collect();
+        let typed: Vec<String> = self.course.queue.drain(..).map(|queued| queued.typed).collect();
         self.screen.prefill(&typed.join("\n"));
     }
 
@@ -318,15 +354,15 @@ impl Prompt<'_> {
     fn end_of_input(&mut self) {
         if self.interactive {
             self.exit_asked();
-        } else if self.leaving == Leaving::Not {
-            self.leaving = Leaving::WhenDone;
+        } else if self.course.leaving == Leaving::Not {
+            self.course.leaving = Leaving::WhenDone;
         }
     }
 
     /// `exit`: with live jobs it takes two. Those of the relay continue.
     pub fn exit_asked(&mut self) {
         let (at_relay, here) = self.running();
-        match self.leaving {
+        match self.course.leaving {
             Leaving::Not | Leaving::WhenDone if at_relay + here > 0 && self.interactive => {
                 let (said, advice) = match (at_relay, here) {
                     (_, 0) => (
@@ -341,9 +377,9 @@ impl Prompt<'_> {
                 };
                 self.say(Tone::Plain, said);
                 self.say(Tone::Dim, advice);
-                self.leaving = Leaving::Warned;
+                self.course.leaving = Leaving::Warned;
             }
-            Leaving::Ending(_) => self.leaving = Leaving::Now,
+            Leaving::Ending(_) => self.course.leaving = Leaving::Now,
             Leaving::Not | Leaving::WhenDone | Leaving::Warned | Leaving::Now => {
                 self.leave_all();
                 self.end_all("the prompt was left");
@@ -353,14 +389,14 @@ impl Prompt<'_> {
 
     /// Cancels every job; the prompt ends when they have ended, or after a grace time.
     fn end_all(&mut self, reason: &str) {
-        self.queue.clear();
+        self.course.queue.clear();
         self.next_fronts.clear();
         for number in self.live() {
             if let Some(item) = self.item_mut(number) {
                 item.cancel(reason, false);
             }
         }
-        self.leaving = Leaving::Ending(Instant::now() + GRACE);
+        self.course.leaving = Leaving::Ending(Instant::now() + GRACE);
     }
 
     fn leave_if_due(&mut self) {
@@ -369,20 +405,20 @@ impl Prompt<'_> {
             Front::Job(_) | Front::Wait(_) => false,
         };
         let live = !self.live().is_empty();
-        match self.leaving {
+        match self.course.leaving {
             Leaving::Not | Leaving::Warned | Leaving::Now => {}
             Leaving::WhenDone => {
-                let idle = front_is_idle && self.queue.is_empty() && !self.is_held_up();
+                let idle = front_is_idle && self.course.queue.is_empty() && !self.is_held_up();
                 if idle && !live && self.next_fronts.is_empty() {
                     self.tell_ends(false);
-                    self.leaving = Leaving::Now;
+                    self.course.leaving = Leaving::Now;
                 }
             }
             Leaving::Ending(until) => {
                 if (!live && front_is_idle) || Instant::now() >= until {
                     self.record();
                     self.tell_ends(false);
-                    self.leaving = Leaving::Now;
+                    self.course.leaving = Leaving::Now;
                 }
             }
         }
@@ -437,7 +473,7 @@ impl Prompt<'_> {
             });
         }
         let mut parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        match self.queue.len() {
+        match self.course.queue.len() {
             0 => {}
             1 => parts.push("1 line waits".to_owned()),
             more => parts.push(format!("{more} lines wait")),

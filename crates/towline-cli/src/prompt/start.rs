@@ -23,7 +23,7 @@ use crate::server::environment;
 use crate::server::places;
 use crate::term;
 use crate::term::screen::{Screen, Tone};
-use towline_app::servers::{BUILTIN, Environment, Reached, ServerSpec};
+use towline_app::servers::{BUILTIN, Environment, Reached};
 use towline_app::settings::{Config, Remember, folders};
 
 /// How long the engine may take to end what is left when the prompt has ended.
@@ -44,7 +44,7 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
     let engine = Engine::start(EngineConfig::default()).map_err(local)?;
     let interactive = is_interactive();
     let finding = Asked::find(args.clone(), config.clone(), environment.clone(), interactive);
-    let asked = match engine.spawn("server", finding).wait().map_err(local)? {
+    let (asked, said) = match engine.spawn("server", finding).wait().map_err(local)? {
         Ok(found) => found?,
         Err(outcome) => return Err(local(outcome)),
     };
@@ -63,20 +63,9 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
         ..term::Config::default()
     };
     let mut screen = term::open(terminal, Box::new(Completer(Arc::clone(&known)))).map_err(local)?;
-    let setup = Setup {
-        engine: engine.clone(),
-        server: Arc::new(asked.server),
-        relay: asked.relay,
-        spec: ServerSpec::from(&args.server),
-        environment,
-        config,
-        conversation,
-        session,
-        known,
-        interactive,
-    };
+    let setup = Setup { engine: engine.clone(), asked, config, conversation, session, known, interactive };
     let warnings = warnings.into_iter().map(|warning| format!("warning: {warning}"));
-    let warnings: Vec<String> = warnings.chain(asked.said).collect();
+    let warnings: Vec<String> = warnings.chain(said).collect();
     let ended = converse(&mut *screen, setup, &warnings, (&left, is_first));
     let closed = screen.close();
     drop(screen);
@@ -183,14 +172,14 @@ fn conversation(
 impl Prompt<'_> {
     /// What is said at the very first start.
     fn hello(&self) -> String {
-        let who = match &self.server.place {
+        let who = match &self.asked.server.place {
             Place::Builtin(builtin) => {
                 format!("{}, a built-in toy: it shows how Towline works and knows little", builtin.model())
             }
             Place::Own(Some(shown)) if shown == BUILTIN => {
                 "a built-in toy: it shows how Towline works and knows little".to_owned()
             }
-            Place::Found(_) | Place::Own(_) => self.server.shown(),
+            Place::Found(_) | Place::Own(_) => self.asked.server.shown(),
         };
         format!(
             "towline {}; answers come from {who}\n\
@@ -208,7 +197,7 @@ impl Prompt<'_> {
             self.say(Tone::Dim, &hello);
         } else if self.interactive {
             let count = self.chat.turns().len();
-            let mut text = format!("towline {}, {}", env!("CARGO_PKG_VERSION"), self.server.shown());
+            let mut text = format!("towline {}, {}", env!("CARGO_PKG_VERSION"), self.asked.server.shown());
             if count > 0 {
                 let name = self.session.name().unwrap_or_default();
                 text.push_str(&format!(", {name} with {}", turns(count)));

@@ -9,29 +9,24 @@ use towline::engine::Reader;
 use towline_app::chat::{AnswerId, Conversation};
 use towline_app::settings::Config;
 
-use super::background_task::BackgroundTask;
-use super::command::{Line, When};
+use super::background_task::BackgroundTasks;
 use super::complete::Known;
 use super::item::{Item, Kind};
-use super::jobs::{Entry, Jobs};
+use super::jobs::Jobs;
 use super::notice;
+use super::relay::Asked;
+use super::run::Course;
 use super::session::Session;
 use super::spec::Spec;
 use crate::exit::Exit;
 use crate::output;
-use crate::server::Server;
 use crate::term::screen::{Screen, Tone};
-use towline_app::servers::{Environment, Reached, ServerSpec};
 
 /// What the prompt is given.
 #[derive(Debug)]
 pub struct Setup {
     pub engine: Engine,
-    pub server: Arc<Server>,
-    pub relay: Option<Arc<Reached>>,
-    /// What was said of the server, for a time without the relay.
-    pub spec: ServerSpec,
-    pub environment: Environment,
+    pub asked: Asked,
     pub config: Config,
     pub conversation: Conversation,
     pub session: Session,
@@ -44,11 +39,7 @@ pub struct Setup {
 pub struct Prompt<'s> {
     pub screen: &'s mut dyn Screen,
     pub engine: Engine,
-    pub server: Arc<Server>,
-    /// The relay that runs the answers; `None` where they run in this process.
-    pub relay: Option<Arc<Reached>>,
-    pub spec: ServerSpec,
-    pub environment: Environment,
+    pub asked: Asked,
     pub config: Config,
     pub chat: Conversation,
     pub session: Session,
@@ -58,21 +49,16 @@ pub struct Prompt<'s> {
     pub front: Front,
     /// Jobs that come to the front one after the other, by key.
     pub next_fronts: VecDeque<u64>,
-    /// Lines that wait for their turn.
-    pub queue: VecDeque<Queued>,
-    pub background_tasks: Vec<BackgroundTask>,
+    pub course: Course,
+    pub background_tasks: BackgroundTasks,
     /// What goes with the next question.
     pub attached: Vec<Attached>,
     /// The model that the server told the size of the context for, and the size, in tokens.
     pub context_told: Option<(String, u64)>,
-    pub notices: When,
-    pub limit: Option<usize>,
     /// The model that was missing last.
     pub missing: Option<String>,
     /// The key of the last answer that was in front.
     pub last: Option<u64>,
-    pub next_key: u64,
-    pub leaving: Leaving,
     /// What the shell is told: the first that was not success.
     pub exit: Exit,
     pub shown_prompt: String,
@@ -115,15 +101,6 @@ pub struct Wait {
     pub until: Option<Instant>,
 }
 
-/// A line that waits for its turn.
-#[derive(Debug)]
-pub struct Queued {
-    pub typed: String,
-    pub line: Line,
-    /// It comes after this job, by key.
-    pub after: Option<u64>,
-}
-
 /// What goes with the next question.
 #[derive(Debug)]
 pub enum Attached {
@@ -131,30 +108,12 @@ pub enum Attached {
     Text { name: String, text: String },
 }
 
-/// How far the leaving is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leaving {
-    Not,
-    /// It was said that jobs run.
-    Warned,
-    /// No more input comes; the prompt ends when everything is done.
-    WhenDone,
-    /// All jobs were cancelled; at this time they are cut.
-    Ending(Instant),
-    Now,
-}
-
 impl<'s> Prompt<'s> {
     pub fn new(screen: &'s mut dyn Screen, setup: Setup) -> Self {
-        let notices = if setup.config.notices_at_once { When::AtOnce } else { When::NextPrompt };
         Self {
             screen,
             engine: setup.engine,
-            server: setup.server,
-            relay: setup.relay,
-            spec: setup.spec,
-            environment: setup.environment,
-            limit: setup.config.limit,
+            asked: setup.asked,
             config: setup.config,
             chat: setup.conversation,
             session: setup.session,
@@ -163,15 +122,12 @@ impl<'s> Prompt<'s> {
             jobs: Jobs::default(),
             front: Front::Idle,
             next_fronts: VecDeque::new(),
-            queue: VecDeque::new(),
-            background_tasks: Vec::new(),
+            course: Course::default(),
+            background_tasks: BackgroundTasks::default(),
             attached: Vec::new(),
             context_told: None,
-            notices,
             missing: None,
             last: None,
-            next_key: 1,
-            leaving: Leaving::Not,
             exit: Exit::Completed,
             shown_prompt: String::new(),
         }
@@ -196,16 +152,6 @@ impl<'s> Prompt<'s> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn key(&mut self) -> u64 {
-        self.next_key += 1;
-        self.next_key
-    }
-
-    /// The number of a listed job.
-    pub fn number_of(&self, key: u64) -> Option<u32> {
-        self.jobs.listed().find(|entry| entry.item.key == key).map(|entry| entry.number)
-    }
-
     pub fn item(&self, number: u32) -> Option<&Item> {
         self.jobs.get(number).map(|entry| &entry.item)
     }
@@ -222,18 +168,13 @@ impl<'s> Prompt<'s> {
     /// The key of the job that a command means, which may have ended. Without a jobspec, the last answer that was in
     /// front, else the current job.
     pub fn any(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u64> {
-        let last = self.last.filter(|last| spec.is_none() && self.entry(*last).is_some());
+        let last = self.last.filter(|last| spec.is_none() && self.jobs.of_key(*last).is_some());
         last.or_else(|| self.resolved(verb, spec.unwrap_or(&Spec::Current), true).map(|(_, key)| key))
-    }
-
-    /// The job with this key, listed or reported.
-    pub fn entry(&self, key: u64) -> Option<&Entry<Item>> {
-        self.jobs.listed().chain(self.jobs.reported()).find(|entry| entry.item.key == key)
     }
 
     fn resolved(&mut self, verb: &str, spec: &Spec, ended: bool) -> Option<(u32, u64)> {
         match self.jobs.resolve(spec, ended) {
-            Ok(entry) => Some((entry.number, entry.item.key)),
+            Ok(entry) => Some((entry.number, entry.key)),
             Err(error) => {
                 let said = format!("{verb}: {error}");
                 self.wrong(&said);

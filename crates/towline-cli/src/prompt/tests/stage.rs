@@ -15,6 +15,7 @@ use towline_testkit::Server as FakeServer;
 
 use crate::exit::Exit;
 use crate::prompt::complete::Known;
+use crate::prompt::relay::Asked;
 use crate::prompt::session::Session;
 use crate::prompt::state::{Prompt, Setup};
 use crate::server::{Place, Server};
@@ -222,10 +223,12 @@ pub(super) fn play<'a>(
     let settings = Settings { model: "m".into(), ..Settings::default() };
     let setup = Setup {
         engine: Engine::start(EngineConfig::default()).unwrap(),
-        server: Arc::new(Server { client, place: Place::Found(ServerSource::Argument) }),
-        relay: None,
-        spec: ServerSpec::default(),
-        environment: Environment::default(),
+        asked: Asked {
+            server: Arc::new(Server { client, place: Place::Found(ServerSource::Argument) }),
+            relay: None,
+            spec: ServerSpec::default(),
+            environment: Environment::default(),
+        },
         config: scene.config,
         conversation: Conversation::new(settings),
         session: Session::new(scene.folder.map(|folder| folder.join("history.db")), Limits::default()),

@@ -32,7 +32,7 @@ impl Prompt<'_> {
             return self.elsewhere("retry", Verb::Retry, &handle);
         }
         let Some(key) = self.any("retry", spec) else { return };
-        let Some(entry) = self.entry(key) else { return };
+        let Some(entry) = self.jobs.of_key(key) else { return };
         let (item, number) = (&entry.item, entry.number);
         if !item.is_over() {
             return self.wrong(&format!("retry: %{number} still runs; kill %{number} ends it"));
@@ -89,7 +89,7 @@ impl Prompt<'_> {
             (None, None) => self.chat.last().map(|turn| turn.answer().id),
             (spec, _) => {
                 let Some(key) = self.any("continue", spec) else { return };
-                self.entry(key).and_then(|entry| self.answer_of(&entry.item))
+                self.jobs.of_key(key).and_then(|entry| self.answer_of(&entry.item))
             }
         };
         let Some(id) = id else { return self.wrong("continue: this is not an answer of the conversation") };
@@ -109,7 +109,7 @@ impl Prompt<'_> {
             },
             (spec, _) => {
                 let Some(key) = self.any("edit", spec) else { return };
-                let Some(entry) = self.entry(key) else { return };
+                let Some(entry) = self.jobs.of_key(key) else { return };
                 (entry.text.clone(), self.answer_of(&entry.item).filter(|_| entry.item.is_over()))
             }
         };
@@ -131,7 +131,7 @@ impl Prompt<'_> {
 
     pub(super) fn keep(&mut self, spec: Option<&Spec>) {
         let Some(key) = self.any("keep", spec) else { return };
-        let Some(entry) = self.entry(key) else { return };
+        let Some(entry) = self.jobs.of_key(key) else { return };
         let (item, number) = (&entry.item, entry.number);
         let Kind::Answer(id) = item.kind else {
             return self.wrong(&format!("keep: %{number} is not an answer"));

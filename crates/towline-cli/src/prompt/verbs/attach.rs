@@ -37,7 +37,7 @@ impl Prompt<'_> {
 
     pub(super) fn attach_pages(&mut self, urls: Vec<String>) {
         for url in urls {
-            let network = self.environment.network.clone();
+            let network = self.asked.environment.network.clone();
             self.in_background("url", true, async move {
                 let fetch::Page { shown, name, content_type, bytes } = fetch::page(&url, &network).await?;
                 let taking = move || {

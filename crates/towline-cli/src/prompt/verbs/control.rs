@@ -218,10 +218,10 @@ impl Prompt<'_> {
     pub(super) fn limit_to(&mut self, limit: Option<Limit>) {
         match limit {
             None => {}
-            Some(Limit::To(count)) => self.limit = Some(count),
-            Some(Limit::None) => self.limit = None,
+            Some(Limit::To(count)) => self.config.limit = Some(count),
+            Some(Limit::None) => self.config.limit = None,
         }
-        let said = match self.limit {
+        let said = match self.config.limit {
             Some(1) => "one job at once; one in front does not wait".to_owned(),
             Some(count) => format!("{count} jobs at once; one in front does not wait"),
             None => "any number of jobs at once".to_owned(),

@@ -67,7 +67,7 @@ impl Prompt<'_> {
         let (Some(path), name) = (self.session.path().map(ToOwned::to_owned), name.to_owned()) else {
             return self.wrong(&format!("load: {NONE}"));
         };
-        let writer = self.session.writer().filter(|_| self.relay.is_some());
+        let writer = self.session.writer().filter(|_| self.asked.relay.is_some());
         self.blocking_chore("load", move || Ok(Done::Loaded(session::open(&path, &name, writer)?)));
     }
 

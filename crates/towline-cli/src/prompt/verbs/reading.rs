@@ -18,7 +18,7 @@ impl Prompt<'_> {
             return self.attach_named(&handle);
         }
         let Some(key) = self.any("log", reading.job.as_ref()) else { return };
-        let Some(entry) = self.entry(key) else { return };
+        let Some(entry) = self.jobs.of_key(key) else { return };
         let (number, is_answer) = (entry.number, entry.item.is_answer());
         let Some(job) = entry.item.job().cloned() else {
             return self.say(Tone::Dim, "it has not begun");
@@ -83,7 +83,7 @@ impl Prompt<'_> {
     }
 
     fn thinking_of(&self, key: u64) -> Option<String> {
-        let item = &self.entry(key)?.item;
+        let item = &self.jobs.of_key(key)?.item;
         match item.job().and_then(towline::Job::outcome) {
             Some(outcome) => Some(outcome.reply.thinking.clone()),
             None => {
@@ -98,7 +98,7 @@ impl Prompt<'_> {
             (None, None) => self.chat.last().map(|turn| turn.answer().answer.content.clone()),
             (spec, _) => {
                 let Some(key) = self.any("copy", spec.as_ref()) else { return };
-                self.entry(key).and_then(|entry| entry.item.job()).map(towline::Job::text_so_far)
+                self.jobs.of_key(key).and_then(|entry| entry.item.job()).map(towline::Job::text_so_far)
             }
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else {

@@ -14,6 +14,7 @@ use crate::output::json;
 use crate::prompt::background_task::Done;
 use crate::prompt::command::{Line, Listing, Waiting};
 use crate::prompt::item::{Item, Kind};
+use crate::prompt::jobs::Entry;
 use crate::prompt::spec::Spec;
 use crate::prompt::state::{Front, Prompt};
 use crate::prompt::{notice, parse};
@@ -54,7 +55,7 @@ impl Prompt<'_> {
     }
 
     fn control(&self) -> Option<Control> {
-        let relay = self.relay.as_ref()?;
+        let relay = self.asked.relay.as_ref()?;
         Some(relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay())
     }
 
@@ -127,10 +128,10 @@ impl Prompt<'_> {
             self.front_behind();
         }
         let number = self.read_behind(job);
-        let read =
-            self.item(number).and_then(|item| Some((item.key, item.job()?.reader(StartAt::Beginning))));
-        if let Some((key, reader)) = read {
-            self.front = Front::Log(following(key, number, reader));
+        if let Some(Entry { key, item, .. }) = self.jobs.get(number)
+            && let Some(job) = item.job()
+        {
+            self.front = Front::Log(following(*key, number, job.reader(StartAt::Beginning)));
         }
     }
 
@@ -149,7 +150,8 @@ impl Prompt<'_> {
         let read = self.attach(&job.id, &handle);
         let model = job.model.clone().unwrap_or_default();
         let asked = Message::user(question.clone());
-        let item = Item::started(self.key(), Kind::Elsewhere, &model, asked, read);
+        let mut item = Item::started(Kind::Elsewhere, &model, asked, read);
+        item.told(job);
         let number = self.jobs.add(&handle, &question, item);
         self.jobs.touch(number);
         if let Some(title) = self.jobs.get(number).map(notice::title) {
@@ -189,7 +191,7 @@ impl Prompt<'_> {
     /// Leaves a job to the relay, to survive the exit.
     pub(super) fn disown(&mut self, spec: Option<&Spec>) {
         let Some(number) = self.listed("disown", spec) else { return };
-        if self.relay.is_none() {
+        if self.asked.relay.is_none() {
             return self.wrong(&format!(
                 "disown: %{number} cannot be handed over: there is no relay to take it; it ends with towline"
             ));
@@ -203,7 +205,7 @@ impl Prompt<'_> {
     fn leave_behind(&mut self, number: u32) -> bool {
         // What is left stands in the history.
         self.note_relay(number);
-        let is_gone = self.relay.as_ref().is_some_and(|relay| relay.is_gone());
+        let is_gone = self.asked.relay.as_ref().is_some_and(|relay| relay.is_gone());
         let Some(entry) = self.jobs.get_mut(number) else { return false };
         let (item, handle) = (&mut entry.item, entry.handle.clone());
         let is_lost = is_gone || item.job().is_some_and(towline::Job::is_away);
@@ -275,6 +277,7 @@ impl Prompt<'_> {
         let number = self.number_at_relay(&job.id);
         if let Some(entry) = number.and_then(|number| self.jobs.get_mut(number)) {
             entry.handle = Some(handle.clone());
+            entry.item.told(job);
         }
         self.known().answers.push(handle);
     }

@@ -28,7 +28,7 @@ impl Prompt<'_> {
     }
 
     pub(super) fn list_models(&mut self) {
-        let server = self.server.clone();
+        let server = self.asked.server.clone();
         self.in_background("models", true, async move {
             let names = models::installed(&server, UNARY_TIMEOUTS).await.map_err(|error| error.message)?;
             Ok(Done::Models {
@@ -44,7 +44,7 @@ impl Prompt<'_> {
         if model.is_empty() {
             return self.wrong("show: no model is chosen; :model NAME chooses one");
         }
-        let server = self.server.clone();
+        let server = self.asked.server.clone();
         self.in_background("show", true, async move {
             let client = server.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS);
             let request = ShowRequest { model, verbose: false };
@@ -76,7 +76,7 @@ impl Prompt<'_> {
     pub(super) fn set(&mut self, set: &SetArgs) {
         match set.setting() {
             Ok(Setting::Show) => self.show_settings(),
-            Ok(Setting::Notices(when)) => self.notices = when,
+            Ok(Setting::Notices(when)) => self.config.notices_at_once = when == When::AtOnce,
             Ok(Setting::Stats(on)) => self.config.stats = on,
             Ok(Setting::Option { key, value }) => self.set_option(key, value),
             Err(error) => self.wrong(&format!("set: {error}")),
@@ -110,15 +110,15 @@ impl Prompt<'_> {
         lines.extend(
             settings.options.0.iter().map(|(key, value)| format!("{key:<12} {}", option_text(value))),
         );
-        lines.push(format!("server       {}", self.server.shown()));
+        lines.push(format!("server       {}", self.asked.server.shown()));
         lines.push(format!("conversation {}", self.session.name().unwrap_or("has no name")));
-        let notices = match self.notices {
-            When::AtOnce => "at once (set +b: before the prompt)",
-            When::NextPrompt => "before the prompt (set -b: at once)",
+        let notices = match self.config.notices_at_once {
+            true => "at once (set +b: before the prompt)",
+            false => "before the prompt (set -b: at once)",
         };
         lines.push(format!("notices      {notices}"));
         lines.push(format!("stats        {}", if self.config.stats { "on" } else { "off" }));
-        lines.extend(self.limit.map(|limit| format!("limit        {limit}")));
+        lines.extend(self.config.limit.map(|limit| format!("limit        {limit}")));
         self.say(Tone::Plain, &lines.join("\n"));
     }
 

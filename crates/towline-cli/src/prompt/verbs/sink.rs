@@ -17,7 +17,7 @@ impl Prompt<'_> {
     pub(super) fn pipe(&mut self, piping: &Piping) {
         let Piping { job: spec, sink, behind } = piping;
         let Some(key) = self.any("pipe", spec.as_ref()) else { return };
-        let Some(entry) = self.entry(key) else { return };
+        let Some(entry) = self.jobs.of_key(key) else { return };
         let number = entry.number;
         let Some(job) = entry.item.job() else {
             return self.wrong(&format!("pipe: %{number} has not begun"));
@@ -39,8 +39,7 @@ impl Prompt<'_> {
         });
         let job = task.job.clone();
         let kind = Kind::Sink { task, status: None };
-        let key = self.key();
-        let mut item = Item::started(key, kind, "pipe", Message::default(), job);
+        let mut item = Item::started(kind, "pipe", Message::default(), job);
         let in_front = is_command && !behind;
         // A file takes no watching: its end is told when it is written.
         item.announce = !in_front;

@@ -19,7 +19,7 @@ impl Prompt<'_> {
         };
         let Some(numbers) = numbers else { return };
         let keys: Vec<u64> =
-            numbers.iter().filter_map(|number| self.item(*number)).map(|item| item.key).collect();
+            numbers.iter().filter_map(|number| self.jobs.get(*number)).map(|entry| entry.key).collect();
         if keys.is_empty() {
             return;
         }
@@ -38,7 +38,7 @@ impl Prompt<'_> {
         let Front::Wait(wait) = &mut self.front else { return };
         let all = wait.keys.len();
         let jobs = &self.jobs;
-        wait.keys.retain(|key| jobs.listed().any(|entry| entry.item.key == *key && !has_ended(&entry.item)));
+        wait.keys.retain(|key| jobs.listed().any(|entry| entry.key == *key && !has_ended(&entry.item)));
         let left = wait.keys.len();
         let done = left == 0 || (wait.first && left < all);
         let late = wait.until.is_some_and(|until| until <= Instant::now());

@@ -164,9 +164,20 @@ fn leaving_asks_and_what_was_left_is_there_when_the_prompt_comes_back() {
     assert_eq!(ended(&mut pty), Some(0));
     assert_eq!(person.jobs()[0]["state"], "streaming");
     person.model.open("more");
+    let late = Instant::now() + SOON;
+    let at_relay = loop {
+        if let Some(pace) = person.jobs()[0]["tokens_per_second"].as_f64() {
+            break pace;
+        }
+        assert!(Instant::now() < late, "the relay does not say how fast it is");
+    };
     // In its conversation, live.
     let mut pty = prompt(&person, &[]);
     pty.expect("m> tell a story\nOnce upon\na time, 长江");
+    // Two tokens in the time of the whole answer, not in that since the prompt came back; the relay counts one from the other.
+    let pace = |pty: &Pty| pty.text().split_once(" tok/s")?.0.rsplit(' ').next()?.parse::<f64>().ok();
+    pty.until("its pace", |pty| pace(pty).is_some());
+    assert!(pace(&pty).is_some_and(|pace| pace <= 2.0 * at_relay + 0.1), "{at_relay}: {}", pty.text());
     person.model.open("go");
     pty.expect("naïve ends.");
     pty.press("and then?\r");
