@@ -1,4 +1,4 @@
-//! Questions become jobs: in front or behind, to one model or to several.
+//! Makes jobs of questions: in the foreground or background, to one model or to several.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::notice;
 use super::state::{Attached, Followed, Front, Prompt};
 use crate::term::screen::Tone;
 
-/// What is to be started.
+/// A job to start.
 pub struct Launch {
     pub kind: Kind,
     pub model: String,
@@ -35,7 +35,7 @@ impl Prompt<'_> {
         let models = if ask.models.is_empty() { vec![self.chat.settings.model.clone()] } else { ask.models };
         if models.iter().any(String::is_empty) {
             self.wrong("no model is chosen; :model NAME chooses one, :models lists them");
-            // The server may be there by now; the question stays at hand.
+            // The server may be available by now; the question is kept.
             if self.interactive {
                 self.screen.prefill(&ask.text);
                 self.learn_models();
@@ -57,7 +57,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// The question with what goes with it.
+    /// The question with its attachments.
     fn with_attached(&mut self, text: &str) -> Message {
         let mut content = String::new();
         let mut images = Vec::new();
@@ -71,7 +71,7 @@ impl Prompt<'_> {
         images.iter().fold(Message::user(content), |message, image| message.with_image(image))
     }
 
-    /// Has a model answer: what the conversation has of the answer is what it continues from.
+    /// Asks a model for an answer. It continues from what the conversation has of the answer.
     pub fn ask_for(&mut self, id: AnswerId, text: &str, behind: bool, group: Option<String>) {
         let (Some(request), Some(answer)) = (self.chat.request(id), self.chat.answer(id)) else { return };
         let (model, is_one_of_several) = (answer.model.clone(), group.is_some());
@@ -79,7 +79,7 @@ impl Prompt<'_> {
         let prepared = self.chat_stream(request, id);
         let (kind, text) = (Kind::Answer(id), text.to_owned());
         let number = self.launch(Launch { kind, model, question, text, prepared, behind, group });
-        // In front they are shown one after the other, though they run at once.
+        // In the foreground they are shown one after the other, although they run in parallel.
         if is_one_of_several
             && !behind
             && let Some(entry) = self.jobs.get_mut(number).filter(|entry| !entry.item.in_front)
@@ -98,7 +98,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Fetches a model.
+    /// Pulls a model.
     pub fn pull(&mut self, model: &str, behind: bool) {
         let request = PullRequest { model: model.to_owned(), insecure: false };
         let prepared = StreamSpec::pull(&self.asked.server.client, request);
@@ -107,7 +107,8 @@ impl Prompt<'_> {
         self.launch(Launch { kind, model, question, text, prepared, behind, group: None });
     }
 
-    /// Makes a job. In front it is followed; behind it is announced as a shell does it.
+    /// Makes a job. The prompt follows it in the foreground, or announces it in the background as a shell
+    /// does.
     pub fn launch(&mut self, launch: Launch) -> u32 {
         let deadline = match &launch.kind {
             Kind::Answer(_) => self.config.deadline,
@@ -133,7 +134,7 @@ impl Prompt<'_> {
         number
     }
 
-    /// Makes a job of a task that runs already.
+    /// Makes a job of a task that already runs.
     pub fn launch_started(&mut self, item: Item, text: &str, in_front: bool) -> u32 {
         let name = item.model.clone();
         let number = self.jobs.add(&name, text, item);
@@ -153,7 +154,7 @@ impl Prompt<'_> {
         self.say(Tone::Plain, &line);
     }
 
-    /// Brings a job to the front; what was there goes behind.
+    /// Brings a job to the foreground; the previous foreground job goes to the background.
     pub fn follow(&mut self, number: u32, label: Option<String>) {
         if matches!(self.front, Front::Job(_)) {
             self.front_behind();
@@ -169,7 +170,7 @@ impl Prompt<'_> {
             Front::Job(Followed { key, number, reader, begun: false, label, partial: String::new() });
     }
 
-    /// Starts what waits, as far as the limit allows. One in front does not wait.
+    /// Starts held jobs, as far as the limit allows. The foreground job does not wait.
     pub fn start_held(&mut self) {
         if self.jobs.listed().all(|entry| !entry.item.is_held()) {
             return;

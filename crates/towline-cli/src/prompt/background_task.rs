@@ -1,4 +1,5 @@
-//! What would make the prompt wait (files, the server's lists) is done on the engine and applied when it is there.
+//! Background tasks: work that would block the prompt (files, the server's lists) runs on the engine, and its
+//! result is applied when it arrives.
 
 use serde_json::Value;
 use std::future::Future;
@@ -19,58 +20,58 @@ use crate::server::hint;
 use crate::server::models::{self, Choice, Chosen};
 use crate::term::screen::Tone;
 
-/// The most conversations whose names are completed.
+/// Maximum number of conversations whose names are completed.
 const NAMES: usize = 500;
 
-/// Something on its way.
+/// A running background task.
 #[derive(Debug)]
 struct BackgroundTask {
     /// The verb it is for.
     verb: &'static str,
     task: Task<Result<Done, String>>,
-    /// Lines that are typed meanwhile wait for it.
+    /// Lines that are typed in the meantime wait for it.
     holds_up: bool,
 }
 
-/// All that is on its way.
+/// The running background tasks.
 #[derive(Debug, Default)]
 pub struct BackgroundTasks(Vec<BackgroundTask>);
 
-/// What came of a background task.
+/// The result of a background task.
 #[derive(Debug)]
 pub enum Done {
-    /// A model was chosen, or it is not clear which.
+    /// The chosen model, or that the choice is unclear.
     Chosen(Choice),
-    /// The models the server has.
+    /// The models of the server.
     Models {
         names: Vec<String>,
         shown: bool,
     },
     Attached(Attached, String),
     Schema(Value, String),
-    /// A conversation, to be continued.
+    /// A conversation to continue.
     Loaded(Opened),
-    /// Conversations, to be listed.
+    /// Conversations to list.
     Found(Vec<Found>),
-    /// The names of the last conversations, and what is wrong with session files.
+    /// The names of the most recent conversations, and the errors of session files.
     Remembered(Vec<String>, Vec<String>),
-    /// A line for each of the relay's jobs that is to be shown, and the names of all.
+    /// A line for each job of the relay to show, and the names of all of them.
     RelayJobs(Vec<String>, Vec<String>),
-    /// Where answers run from now on, and why not where they should.
+    /// The server and relay for answers from now on, and why they differ from the wanted ones.
     Asked(Box<Asked>, Option<String>),
-    /// Answers that a relay runs and that are waited for.
+    /// Answers on a relay to wait for.
     ToWait(Vec<Job>, Waiting),
-    /// An answer of this prompt, with the relay's name for it.
+    /// An answer of this prompt, with its name on the relay.
     Named(Box<Job>),
-    /// An answer that a relay runs, to be read.
+    /// An answer on a relay to read.
     ToRead(Box<Job>),
-    /// A template, and what was typed behind its name.
+    /// A template, and the text typed after its name.
     Template(Box<Template>, String),
-    /// How many tokens a model looks back on.
+    /// A model, and the size of its context in tokens.
     Context(String, u64),
     /// A description of a model.
     Shown(String),
-    /// Nothing but something to say.
+    /// Only a message.
     Said(String),
     Nothing,
 }
@@ -83,13 +84,13 @@ impl Prompt<'_> {
         holds_up: bool,
         work: impl Future<Output = Result<Done, String>> + Send + 'static,
     ) {
-        // Boxed, for a task of one type: each type of task is 10 KB of program.
+        // Boxed, so that all tasks have one type: each further type adds 10 KB to the program.
         let work: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(work);
         let task = self.engine.spawn(verb, work);
         self.background_tasks.0.push(BackgroundTask { verb, task, holds_up });
     }
 
-    /// Starts a background task that blocks a thread for a short time.
+    /// Starts a background task that blocks a thread briefly.
     pub fn blocking_chore(
         &mut self,
         verb: &'static str,
@@ -101,17 +102,17 @@ impl Prompt<'_> {
         });
     }
 
-    /// Whether lines wait for a background task.
+    /// Whether a background task holds up lines.
     pub fn is_held_up(&self) -> bool {
         self.background_tasks.0.iter().any(|one| one.holds_up)
     }
 
-    /// Whether a background task of this verb is on its way.
+    /// Whether a background task of this verb is running.
     pub fn is_doing(&self, verb: &str) -> bool {
         self.background_tasks.0.iter().any(|one| one.verb == verb)
     }
 
-    /// Applies what is done.
+    /// Applies the results of finished tasks.
     pub fn take_chores(&mut self) {
         let ended = |one: &mut BackgroundTask| one.task.job.outcome().is_some();
         let done: Vec<BackgroundTask> = self.background_tasks.0.extract_if(.., ended).collect();
@@ -179,7 +180,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Finds out which models there are, and which is meant when none was named.
+    /// Asks which models exist, and chooses one if none was named.
     pub fn learn_models(&mut self) {
         if self.chat.settings.model.is_empty() {
             let (server, environment) = (self.asked.server.clone(), self.asked.environment.clone());
@@ -196,7 +197,7 @@ impl Prompt<'_> {
         }
         let server = self.asked.server.clone();
         self.in_background("models", false, async move {
-            // Completion does without when the server does not say.
+            // Without an answer from the server, completion offers no models.
             let names = models::installed(&server, UNARY_TIMEOUTS).await.unwrap_or_default();
             Ok(Done::Models {
                 names: names.iter().map(|model| models::typed(model).name).collect(),
@@ -205,7 +206,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Takes in session files of earlier versions, and finds out which conversations there are.
+    /// Imports session files of earlier versions, and reads which conversations exist.
     pub fn remember(&mut self) {
         let Some(path) = self.session.path().map(ToOwned::to_owned).filter(|_| self.interactive) else {
             return;
@@ -217,7 +218,7 @@ impl Prompt<'_> {
                 let names = history.list(NAMES)?.into_iter().map(|chat| chat.name).collect();
                 Ok::<_, towline_app::history::HistoryError>((names, taken.complaints()))
             };
-            // What keeps it from being read is said when it cannot be written.
+            // A read error is reported when writing fails.
             let (names, wrong) =
                 tokio::task::spawn_blocking(looking).await.ok().and_then(Result::ok).unwrap_or_default();
             Ok(Done::Remembered(names, wrong))
@@ -237,7 +238,8 @@ impl Prompt<'_> {
         self.show_prompt();
     }
 
-    /// Reminds a person of where the conversation was; `left` are the relay's ids of answers that are read from there.
+    /// Reminds the user of where the conversation was; `left` holds the relay's ids of answers that are read
+    /// from there.
     pub fn show_last_turn(&mut self, left: &[String]) {
         self.resume_answers(left);
         let Some(last) = self.chat.turns().last().filter(|_| self.interactive).cloned() else { return };
@@ -245,7 +247,7 @@ impl Prompt<'_> {
         for answer in &shown {
             let echoed = format!("{}> {}", answer.model, last.question_of(answer).content);
             self.say(Tone::Echo, &echoed);
-            // What is read is shown as it is told.
+            // An answer that is being read is shown as it arrives.
             if answer.answered == Answered::Pending {
                 continue;
             }
@@ -260,7 +262,7 @@ impl Prompt<'_> {
     }
 }
 
-/// So many turns, in words.
+/// A number of turns, in words.
 pub fn turns(count: usize) -> String {
     format!("{count} {}", if count == 1 { "turn" } else { "turns" })
 }

@@ -11,22 +11,22 @@ use crate::term::screen::Complete;
 use towline_app::settings::folders::from_home;
 use towline_app::settings::templates;
 
-/// The most proposals.
+/// Maximum number of proposals.
 const MOST: usize = 200;
-/// The most lines that hints come from.
+/// Maximum number of lines that hints come from.
 const MOST_LINES: usize = 2_000;
 
-/// What completion knows; the prompt keeps it up to date.
+/// The data for completion; the prompt keeps it up to date.
 #[derive(Debug, Default)]
 pub struct Known {
     pub models: Vec<String>,
     /// `%1`, `%gemma3`.
     pub jobs: Vec<String>,
-    /// Names of the answers that the relay has.
+    /// Names of the relay's answers.
     pub answers: Vec<String>,
-    /// Names of conversations, the last written first.
+    /// Names of conversations, the most recently written first.
     pub conversations: Vec<String>,
-    /// What was submitted, the last last.
+    /// Submitted lines, oldest first.
     pub lines: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Known {
 #[derive(Debug)]
 pub struct Completer(pub Arc<Mutex<Known>>);
 
-/// What can stand at a place.
+/// What can be completed at a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Verb,
@@ -82,7 +82,7 @@ impl Complete for Completer {
     }
 }
 
-/// Where the word at the end of `before` begins, the word, and what can stand there.
+/// Where the word at the end of `before` begins, the word, and what can be completed there.
 fn place(before: &str) -> (usize, &str, Place) {
     if let Some(named) = before.strip_prefix('@').filter(|named| !named.contains(char::is_whitespace)) {
         let start = named.rfind(',').map_or(1, |at| at + 2);
@@ -113,7 +113,7 @@ fn place(before: &str) -> (usize, &str, Place) {
     (start, word, place)
 }
 
-/// Where the last word begins; blanks inside of quotes do not end one.
+/// Where the last word begins; blanks inside quotes do not end a word.
 fn word_start(text: &str) -> usize {
     let (mut start, mut quote, mut escaped) = (0, None, false);
     for (at, c) in text.char_indices() {
@@ -136,7 +136,7 @@ fn options(verb: &clap::Command) -> Place {
     Place::Words(shorts.map(|c| format!("-{c}")).chain(longs.map(|long| format!("--{long}"))).collect())
 }
 
-/// What can stand behind a verb and these words.
+/// What can be completed after a verb and these words.
 fn argument(verb: &clap::Command, before: &str) -> Place {
     if verb.get_name() == "pipe" {
         return if before.contains('>') { Place::File } else { Place::Job };
@@ -195,7 +195,7 @@ fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
 }
 
 fn files(word: &str) -> Vec<String> {
-    // An open quote is closed for the look.
+    // An open quote is closed before parsing.
     let plain = shell_words::split(word)
         .or_else(|_| shell_words::split(&format!("{word}'")))
         .or_else(|_| shell_words::split(&format!("{word}\"")))

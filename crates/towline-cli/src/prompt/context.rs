@@ -1,4 +1,4 @@
-//! How full the model's context is, as far as the server says.
+//! How full the model's context is, as far as the server reports it.
 
 use towline_app::chat::context::Context;
 
@@ -15,7 +15,7 @@ impl Prompt<'_> {
         Context::of(&self.chat, told.map(|(_, tokens)| *tokens))
     }
 
-    /// An answer is complete. Where the size of the context is not known, the server is asked.
+    /// Called when an answer is complete. If the size of the context is unknown, asks the server.
     pub fn learn_context(&mut self) {
         if !self.interactive || !self.context().is_worth_asking() {
             return;
@@ -23,7 +23,7 @@ impl Prompt<'_> {
         let client = self.asked.server.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS);
         let model = self.chat.settings.model.clone();
         self.in_background("context", false, async move {
-            // A server that does not say leaves it unknown.
+            // If the server does not report it, it stays unknown.
             let running = client.ps().await.unwrap_or_default().models;
             let is_it = |name: &str| models::is_named(name, &model);
             let found = running.iter().find(|running| is_it(&running.name) && running.context_length > 0);
@@ -34,7 +34,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Says that a question does not fit beside what was said before.
+    /// Warns that a question does not fit into the context together with the conversation.
     pub fn warn_of_context(&mut self, question: &str) {
         if let Some((wanted, size)) = self.context().overflow(&self.chat, question) {
             self.say(

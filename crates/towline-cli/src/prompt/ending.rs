@@ -1,4 +1,4 @@
-//! How an answer in front ended, in words, and what can be done about it.
+//! Explains how a foreground answer ended, and what to do next.
 
 use towline::error::ErrorKind;
 use towline::outcome::Clock;
@@ -21,7 +21,7 @@ pub fn never_began() -> Outcome {
 }
 
 impl Prompt<'_> {
-    /// Says how the job in front ended.
+    /// Explains how the foreground job ended.
     pub fn explain(&mut self, number: u32, outcome: &Outcome) {
         self.exit = self.exit.or(exit::of_ending(&outcome.ending, None));
         let Some(item) = self.item(number) else { return };

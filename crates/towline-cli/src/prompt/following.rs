@@ -1,4 +1,4 @@
-//! What comes of jobs: first written down, then shown.
+//! The output of jobs: first recorded, then shown.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ use super::item::{Item, Kind};
 use super::state::{Followed, Front, Prompt};
 use crate::term::screen::Tone;
 
-/// Beyond so much text that the screen has not shown yet, more waits in the job's log.
+/// Maximum amount of text that the screen has not shown yet; more waits in the job's log.
 const BACKLOG_BYTES: usize = 64 << 10;
-/// Of more than this at once, only the end is shown: the log has it all.
+/// Beyond this amount at once, only the end is shown; the log has all of it.
 const SKIP_BYTES: usize = 4 << 20;
-/// How much of it is shown then.
+/// How much is shown then.
 const SKIPPED_TO_BYTES: usize = 64 << 10;
 
 impl Prompt<'_> {
-    /// Writes down what came of turns, sums up what came of pulls, and notices ends.
+    /// Records the output of turns, sums up the progress of pulls, and notices jobs that ended.
     pub fn record(&mut self) {
         let numbers: Vec<u32> = self
             .jobs
@@ -74,7 +74,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Writes down which relay runs a job, once that is known.
+    /// Records which relay runs a job, once it is known.
     pub fn note_relay(&mut self, number: u32) {
         let Some(relay) = self.item(number).and_then(|item| item.job()?.relay_id()) else { return };
         if self.item_mut(number).is_some_and(Item::asks_pace) {
@@ -86,19 +86,19 @@ impl Prompt<'_> {
         if let Some(item) = self.item_mut(number).filter(|_| !lines.is_empty()) {
             item.reading = Some(reading);
             self.write(&lines);
-            // Whatever happens to the prompt from here on, its answer is found again.
+            // From here on the answer can be found again, whatever happens to the prompt.
             self.session.hurry();
             self.learn_handle(&relay);
         }
     }
 
-    /// How a job's answer gets into the conversation, if it is in there.
+    /// How a job's answer gets into the conversation, if it belongs to it.
     fn reading(&self, number: u32) -> Option<(Reading, AnswerId)> {
         let item = self.item(number)?;
         Some((item.reading.clone()?, self.answer_of(item)?))
     }
 
-    /// Shows what came of the job in front, or of the log that is followed.
+    /// Shows the new output of the foreground job, or of the followed log.
     pub fn show_front(&mut self) {
         let (mut followed, owned) = match std::mem::replace(&mut self.front, Front::Idle) {
             Front::Job(followed) => (followed, true),
@@ -118,7 +118,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Shows what is new; gives the outcome when all was shown.
+    /// Shows new output; returns the outcome once everything was shown.
     fn show(&mut self, followed: &mut Followed) -> Option<Arc<Outcome>> {
         loop {
             if self.screen.backlog_bytes() > BACKLOG_BYTES {
@@ -130,7 +130,7 @@ impl Prompt<'_> {
                 .filter(|entry| entry.key == followed.key)
                 .map(|entry| &entry.item)?;
             let Some(job) = item.job() else {
-                // It was cancelled while it waited for its turn.
+                // It was cancelled before it started.
                 return if item.is_over() { Some(Arc::new(ending::never_began())) } else { None };
             };
             let reader = followed.reader.get_or_insert_with(|| job.reader(StartAt::Beginning));
@@ -150,7 +150,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Leaves out what is far too much to be shown.
+    /// Leaves out text that is far too long to show.
     fn shorten(&mut self, followed: &mut Followed, events: &mut [Event]) {
         for event in events {
             if let Event::Text(text) = event
@@ -194,7 +194,7 @@ impl Prompt<'_> {
         self.say(Tone::Plain, &format!("an image of {bytes} bytes came, which cannot be shown here"));
     }
 
-    /// Whether a job's text is a command's output, to be shown as it is.
+    /// Whether a job's text is a command's output, which is shown unchanged.
     fn is_plain(&self, key: u64) -> bool {
         self.jobs.of_key(key).is_some_and(|entry| match entry.item.kind {
             Kind::Sink { .. } => true,
@@ -223,7 +223,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Ends what is shown of a job.
+    /// Stops showing a job.
     pub fn unfollow(&mut self, followed: &Followed) {
         if followed.begun {
             self.screen.end_answer();
@@ -234,11 +234,11 @@ impl Prompt<'_> {
         }
     }
 
-    /// The job in front goes behind and keeps running.
+    /// Moves the foreground job to the background, where it keeps running.
     pub fn front_behind(&mut self) {
         let Front::Job(followed) = std::mem::replace(&mut self.front, Front::Idle) else { return };
         self.unfollow(&followed);
-        // The rest of its group goes along.
+        // The rest of its group goes with it.
         let group: Vec<u64> = self.next_fronts.drain(..).collect();
         let group = group.into_iter().filter_map(|key| self.jobs.number_of(key)).collect::<Vec<_>>();
         for number in group.into_iter().rev().chain([followed.number]) {
@@ -250,7 +250,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// The job in front has ended, and all of it was shown.
+    /// Called when the foreground job has ended and all of it was shown.
     fn front_ended(&mut self, number: u32, outcome: &Outcome) {
         let announced = if let Some(item) = self.item_mut(number) {
             item.in_front = false;
@@ -270,7 +270,7 @@ impl Prompt<'_> {
         self.before_prompt();
     }
 
-    /// Brings the next of a group to the front; `false` when there is none.
+    /// Brings the next job of a group to the foreground; `false` if there is none.
     pub fn bring_next(&mut self) -> bool {
         if !matches!(self.front, Front::Idle) {
             return false;
@@ -286,7 +286,7 @@ impl Prompt<'_> {
     }
 }
 
-/// Whether an answer ended because it became too long.
+/// Whether an answer ended because it reached its maximum length.
 pub fn is_cut_by_length(reason: Option<&FinishReason>) -> bool {
     match reason {
         Some(FinishReason::Length) => true,

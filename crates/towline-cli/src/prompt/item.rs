@@ -1,4 +1,4 @@
-//! What a job of the prompt is.
+//! A job of the prompt.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use towline_app::chat::{AnswerId, Reading};
 
 use super::pace::Pace;
 
-/// What a job is for.
+/// The kind of a job.
 #[derive(Debug)]
 pub enum Kind {
     /// An answer of the conversation.
     Answer(AnswerId),
-    /// An answer that a relay runs and that somebody else asked for.
+    /// An answer on a relay that somebody else asked for.
     Elsewhere,
-    /// A model that is fetched.
+    /// A model that is being pulled.
     Pull,
-    /// A command or file that an answer goes into, and its exit status or what went wrong, once it has ended.
+    /// A command or file that an answer is sent to, and its exit status or error, once it has ended.
     Sink { task: Task<Result<i32, String>>, status: Option<Result<i32, String>> },
 }
 
@@ -28,27 +28,27 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Item {
     pub kind: Kind,
-    /// The model that is asked.
+    /// The model.
     pub model: String,
-    /// What was asked.
+    /// The question.
     pub question: Message,
-    /// To ask the same again.
+    /// The specification, to ask the same again.
     pub prepared: Option<StreamSpec>,
     slot: Slot,
-    /// How what comes gets into the conversation.
+    /// How the output gets into the conversation.
     pub reading: Option<Reading>,
-    /// Reads what must be written down or summed up as it comes.
+    /// Reads the output that must be recorded or summed up as it arrives.
     pub reader: Option<Reader>,
-    /// The last progress of a pull.
+    /// The latest progress of a pull.
     pub progress: Option<Progress>,
     pace: Pace,
-    /// How it ended, once that was seen.
+    /// How it ended, once the prompt has seen it.
     pub outcome: Option<Arc<Outcome>>,
-    /// Its end is told at once.
+    /// Whether its end is announced at once.
     pub announce: bool,
-    /// It is in front: its end is shown there.
+    /// Whether it is in the foreground, where its end is shown.
     pub in_front: bool,
-    /// It continues without the prompt.
+    /// Whether it continues without the prompt.
     pub disowned: bool,
     /// The state that `jobs -n` last showed.
     pub shown: Option<&'static str>,
@@ -56,19 +56,19 @@ pub struct Item {
 
 #[derive(Debug)]
 enum Slot {
-    /// It waits for its turn.
+    /// It waits to be started.
     Held {
         options: JobOptions,
         since: Instant,
         deadline: Option<Instant>,
     },
     Started(Job),
-    /// It was cancelled while it waited.
+    /// It was cancelled before it started.
     Never,
 }
 
 impl Item {
-    /// A job that waits for its turn.
+    /// A job that waits to be started.
     pub fn held(
         kind: Kind,
         model: &str,
@@ -82,7 +82,7 @@ impl Item {
         Self::new(kind, model, question, Some(prepared), slot)
     }
 
-    /// A job that runs.
+    /// A running job.
     pub fn started(kind: Kind, model: &str, question: Message, job: Job) -> Self {
         Self::new(kind, model, question, None, Slot::Started(job))
     }
@@ -111,7 +111,7 @@ impl Item {
         }
     }
 
-    /// An answer that a relay has the rest of, read from its beginning.
+    /// An answer whose rest is on a relay, read from its beginning.
     pub fn resumed(reading: Reading, model: &str, question: Message, job: Job) -> Self {
         let mut item = Self::started(Kind::Answer(reading.id()), model, question, job.clone());
         (item.reading, item.reader) = (Some(reading), Some(job.reader(StartAt::Beginning)));
@@ -119,7 +119,7 @@ impl Item {
         item
     }
 
-    /// Whether the relay that runs it is to be asked how fast it is; asked once.
+    /// Whether the relay that runs it must be asked for its rate; true only once.
     pub fn asks_pace(&mut self) -> bool {
         let is_untold = self.pace == Pace::Untold;
         if is_untold {
@@ -128,14 +128,14 @@ impl Item {
         is_untold
     }
 
-    /// The relay has said how it is.
+    /// Notes the state that the relay has reported.
     pub fn told(&mut self, job: &relay::Job) {
         if self.pace != Pace::Own {
             self.pace = Pace::told(job, self.age());
         }
     }
 
-    /// Tokens a second, where that can be said.
+    /// Tokens per second, if known.
     pub fn tokens_per_second(&self) -> Option<f64> {
         self.pace.rate(&self.info()?)
     }
@@ -148,7 +148,8 @@ impl Item {
         }
     }
 
-    /// Leaves it to the relay that runs it: the relay's id of it. `None` where none does, or it has ended.
+    /// Leaves it to the relay that runs it, and returns its id there. `None` if no relay runs it, or it has
+    /// ended.
     pub fn leave(&mut self) -> Option<Arc<str>> {
         let id = self.job()?.detach()?;
         if let Some(reading) = &mut self.reading {
@@ -158,7 +159,7 @@ impl Item {
         Some(id)
     }
 
-    /// Lets it run.
+    /// Starts it.
     pub fn start(&mut self, engine: &Engine) {
         let (Slot::Held { options, deadline, .. }, Some(prepared)) = (&self.slot, &self.prepared) else {
             return;
@@ -173,7 +174,7 @@ impl Item {
         self.slot = Slot::Started(job);
     }
 
-    /// The job, if it ever ran.
+    /// The job, if it was started.
     pub fn job(&self) -> Option<&Job> {
         match &self.slot {
             Slot::Started(job) => Some(job),
@@ -185,7 +186,7 @@ impl Item {
         matches!(self.slot, Slot::Held { .. })
     }
 
-    /// Whether it has ended, also if nobody has looked.
+    /// Whether it has ended, even if the prompt has not seen it yet.
     pub fn is_over(&self) -> bool {
         match &self.slot {
             Slot::Held { .. } => false,
@@ -194,7 +195,7 @@ impl Item {
         }
     }
 
-    /// Whether it takes one of the places that `limit` allows.
+    /// Whether it counts towards `limit`.
     pub fn is_running(&self) -> bool {
         self.job().is_some_and(|job| !job.state().is_ended())
     }
@@ -203,7 +204,7 @@ impl Item {
         self.job().map(Job::info)
     }
 
-    /// Tells it to stop. One that waits ends at once.
+    /// Cancels it. A waiting job ends at once.
     pub fn cancel(&mut self, reason: &str, hard: bool) {
         match &self.slot {
             Slot::Started(job) if hard => job.cancel_now(reason),
@@ -222,7 +223,7 @@ impl Item {
         }
     }
 
-    /// Until its deadline.
+    /// The time until its deadline.
     pub fn deadline_in(&self) -> Option<Duration> {
         match &self.slot {
             Slot::Held { deadline, .. } => deadline.map(|at| at.saturating_duration_since(Instant::now())),
@@ -247,7 +248,7 @@ impl Item {
         }
     }
 
-    /// The state's word, as a shell would say it.
+    /// The state, in a shell's word.
     pub fn word(&self) -> &'static str {
         match &self.slot {
             Slot::Held { .. } => "Queued",
@@ -273,7 +274,7 @@ impl Item {
         }
     }
 
-    /// Its end was seen.
+    /// Notes that it has ended.
     pub fn ended(&mut self, outcome: Arc<Outcome>) {
         if let Kind::Sink { task, status } = &mut self.kind {
             *status = task.take_value();
@@ -281,7 +282,7 @@ impl Item {
         self.outcome = Some(outcome);
     }
 
-    /// The exit status of a command that has ended, or what went wrong with it.
+    /// The exit status of a command that has ended, or its error.
     pub fn exit_status(&self) -> Option<&Result<i32, String>> {
         match &self.kind {
             Kind::Sink { status, .. } => status.as_ref(),

@@ -1,22 +1,22 @@
-//! The job table as a shell has it: numbers, the marks `+` and `-`, what was reported. What a job is, it does not know.
+//! A shell's job table: numbers, the marks `+` and `-`, reported jobs. It is generic over the job.
 
 use super::spec::{Spec, SpecError};
 
-/// The most ended jobs whose results stay within reach.
+/// Maximum number of ended jobs whose results stay available.
 const MAX_ENDED: usize = 100;
 
-/// A job's place in the table.
+/// A job's entry in the table.
 #[derive(Debug)]
 pub struct Entry<T> {
-    /// Its number, which is given again once its end was reported.
+    /// Its number, which is reused after its end was reported.
     pub number: u32,
     /// Unique in the table.
     pub key: u64,
-    /// The name it was given, else the model's.
+    /// The name given to it, or the model's.
     pub name: String,
-    /// What the relay that runs it calls it.
+    /// Its name on the relay that runs it.
     pub handle: Option<String>,
-    /// What was typed.
+    /// The typed text.
     pub text: String,
     /// The job.
     pub item: T,
@@ -37,9 +37,9 @@ impl<T> Entry<T> {
 pub struct Jobs<T> {
     /// By number.
     listed: Vec<Entry<T>>,
-    /// Reported and no longer listed, the last first.
+    /// Reported jobs that are no longer listed, newest first.
     reported: Vec<Entry<T>>,
-    /// The numbers of listed jobs that have been behind, the last touched last.
+    /// The numbers of listed jobs that have been in the background, the most recently touched last.
     touched: Vec<u32>,
     last_key: u64,
 }
@@ -69,12 +69,12 @@ impl<T> Jobs<T> {
         self.listed.iter()
     }
 
-    /// The ended jobs whose results are still within reach, the last first.
+    /// The ended jobs whose results are still available, newest first.
     pub fn reported(&self) -> impl Iterator<Item = &Entry<T>> {
         self.reported.iter()
     }
 
-    /// The key of the job that was added last.
+    /// The key of the most recently added job.
     pub fn last_key(&self) -> u64 {
         self.last_key
     }
@@ -99,18 +99,20 @@ impl<T> Jobs<T> {
         self.listed.iter_mut().find(|entry| entry.number == number)
     }
 
-    /// The job becomes the current one.
+    /// Makes the job the current one.
     pub fn touch(&mut self, number: u32) {
         self.touched.retain(|other| *other != number);
         self.touched.push(number);
     }
 
-    /// The job comes to the front: it is neither the current nor the previous one of those behind.
+    /// Called when the job comes to the foreground: it is then neither the current nor the previous
+    /// background job.
     pub fn untouch(&mut self, number: u32) {
         self.touched.retain(|other| *other != number);
     }
 
-    /// The job's end was reported: it leaves the list, and its number is free. Its result stays within reach.
+    /// Called when the job's end was reported: it leaves the list, and its number becomes free. Its result
+    /// stays available.
     pub fn report(&mut self, number: u32) {
         self.untouch(number);
         if let Some(place) = self.listed.iter().position(|entry| entry.number == number) {
@@ -130,7 +132,7 @@ impl<T> Jobs<T> {
         self.touched.last().copied()
     }
 
-    /// The number of the previous job; with only one, that one, as bash has it.
+    /// The number of the previous job; if there is only one job, that one, as in bash.
     pub fn previous(&self) -> Option<u32> {
         self.touched.iter().rev().nth(1).or(self.touched.last()).copied()
     }
@@ -146,7 +148,7 @@ impl<T> Jobs<T> {
         }
     }
 
-    /// The job that a jobspec names: a listed one, else, where `ended` ones will do, one whose end was reported.
+    /// The job that a jobspec names: a listed one, or, if `ended` is true, one whose end was reported.
     pub fn resolve(&self, spec: &Spec, ended: bool) -> Result<&Entry<T>, SpecError> {
         let missing = || SpecError::NoSuchJob(spec.clone());
         let numbered = |number: u32| self.listed.iter().find(|entry| entry.number == number);
@@ -184,7 +186,7 @@ impl<T> Jobs<T> {
         }
     }
 
-    /// The job leaves the list and is out of reach.
+    /// Removes the job and its result.
     pub fn forget(&mut self, number: u32) {
         self.untouch(number);
         self.listed.retain(|entry| entry.number != number);
@@ -195,7 +197,8 @@ impl<T> Jobs<T> {
 mod tests {
     use super::*;
 
-    /// Plays a table: `a` adds, `t2` touches, `f2` brings to the front, `r2` reports. Gives the list with its marks.
+    /// Plays moves on a table: `a` adds, `t2` touches, `f2` brings to the foreground, `r2` reports. Returns
+    /// the list with its marks.
     fn played(moves: &str) -> (Jobs<()>, String) {
         let mut jobs = Jobs::default();
         for one in moves.split_whitespace() {

@@ -2,14 +2,14 @@
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`parse`], [`command`] | what was typed, understood |
-//! | [`spec`], [`jobs`] | jobspecs and the job table, as a shell has them |
-//! | [`item`], [`pace`], [`notice`] | what a job is here, how fast it comes, and how it is told |
+//! | [`parse`], [`command`] | parsing of typed lines |
+//! | [`spec`], [`jobs`] | a shell's jobspecs and job table |
+//! | [`item`], [`pace`], [`notice`] | a job of the prompt, its rate, and how it is described |
 //! | [`state`], [`run`] | the prompt's state and its loop |
-//! | [`asking`], [`following`], [`ending`] | questions become jobs, what comes of them is written down and shown, how it ended |
-//! | [`relay`] | the relay that answers run on, and what it has the rest of |
+//! | [`asking`], [`following`], [`ending`] | makes jobs of questions, records and shows their output, explains how they ended |
+//! | [`relay`] | the relay that runs answers, and its unfinished answers |
 //! | [`verbs`] | what each verb does |
-//! | [`background_task`] | what would make the prompt wait, done elsewhere |
+//! | [`background_task`] | work that would block the prompt, done in the background |
 //! | [`session`], [`complete`] | files and completion |
 //! | [`start`] | from the command line to a running prompt |
 

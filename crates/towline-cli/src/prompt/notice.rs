@@ -1,4 +1,5 @@
-//! Jobs in words: the lines of `jobs`, the notices of ends, the status row. Laid out as bash lays them out.
+//! Describes jobs: the lines of `jobs`, the notices about ended jobs, the status row. The layout is that of
+//! bash.
 
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use towline_app::text::units;
 use super::item::{Item, Kind};
 use super::jobs::Entry;
 
-/// How much of a question a line shows, in characters.
+/// Maximum number of characters of a question in a line.
 const WORDS: usize = 40;
-/// As wide as bash makes the state.
+/// The width of the state column in bash.
 const STATE: usize = 24;
 
 /// The first words of a text, in quotes.
@@ -51,7 +52,7 @@ pub fn notice(entry: &Entry<Item>, mark: char) -> String {
     line
 }
 
-/// What is to be said about an end that is not the usual one.
+/// The reason, if the job did not end normally.
 fn why(item: &Item) -> Option<String> {
     match &item.outcome.as_ref()?.ending {
         Ending::Completed(_) => item.exit_status()?.as_ref().err().cloned(),
@@ -121,7 +122,7 @@ pub fn as_json(entry: &Entry<Item>, mark: char) -> Value {
     })
 }
 
-/// Where a pull is.
+/// The progress of a pull.
 pub fn progress_text(progress: &Progress) -> String {
     match (progress.completed, progress.total) {
         (Some(done), Some(all)) if all > 0 => {
@@ -131,7 +132,7 @@ pub fn progress_text(progress: &Progress) -> String {
     }
 }
 
-/// The front stream's part of the status row, and its trouble.
+/// The foreground stream's part of the status row, and its problem.
 pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, String) {
     let Some(info) = item.info() else { return (format!("{name} queued"), String::new()) };
     let mut front = match &item.progress {
@@ -163,7 +164,7 @@ pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, Stri
     (front, trouble)
 }
 
-/// What was received, in words: `kept 214 characters`.
+/// How much was received, in words: `kept 214 characters`.
 pub fn kept(outcome: &Outcome) -> String {
     match (outcome.reply.text.chars().count(), outcome.reply.thinking.chars().count()) {
         (0, 0) => "nothing had come".to_owned(),

@@ -1,40 +1,41 @@
-//! How fast an answer comes, also one that the prompt began to read when a part of it was there.
+//! The rate of an answer, including one that already existed in part when the prompt started to read it.
 
 use std::time::Duration;
 
 use towline::engine::JobInfo;
 use towline::relay::Job;
 
-/// What an answer's tokens are measured by.
+/// The basis of an answer's token rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
-    /// The time since its first token came here.
+    /// The time since its first token arrived here.
     Own,
-    /// A relay had a part of it, and is to be asked how fast that came.
+    /// The relay had a part of it, and must be asked for its rate.
     Untold,
-    /// It was asked.
+    /// The relay was asked.
     Asked,
-    /// The time since the relay had its first token: so many seconds more than this prompt has read it.
+    /// The time since its first token arrived at the relay: this many seconds longer than this prompt has
+    /// read it.
     Since(f64),
-    /// It had ended: what the relay has written down.
+    /// It had ended: the rate that the relay has recorded.
     Was(f64),
 }
 
 impl Pace {
-    /// Of an answer that this prompt has read for `age` when the relay says how it is.
+    /// The pace of an answer that this prompt has read for `age` when the relay reports its state.
     pub fn told(job: &Job, age: Duration) -> Self {
         match (job.tokens, job.tokens_per_second) {
             (Some(_), Some(rate)) if job.state.is_ended() => Self::Was(rate),
-            // The time begins with the first.
+            // The time starts with the first token.
             (Some(tokens @ 2..), Some(rate)) if rate > 0.0 => {
                 Self::Since((tokens - 1) as f64 / rate - age.as_secs_f64())
             }
-            // Nothing to speak of was there.
+            // The relay had no tokens worth counting.
             (_, _) => Self::Own,
         }
     }
 
-    /// Tokens a second; one token has no rate.
+    /// Tokens per second; a single token has no rate.
     pub fn rate(self, info: &JobInfo) -> Option<f64> {
         let rate = match self {
             Self::Own => info.tokens_per_second,
@@ -76,7 +77,7 @@ mod tests {
     fn what_was_there_counts_with_the_time_that_it_took() {
         let mut job = Job::new("id", AnswerState::Streaming);
         (job.tokens, job.tokens_per_second) = (Some(101), Some(10.0));
-        // Asked after a second here, 10 s after the first token there.
+        // Asked after 1 s here, 10 s after the first token there.
         let pace = Pace::told(&job, Duration::from_secs(1));
         assert_eq!(pace.rate(&info(110, 2)), Some(10.0));
         job.state = AnswerState::Completed;

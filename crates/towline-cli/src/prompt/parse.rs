@@ -1,14 +1,14 @@
-//! What was typed, understood.
+//! Parses what was typed.
 //!
 //! - `:verb …` is always a command.
-//! - A line that begins with a blank or a backslash is always text; the one character is dropped.
-//! - A single line that is a verb with arguments it takes, and nothing else, is a command too: `jobs -l`, `kill %2`,
-//!   `wait`. `kill the lights` is text: `kill` takes jobspecs.
-//! - A verb with nothing but numbers, jobspecs and options that it does not take is wrong, rather than text: `kill 1`.
+//! - A line that begins with a blank or a backslash is always text; that one character is dropped.
+//! - A single line that is exactly a verb with arguments that it takes is a command too: `jobs -l`, `kill %2`, `wait`.
+//!   `kill the lights` is text, since `kill` takes jobspecs.
+//! - A verb with only numbers, jobspecs and options that it does not take is an error, not text: `kill 1`.
 //! - `%2` alone is `fg %2`; `> file` alone is `pipe > file`.
-//! - `@model text` and `@a,@b text` name models; a last word `&` asks behind.
-//! - `/set …` and the like are what users of `ollama run` type (see [`slash`]).
-//! - Everything else is a question. One that is nearly a command is asked about first (see [`near_miss`]).
+//! - `@model text` and `@a,@b text` name models; `&` as the last word asks in the background.
+//! - `/set …` and the like are commands of `ollama run` (see [`slash`]).
+//! - Everything else is a question. If it is nearly a command, the prompt asks first (see [`near_miss`]).
 
 use std::error::Error as _;
 
@@ -25,10 +25,10 @@ use towline_app::text::nearest::nearest;
 
 const NO_SHELL: &str = "! runs nothing here: Ctrl-Z gives you the shell, where fg brings the prompt back; \
                         pipe | COMMAND sends an answer into one\nto ask it as a question, type a blank before it";
-/// The shortest word that may be a misspelt verb, and the shortest verb that it may be, in characters.
+/// The minimum length of a word that may be a misspelt verb, and of that verb, in characters.
 const MISSPELT_CHARS: (usize, usize) = (3, 4);
 
-/// Understands what a person typed: a lone `?`, `q` or `quit` is no question.
+/// Parses what a user typed: a lone `?`, `q` or `quit` is not a question.
 pub fn of_person(typed: &str) -> Line {
     match typed.trim_end() {
         "?" => Line::Command(Command::Bare(Bare::Help { topic: None })),
@@ -37,10 +37,10 @@ pub fn of_person(typed: &str) -> Line {
     }
 }
 
-/// The verbs' other names that are a command before a jobspec.
+/// The verbs' aliases that are commands before a jobspec.
 const OTHERS: [&str; 4] = ["attach", "stop", "cont", "name"];
 
-/// Understands a line.
+/// Parses a line.
 pub fn line(typed: &str) -> Line {
     if typed.trim().is_empty() {
         return Line::Empty;
@@ -77,7 +77,7 @@ fn forced(typed: &str) -> Line {
     }
 }
 
-/// What follows a verb for jobs, with a name where one stands for a jobspec: `:kill story`.
+/// The arguments of a verb for jobs, with names turned into jobspecs: `:kill story`.
 fn by_name(verb: &str, rest: &str) -> String {
     let most = match verb {
         "kill" | "pause" | "stop" | "unpause" | "cont" | "wait" => usize::MAX,
@@ -100,7 +100,7 @@ fn followed(job: Spec) -> Command {
     Command::Bare(Bare::Fg(OneJob { job: Some(job) }))
 }
 
-/// The command that a verb makes of what follows it.
+/// Parses a verb with its arguments.
 fn read(name: &str, rest: &str) -> Result<Command, String> {
     let wrong = |what: &str| {
         let usage = grammar().find_subcommand_mut(name).map(|verb| verb.render_usage().to_string());
@@ -118,11 +118,11 @@ fn read(name: &str, rest: &str) -> Result<Command, String> {
     Ok(command)
 }
 
-/// The words of a command, with our options for what is typed in a shell.
+/// The words of a command, with a shell's notation turned into options.
 fn words(name: &str, rest: &str) -> Result<Vec<String>, &'static str> {
     let mut words = vec![name.to_owned()];
     match name {
-        // These take the line as it is.
+        // These take the line unchanged.
         "pipe" | "system" | "copy" => words.extend((!rest.is_empty()).then(|| rest.to_owned())),
         _ => words.extend(shell_words::split(rest).map_err(|_| "a quote is not closed")?),
     }
@@ -143,7 +143,7 @@ fn unknown(name: &str) -> String {
     }
 }
 
-/// What is wrong with the words behind a verb.
+/// What is wrong with the words after a verb.
 fn said(error: &clap::Error) -> String {
     let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
     let argument = context(error, ContextKind::InvalidArg)
@@ -194,12 +194,12 @@ fn bare(typed: &str) -> Option<Command> {
 
 fn bare_verb(typed: &str) -> Option<(&str, &str)> {
     let (name, rest) = typed.split_once(' ').unwrap_or((typed, ""));
-    // Other names than the first need the colon or a jobspec: `bye` may be meant for the model.
+    // Aliases need the colon or a jobspec: `bye` may be meant for the model.
     let is_other = || OTHERS.contains(&name) && rest.trim_start().starts_with('%');
     (Bare::has_subcommand(name) || is_other()).then(|| (name, rest.trim()))
 }
 
-/// The option that a command sets and that Ollama does not know. Behind a colon it is set all the same.
+/// The option that a command sets and that Ollama does not know. With a colon it is set anyway.
 fn unknown_option(command: &Command) -> Option<&str> {
     match command {
         Command::Bare(Bare::Set(set)) => {
@@ -209,7 +209,7 @@ fn unknown_option(command: &Command) -> Option<&str> {
     }
 }
 
-/// What is wrong with a line that can hardly be meant for a model: a verb, then only numbers, jobspecs and options
+/// What is wrong with a line that is hardly meant for a model: a verb with only numbers, jobspecs and options
 /// (`kill 1`, `jobs -x`), or an option's name and a value (`set num_ctx big`).
 fn misspelt(typed: &str) -> Option<String> {
     let (verb, rest) = bare_verb(typed).filter(|_| !typed.contains('\n'))?;
@@ -231,7 +231,8 @@ fn misspelt(typed: &str) -> Option<String> {
     is_meant.then(|| format!("{what}\nto ask it as a question, type a blank before it"))
 }
 
-/// The verb that a question nearly is: all of it would be a command, were one letter of its first word another.
+/// The verb that a question nearly is: the line would be a command if one letter of its first word were
+/// different.
 pub fn near_miss(typed: &str) -> Option<&'static str> {
     let typed = typed.trim_end();
     let (word, rest) = typed.split_once(' ').unwrap_or((typed, ""));
@@ -243,7 +244,7 @@ pub fn near_miss(typed: &str) -> Option<&'static str> {
     near.find(|verb| matches!(of_person(&format!("{verb} {rest}")), Line::Command(_)))
 }
 
-/// A question, perhaps to models it names.
+/// A question, possibly to models that it names.
 fn at_models(typed: &str) -> Line {
     let Some(named) = typed.strip_prefix('@') else { return ask(typed) };
     let (names, text) = named.split_once(char::is_whitespace).unwrap_or((named, ""));

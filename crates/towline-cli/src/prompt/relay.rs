@@ -1,4 +1,5 @@
-//! The relay that the prompt's answers run on: it is there when it is needed, and what it has the rest of is read.
+//! The relay that runs the prompt's answers: it is started when it is needed, and unfinished answers are read
+//! from it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,10 +23,10 @@ use crate::exit::failure::Failure;
 use crate::server::UNARY_TIMEOUTS;
 use crate::server::{Need, Place, Server};
 
-/// How long to wait before a relay that could not be started is started again.
+/// How long to wait before retrying to start a relay.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Where the answers of a prompt are to run.
+/// Where the answers of a prompt should run.
 fn wanted(
     args: &PromptArgs,
     config: &Config,
@@ -43,20 +44,20 @@ fn wanted(
     }
 }
 
-/// Who answers.
+/// The server and the relay that answer.
 #[derive(Debug)]
 pub struct Asked {
     pub server: Arc<Server>,
-    /// The relay that runs the answers; `None` where they run in this process.
+    /// The relay that runs the answers; `None` if they run in this process.
     pub relay: Option<Arc<Reached>>,
-    /// What was said of the server, for a time without the relay.
+    /// The specification of the server, for when there is no relay.
     pub spec: ServerSpec,
     pub environment: Environment,
 }
 
 impl Asked {
-    /// Finds what the arguments, the configuration and the environment say; and why answers run in this process, where they should
-    /// not.
+    /// Finds the server and the relay from the arguments, the configuration and the environment; and why
+    /// answers run in this process if a relay was wanted.
     pub async fn find(
         args: PromptArgs,
         config: Config,
@@ -104,7 +105,8 @@ fn said(failure: Failure) -> String {
 }
 
 impl Prompt<'_> {
-    /// Whether the relay has to be started before this line. Then it is about to be, and the line waits.
+    /// Whether the relay must be started before this line. If so, requests the start, and the line
+    /// waits.
     pub fn waits_for_relay(&mut self, line: &Line) -> bool {
         let Some(relay) = self.asked.relay.clone().filter(|relay| asks(line) && relay.is_gone()) else {
             return false;
@@ -119,7 +121,8 @@ impl Prompt<'_> {
         true
     }
 
-    /// Starts the own relay again where it ended while it ran answers of ours: it says how they ended.
+    /// Restarts the user's own relay if it ended while it ran answers of this prompt: it reports how they
+    /// ended.
     pub fn keep_relay(&mut self) {
         let is_away = |item: &Item| item.job().is_some_and(towline::Job::is_away);
         if self.is_doing("relay") || !self.jobs.listed().any(|entry| is_away(&entry.item)) {
@@ -134,7 +137,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Answers run elsewhere from now on.
+    /// Changes where answers run.
     pub fn ask_at(&mut self, asked: Asked, said: Option<String>) {
         self.asked = asked;
         if let Some(said) = said {
@@ -142,8 +145,8 @@ impl Prompt<'_> {
         }
     }
 
-    /// Reads what a relay has the rest of, of the answers that are the prompt's to write. Those of the last turn come to the
-    /// front, one after the other.
+    /// Reads the unfinished answers from the relay that this prompt records. Those of the last turn come to
+    /// the foreground, one after the other.
     pub fn resume_answers(&mut self, taken: &[String]) {
         if self.asked.relay.is_none() {
             return;
@@ -175,14 +178,14 @@ impl Prompt<'_> {
         }
     }
 
-    /// A job that reads what the relay runs under this id.
+    /// A job that reads the relay's stream with this id.
     pub fn attach(&self, id: &str, name: &str) -> towline::Job {
         let prepared = StreamSpec::attach(&self.asked.server.client, id, Start::Beginning);
         self.engine.submit(prepared, JobOptions { name: Some(name.to_owned()), ..JobOptions::default() })
     }
 }
 
-/// Whether a line has a model asked.
+/// Whether a line asks a model.
 fn asks(line: &Line) -> bool {
     match line {
         Line::Ask(_)
@@ -194,8 +197,8 @@ fn asks(line: &Line) -> bool {
     }
 }
 
-/// The conversations of answers that a relay still runs though the program that asked for them is gone, the last that was written
-/// to first; none where the relay or the history cannot be asked.
+/// The conversations with answers that a relay still runs although the program that asked for them is gone,
+/// most recently written first. Empty if the relay or the history cannot be read.
 pub fn left_behind(engine: &Engine, relay: &Reached, path: &Path) -> Vec<ChatId> {
     let control = relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay();
     let filter = Filter { running: Some(true), ..Filter::default() };

@@ -1,4 +1,5 @@
-//! The loop: one foreground thread that waits for the person and for the engine at once, and never for anything else.
+//! The main loop: one foreground thread that waits for the user and the engine at the same time, and never
+//! for anything else.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,40 +13,40 @@ use super::{notice, parse};
 use crate::exit::Exit;
 use crate::term::screen::{Input, Status, Tone};
 
-/// The engine's news are looked at no more often than this; what is typed is seen at once.
+/// The minimum interval between polls of the engine's events; typed input is handled at once.
 const FRAME: Duration = Duration::from_millis(8);
-/// While something is in front, its times are drawn again this often.
+/// How often the times of the foreground job are redrawn.
 const TICK: Duration = Duration::from_millis(250);
-/// How long cancelled jobs may clean up when the prompt ends.
+/// How long cancelled jobs may take to clean up when the prompt ends.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// What comes next: the lines that wait, and the end.
+/// What comes next: the waiting lines, and the end.
 #[derive(Debug, Default)]
 pub struct Course {
-    /// Lines that wait for their turn.
+    /// Waiting lines.
     queue: VecDeque<Queued>,
     leaving: Leaving,
 }
 
-/// A line that waits for its turn.
+/// A waiting line.
 #[derive(Debug)]
 struct Queued {
     typed: String,
     line: Line,
-    /// It comes after this job, by key.
+    /// The key of the job that it waits for.
     after: Option<u64>,
 }
 
-/// How far the leaving is.
+/// The progress of leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Leaving {
     #[default]
     Not,
-    /// It was said that jobs run.
+    /// The user was warned that jobs are running.
     Warned,
-    /// No more input comes; the prompt ends when everything is done.
+    /// There is no more input; the prompt ends when everything is done.
     WhenDone,
-    /// All jobs were cancelled; at this time they are cut.
+    /// All jobs were cancelled; at this time they are dropped.
     Ending(Instant),
     Now,
 }
@@ -54,11 +55,11 @@ impl Prompt<'_> {
     /// Runs the prompt to its end.
     ///
     /// # Errors
-    /// When the screen cannot be waited for, or the system gives no descriptors.
+    /// If polling the screen fails, or the system is out of file descriptors.
     pub fn run(&mut self) -> io::Result<Exit> {
         let engine = self.engine.clone();
         let wake = engine.fd().map_err(io::Error::other)?;
-        // One end of a pair that stays silent: to wait for the person alone.
+        // One end of a pair that stays silent, to wait for the user only.
         let (silent, _other_end) = UnixStream::pair()?;
         let mut looked = Instant::now();
         self.show_prompt();
@@ -66,7 +67,7 @@ impl Prompt<'_> {
             looked = self.look_if_due(looked);
             self.settle();
             if self.course.leaving == Leaving::Now {
-                // A person has seen what went wrong; leaving is no failure.
+                // The user has seen the errors; leaving is not a failure.
                 let told = self.interactive && self.exit != Exit::Terminated;
                 return Ok(if told { Exit::Completed } else { self.exit });
             }
@@ -90,7 +91,7 @@ impl Prompt<'_> {
         self.screen.wait(wake, until)
     }
 
-    /// Looks at the engine's news, unless that was done just now.
+    /// Polls the engine's events, unless that happened just now.
     fn look_if_due(&mut self, looked: Instant) -> Instant {
         let now = Instant::now();
         if self.interactive && now < looked + FRAME {
@@ -105,7 +106,7 @@ impl Prompt<'_> {
         now
     }
 
-    /// Does what can be done now that could not before, until there is nothing of the kind.
+    /// Runs everything that has become possible, until nothing is left.
     fn settle(&mut self) {
         loop {
             self.start_held();
@@ -121,7 +122,7 @@ impl Prompt<'_> {
         self.tell_completion();
     }
 
-    /// When something is to be done though nothing happens.
+    /// When to wake up without an event.
     fn next_tick(&self, now: Instant) -> Option<Instant> {
         let tick = match &self.front {
             Front::Idle | Front::Log(_) => None,
@@ -143,14 +144,14 @@ impl Prompt<'_> {
         match input {
             Input::Submit(typed) => self.submitted(typed),
             Input::Interrupt => self.interrupt(),
-            // As in other chats it stops the answer, and nothing else.
+            // As in other chats, it stops the answer and nothing else.
             Input::Escape if matches!(self.front, Front::Job(_)) => self.interrupt(),
             Input::Escape => {}
             Input::Background => self.background(),
             Input::Eof => self.end_of_input(),
             Input::Terminate => {
                 self.exit = Exit::Terminated;
-                // The terminal is gone, nobody has said stop: what a relay runs continues there.
+                // The terminal is gone, but nobody asked to stop: the relay's jobs continue there.
                 self.leave_all();
                 self.end_all("terminated");
             }
@@ -175,7 +176,8 @@ impl Prompt<'_> {
         self.before_prompt();
     }
 
-    /// Whether a line comes after others. Questions follow the front stream; without a person, every line does.
+    /// Whether a line must wait for others. Questions wait for the foreground stream; in a script, every line
+    /// does.
     fn must_wait(&mut self, line: &Line) -> bool {
         let busy = match &self.front {
             Front::Idle | Front::Log(_) => false,
@@ -201,7 +203,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Runs the next line that waited; `false` when there is none that may.
+    /// Runs the next waiting line; `false` if none can run.
     fn run_next(&mut self) -> bool {
         let busy = match &self.front {
             Front::Idle | Front::Log(_) => self.is_held_up() || !self.next_fronts.is_empty(),
@@ -253,12 +255,12 @@ impl Prompt<'_> {
         self.say(Tone::Echo, &text);
     }
 
-    /// What is told before a prompt is: the ends since the last one.
+    /// Announces, before a prompt is shown, the jobs that ended since the last one.
     pub fn before_prompt(&mut self) {
         self.tell_ends(false);
     }
 
-    /// Tells the ends of jobs behind: all of them, or only those that are told at once.
+    /// Announces background jobs that have ended: all of them, or only those that are announced at once.
     pub fn tell_ends(&mut self, only_at_once: bool) {
         let due: Vec<u32> = self
             .jobs
@@ -282,7 +284,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Notices ends where that is told at once.
+    /// Announces ended jobs that are announced at once.
     fn notice_ends(&mut self) {
         self.tell_ends(!self.config.notices_at_once);
     }
@@ -304,7 +306,7 @@ impl Prompt<'_> {
                 let number = followed.number;
                 self.front = Front::Job(followed);
                 self.give_back_queue();
-                // A group in front is one foreground job, as in a shell.
+                // A group in the foreground is one foreground job, as in a shell.
                 let group: Vec<u32> =
                     self.next_fronts.iter().filter_map(|key| self.jobs.number_of(*key)).collect();
                 for number in group.into_iter().chain([number]) {
@@ -324,7 +326,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// What was queued goes back into the line: it may not fit what happened.
+    /// Puts the queued lines back into the editor: they may no longer fit.
     pub fn give_back_queue(&mut self) {
         if self.course.queue.is_empty() || !self.interactive {
             return;
@@ -359,7 +361,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// `exit`: with live jobs it takes two. Those of the relay continue.
+    /// `exit`: must be given twice if jobs are running. Jobs on the relay continue.
     pub fn exit_asked(&mut self) {
         let (at_relay, here) = self.running();
         match self.course.leaving {
@@ -387,7 +389,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// Cancels every job; the prompt ends when they have ended, or after a grace time.
+    /// Cancels every job. The prompt ends when they have ended, or after a grace time.
     fn end_all(&mut self, reason: &str) {
         self.course.queue.clear();
         self.next_fronts.clear();
@@ -424,7 +426,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// The status row; none when there is nothing to say.
+    /// The status row; `None` if there is nothing to show.
     fn status(&self) -> Option<Status> {
         let mut status = Status::default();
         match &self.front {

@@ -1,4 +1,4 @@
-//! What the history has of this prompt: written as text arrives, by a thread that the prompt does not wait for.
+//! This prompt's part of the history: written as text arrives, by a thread that the prompt does not wait for.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,77 +7,79 @@ use std::time::Duration;
 use towline_app::chat::{AnswerId, Conversation, Settings, session};
 use towline_app::history::{self, Chat, ChatId, History, HistoryError, InHistory, Limits, Writer, WriterId};
 
-/// How long the disk may be behind before that is said.
+/// How long the disk may lag before a warning is shown.
 const LAG: Duration = Duration::from_secs(2);
-/// How long the end of the prompt, and what needs the conversation's number, wait for the disk.
+/// How long the end of the prompt, and tasks that need the conversation's number, wait for the disk.
 const AT_MOST: Duration = Duration::from_secs(3);
 
-/// The conversation that is written to.
+/// The conversation that is being written.
 #[derive(Debug, Default)]
 pub struct Session {
     path: Option<PathBuf>,
     limits: Limits,
     writer: Option<Writer>,
     chat: Option<Chat>,
-    /// Its number, where it was there.
+    /// Its number, if it existed before.
     id: Option<ChatId>,
-    /// What a person calls it.
+    /// The name that the user gave it.
     name: Option<String>,
-    /// Tells other prompts that it is open here.
+    /// Marks it as open for other prompts.
     open: Option<Open>,
     is_behind: bool,
 }
 
 impl Session {
-    /// A conversation in the history at `path`, which is written with its first line; with `None` nothing is.
+    /// A conversation in the history at `path`. It is created with its first line; with `None` nothing is
+    /// written.
     pub fn new(path: Option<PathBuf>, limits: Limits) -> Self {
-        // Where there is no thread now, there may be one when there is something to write.
+        // If there is no thread now, there may be one when there is something to write.
         let writer = path.as_deref().and_then(|path| Writer::start(path, limits).ok());
         Self { path, limits, writer, ..Self::default() }
     }
 
-    /// Where the history is, if anything is written.
+    /// The path of the history, if anything is written.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Whether something was written.
+    /// Whether anything was written.
     pub fn has_begun(&self) -> bool {
         self.chat.is_some()
     }
 
-    /// Who writes here, as the history names it.
+    /// The id of this writer in the history.
     pub fn writer(&self) -> Option<WriterId> {
         self.writer.as_ref().map(Writer::writer_id)
     }
 
-    /// Where the conversation is in the history, or will be.
+    /// The place of the conversation in the history.
     pub fn place(&self) -> Option<InHistory> {
         let writer = self.writer.as_ref()?;
         let id = self.id.or_else(|| writer.id(self.chat?));
         Some(id.map_or(InHistory::LastOf(writer.writer_id()), InHistory::Chat))
     }
 
-    /// What was written is not to wait for more.
+    /// Writes what has been appended now, without waiting for more.
     pub fn hurry(&self) {
         if let Some(writer) = &self.writer {
             writer.hurry();
         }
     }
 
-    /// An answer is left to the relay that runs it: the rest is no longer written here.
+    /// Leaves an answer to the relay that runs it: its rest is no longer written here.
     pub fn leave(&self, id: AnswerId) {
         if let (Some(writer), Some(chat)) = (&self.writer, self.chat) {
             writer.leave(chat, id);
         }
     }
 
-    /// What the conversation is called, where somebody named it.
+    /// The conversation's name, if it has one.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Writes lines; the first ones come after the settings. Never waits. The first trouble with the disk, in words.
+    /// Writes lines; the settings go before the first ones. Never waits. Returns the first disk error, in
+    /// words.
     pub fn append(&mut self, lines: &str, settings: &Settings) -> Option<String> {
         let path = self.path.as_deref()?;
         if self.writer.is_none() {
@@ -101,7 +103,7 @@ impl Session {
         if self.open.is_none()
             && let Some(id) = writer.id(chat)
         {
-            // It began here: nobody else can have it open.
+            // It began here, so nobody else can have it open.
             self.open = Open::mark(path, id).ok();
         }
         let (since, trouble) = writer.lag()?;
@@ -114,7 +116,7 @@ impl Session {
         is_new.then(|| format!("the history is behind: {why}. The missing text is written later"))
     }
 
-    /// Calls the conversation something. What is left to be done where it has begun, which waits for the disk.
+    /// Names the conversation. If it has begun, returns the remaining work, which waits for the disk.
     pub fn rename(
         &mut self,
         name: &str,
@@ -133,7 +135,7 @@ impl Session {
         }))
     }
 
-    /// Continues a conversation that was opened.
+    /// Continues an opened conversation.
     pub fn adopt(&mut self, opened: Opened) -> Conversation {
         let Opened { id, name, conversation, open, .. } = opened;
         self.chat = self.writer.as_mut().map(|writer| writer.resume(id));
@@ -141,26 +143,26 @@ impl Session {
         *conversation
     }
 
-    /// Waits a moment for the disk. What is not written, in words, unless that was said.
+    /// Waits briefly for the disk. Returns what was not written, in words, unless that was already reported.
     pub fn finish(&mut self) -> Option<String> {
         let why = self.writer.take()?.finish(AT_MOST).err()?;
         (!self.is_behind).then(|| format!("the history does not have all of this conversation: {why}"))
     }
 }
 
-/// A conversation that was read to be continued.
+/// A conversation that was read in order to continue it.
 #[derive(Debug)]
 pub struct Opened {
     id: ChatId,
     pub name: String,
-    /// The answers that a relay has the rest of and that are written here from now on: its ids of them.
+    /// The relay's ids of the unfinished answers that are written here from now on.
     pub left: Vec<String>,
     pub conversation: Box<Conversation>,
     open: Open,
 }
 
-/// Reads the conversation that a person means. What a relay has the rest of is `writer`'s to write then, where it is nobody
-/// else's. Waits for the disk.
+/// Reads the conversation with this name. Then `writer` owns its unfinished answers, if nobody else does.
+/// Waits for the disk.
 pub fn open(path: &Path, name: &str, writer: Option<WriterId>) -> Result<Opened, String> {
     let mut history = History::open(path).map_err(|error| error.to_string())?;
     let said = |error: HistoryError| match error {
@@ -181,7 +183,8 @@ pub fn open(path: &Path, name: &str, writer: Option<WriterId>) -> Result<Opened,
     Ok(Opened { id, name, left: left.unwrap_or_default(), conversation, open })
 }
 
-/// A file that is locked while a prompt has a conversation open: two prompts would not see each other's turns.
+/// A file that is locked while a prompt has a conversation open, since two prompts would not see each other's
+/// turns.
 #[derive(Debug)]
 struct Open {
     path: PathBuf,
@@ -203,7 +206,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // One that stays is not locked, and so in nobody's way.
+        // A leftover file is not locked, so it blocks nobody.
         drop(std::fs::remove_file(&self.path));
     }
 }

@@ -1,9 +1,10 @@
-//! What users of `ollama run` type: `/set …`, `/show …`, `/bye` and the like, as our own commands.
+//! Translates what users of `ollama run` type (`/set …`, `/show …`, `/bye` and the like) to this prompt's
+//! commands.
 
 use super::command::Line;
 use super::parse;
 
-/// The line that begins with a slash, if it is a command; a path is a question.
+/// The command of a line that begins with a slash, if it is one; a path is a question.
 pub fn line(typed: &str) -> Option<Line> {
     let typed = typed.trim_end().strip_prefix('/')?;
     let (verb, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));

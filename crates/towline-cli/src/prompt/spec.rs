@@ -1,22 +1,22 @@
-//! Jobspecs, as bash reads them: `%1`, `%+`, `%%`, `%-`, `%name`, `%?text`.
+//! Jobspecs as in bash: `%1`, `%+`, `%%`, `%-`, `%name`, `%?text`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Which job is meant.
+/// A jobspec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spec {
     /// `%1`.
     Number(u32),
-    /// `%+`, `%%` or `%`: the last that was touched.
+    /// `%+`, `%%` or `%`: the job touched most recently.
     Current,
-    /// `%-`: the one before.
+    /// `%-`: the job touched before that.
     Previous,
-    /// `%name`: the one whose name or text begins so.
+    /// `%name`: the job whose name or text begins with this.
     Begins(String),
-    /// `%?text`: the one whose name or text contains this.
+    /// `%?text`: the job whose name or text contains this.
     Contains(String),
-    /// `%=name`, or a name alone behind a verb with its colon: the one of this name, here or on the relay.
+    /// `%=name`, or a bare name after a verb with its colon: the job with this name, here or on the relay.
     Named(String),
 }
 
@@ -59,9 +59,9 @@ impl fmt::Display for Spec {
 /// Why a jobspec names no job, in bash's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpecError {
-    /// None fits.
+    /// No job matches.
     NoSuchJob(Spec),
-    /// Several fit.
+    /// Several jobs match.
     Ambiguous(Spec),
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for SpecError {
         match self {
             Self::NoSuchJob(Spec::Current) => f.write_str("current: no such job"),
             Self::NoSuchJob(spec) => write!(f, "{spec}: no such job"),
-            // bash names what was looked for without its `%`, and then adds that there is no such job.
+            // bash prints the jobspec without its `%`, and then adds that there is no such job.
             Self::Ambiguous(Spec::Begins(text) | Spec::Contains(text) | Spec::Named(text)) => {
                 write!(f, "{text}: ambiguous job spec")
             }

@@ -1,4 +1,4 @@
-//! From the command line to a running prompt, and its end.
+//! Starts the prompt from the command line, and ends it.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ use crate::term::screen::{Screen, Tone};
 use towline_app::servers::{BUILTIN, Environment, Reached};
 use towline_app::settings::{Config, Remember, folders};
 
-/// How long the engine may take to end what is left when the prompt has ended.
+/// How long the engine may take to shut down after the prompt has ended.
 const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Runs the prompt.
@@ -48,7 +48,7 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
         Ok(found) => found?,
         Err(outcome) => return Err(local(outcome)),
     };
-    // Before the history is opened, which makes it.
+    // Checked before the history is opened, since opening creates it.
     let is_first = places::history().is_some_and(|path| !path.exists());
     let (conversation, session, left) =
         conversation(&args, &environment, &config, interactive, (&engine, asked.relay.as_deref()))?;
@@ -69,7 +69,7 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
     let ended = converse(&mut *screen, setup, &warnings, (&left, is_first));
     let closed = screen.close();
     drop(screen);
-    // Every job has ended, or had its grace time.
+    // Every job has ended, or its grace time is over.
     drop(engine.shutdown(OnShutdown::Cancel, SHUTDOWN));
     let exit = ended.map_err(local)?;
     closed.map_err(local)?;
@@ -99,8 +99,8 @@ fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb
 }
 
-/// The conversation that is continued, or a new one; and the relay's ids of what it has the rest of. Where none is named, one
-/// is continued whose answers a relay still runs though their program is gone.
+/// The conversation to continue, or a new one; and the relay's ids of its unfinished answers. If none is
+/// named, continues one with answers that a relay still runs although their program is gone.
 fn conversation(
     args: &PromptArgs,
     environment: &Environment,
@@ -116,7 +116,7 @@ fn conversation(
         think: config.think.clone(),
         format: None,
     };
-    // A script leaves nothing behind unless it names a conversation.
+    // A script keeps no history unless it names a conversation.
     let is_written = config.history != Remember::Nothing && (interactive || args.session.is_some());
     let mut session = Session::new(places::history().filter(|_| is_written), config.history_limits);
     let writer = session.writer().filter(|_| relay.is_some());
@@ -132,7 +132,7 @@ fn conversation(
     let Some(name) = &args.session else {
         let found = relay.zip(session.path()).and_then(|(relay, path)| {
             let chats = relay::left_behind(engine, relay, path).into_iter();
-            // One that another prompt has open, or has just taken over, is not this one's.
+            // Skips one that another prompt has open or has just taken over.
             let mut opened = chats.filter_map(|ChatId(id)| session::open(path, &id.to_string(), writer).ok());
             opened.find(|opened| !opened.left.is_empty())
         });
@@ -170,7 +170,7 @@ fn conversation(
 }
 
 impl Prompt<'_> {
-    /// What is said at the very first start.
+    /// The greeting at the very first start.
     fn hello(&self) -> String {
         let who = match &self.asked.server.place {
             Place::Builtin(builtin) => {
@@ -190,7 +190,7 @@ impl Prompt<'_> {
         )
     }
 
-    /// What is said first, and what is found out meanwhile.
+    /// Greets the user, and starts the first lookups.
     fn greet(&mut self, left: &[String], is_first: bool) {
         if self.interactive && is_first {
             let hello = self.hello();

@@ -1,4 +1,4 @@
-//! The prompt's state, and the small things all verbs do with it.
+//! The prompt's state, and small operations that all verbs use.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::term::screen::{Screen, Tone};
 
-/// What the prompt is given.
+/// The prompt's parameters.
 #[derive(Debug)]
 pub struct Setup {
     pub engine: Engine,
@@ -31,7 +31,7 @@ pub struct Setup {
     pub conversation: Conversation,
     pub session: Session,
     pub known: Arc<Mutex<Known>>,
-    /// Whether a person sits at it.
+    /// Whether a user is at the terminal.
     pub interactive: bool,
 }
 
@@ -47,48 +47,48 @@ pub struct Prompt<'s> {
     pub interactive: bool,
     pub jobs: Jobs<Item>,
     pub front: Front,
-    /// Jobs that come to the front one after the other, by key.
+    /// The keys of the jobs that come to the foreground next, one after the other.
     pub next_fronts: VecDeque<u64>,
     pub course: Course,
     pub background_tasks: BackgroundTasks,
-    /// What goes with the next question.
+    /// The attachments of the next question.
     pub attached: Vec<Attached>,
-    /// The model that the server told the size of the context for, and the size, in tokens.
+    /// The model whose context size the server has reported, and that size in tokens.
     pub context_told: Option<(String, u64)>,
-    /// The model that was missing last.
+    /// The model that was most recently missing.
     pub missing: Option<String>,
-    /// The key of the last answer that was in front.
+    /// The key of the last answer in the foreground.
     pub last: Option<u64>,
-    /// What the shell is told: the first that was not success.
+    /// The exit code for the shell: the first that was not success.
     pub exit: Exit,
     pub shown_prompt: String,
 }
 
-/// What has the front.
+/// What is in the foreground.
 #[derive(Debug)]
 pub enum Front {
     Idle,
-    /// A job is followed and owned: Ctrl-C cancels it.
+    /// A job: Ctrl-C cancels it.
     Job(Followed),
-    /// A job's log is followed: Ctrl-C only ends that.
+    /// A job's log: Ctrl-C only stops following it.
     Log(Followed),
     /// `wait`.
     Wait(Wait),
 }
 
-/// A job that is followed.
+/// A followed job.
 #[derive(Debug)]
 pub struct Followed {
     /// Its key.
     pub key: u64,
     pub number: u32,
-    /// What is to be shown yet; `None` while the job waits for its turn.
+    /// Reads what has not been shown yet; `None` while the job waits to be started.
     pub reader: Option<Reader>,
-    /// The answer was begun on the screen.
+    /// Whether the answer has been started on the screen.
     pub begun: bool,
-    /// Shown over the answer.
+    /// The label above the answer.
     pub label: Option<String>,
-    /// The end of a line of a command's output that is not whole yet.
+    /// The incomplete last line of a command's output.
     pub partial: String,
 }
 
@@ -101,7 +101,7 @@ pub struct Wait {
     pub until: Option<Instant>,
 }
 
-/// What goes with the next question.
+/// An attachment of the next question.
 #[derive(Debug)]
 pub enum Attached {
     Image { bytes: Vec<u8> },
@@ -133,7 +133,7 @@ impl<'s> Prompt<'s> {
         }
     }
 
-    /// Says something. Without a person at the terminal, only results go to standard output.
+    /// Shows a message. Without a user at the terminal, only results go to standard output.
     pub fn say(&mut self, tone: Tone, text: &str) {
         match tone {
             Tone::Dim | Tone::Good | Tone::Bad if !self.interactive => output::stderr_line(text),
@@ -142,7 +142,7 @@ impl<'s> Prompt<'s> {
         }
     }
 
-    /// Says that a command went wrong.
+    /// Reports that a command failed.
     pub fn wrong(&mut self, text: &str) {
         self.say(Tone::Bad, text);
         self.exit = self.exit.or(Exit::Failed);
@@ -160,13 +160,14 @@ impl<'s> Prompt<'s> {
         self.jobs.get_mut(number).map(|entry| &mut entry.item)
     }
 
-    /// The listed job that a command means; says so when there is none. Without a jobspec, the current one.
+    /// The listed job that a command names; reports an error if there is none. Without a jobspec, the current
+    /// job.
     pub fn listed(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u32> {
         self.resolved(verb, spec.unwrap_or(&Spec::Current), false).map(|(number, _)| number)
     }
 
-    /// The key of the job that a command means, which may have ended. Without a jobspec, the last answer that was in
-    /// front, else the current job.
+    /// The key of the job that a command names; it may have ended. Without a jobspec, the last answer in the
+    /// foreground, or else the current job.
     pub fn any(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u64> {
         let last = self.last.filter(|last| spec.is_none() && self.jobs.of_key(*last).is_some());
         last.or_else(|| self.resolved(verb, spec.unwrap_or(&Spec::Current), true).map(|(_, key)| key))
@@ -183,7 +184,7 @@ impl<'s> Prompt<'s> {
         }
     }
 
-    /// Says how a listed job is.
+    /// Shows the state of a listed job.
     pub fn tell(&mut self, number: u32) {
         let mark = self.jobs.mark(number);
         if let Some(line) = self.jobs.get(number).map(|entry| notice::notice(entry, mark)) {
@@ -191,7 +192,7 @@ impl<'s> Prompt<'s> {
         }
     }
 
-    /// Writes lines to the history. The first trouble is said.
+    /// Writes lines to the history. The first error is reported.
     pub fn write(&mut self, lines: &str) {
         if !lines.is_empty()
             && let Some(trouble) = self.session.append(lines, &self.chat.settings)
@@ -223,7 +224,7 @@ impl<'s> Prompt<'s> {
         self.jobs.listed().filter(|entry| !entry.item.is_over()).map(|entry| entry.number).collect()
     }
 
-    /// The answer that a job brings, if it is still in the conversation.
+    /// The answer of a job, if it is still in the conversation.
     pub fn answer_of(&self, item: &Item) -> Option<AnswerId> {
         match item.kind {
             Kind::Answer(id) => self.chat.answer(id).map(|answer| answer.id),
@@ -231,7 +232,7 @@ impl<'s> Prompt<'s> {
         }
     }
 
-    /// A job's end was told: it leaves the list. Answers and pulls stay within reach.
+    /// Called when a job's end was announced: it leaves the list. Answers and pulls stay available.
     pub fn report(&mut self, number: u32) {
         let stays = self.item(number).is_some_and(|item| match item.kind {
             Kind::Answer(_) | Kind::Elsewhere | Kind::Pull => true,

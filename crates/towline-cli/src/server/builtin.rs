@@ -1,4 +1,4 @@
-//! The built-in model inside of other commands, for a machine without a model server.
+//! The built-in model inside other commands, for a machine without a model server.
 
 #[cfg(not(feature = "model"))]
 pub use absent::Builtin;
@@ -26,7 +26,7 @@ mod served {
     }
 
     impl Builtin {
-        /// Starts it on a free port of the loopback interface, and says so.
+        /// Starts it on a free port of the loopback interface, and reports that.
         pub async fn start() -> Result<Self, Failure> {
             let builtin = Self::start_silently().await?;
             output::note(&format!(
@@ -80,7 +80,7 @@ mod served {
     }
 }
 
-/// A program that is built without the feature `model` has none.
+/// A program built without the feature `model` has no built-in model.
 #[cfg(not(feature = "model"))]
 mod absent {
     use towline::client::Endpoint;
@@ -88,12 +88,12 @@ mod absent {
     use crate::exit::Exit;
     use crate::exit::failure::{Complaint, Failure};
 
-    /// There is no value of it.
+    /// It has no values.
     #[derive(Debug)]
     pub enum Builtin {}
 
     impl Builtin {
-        /// Says that there is no model server, and what to do.
+        /// Reports that there is no model server, and what to do.
         pub async fn start() -> Result<Self, Failure> {
             let address = towline::client::host::local().host_port();
             let complaint = Complaint::new(format!(

@@ -1,4 +1,4 @@
-//! What the environment and the configuration of this process say.
+//! The environment and the configuration of this process.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use towline_app::settings::{self, Config};
 
 use crate::exit::failure::Failure;
 
-/// The environment of this process. It is read here, once, and nowhere else.
+/// Reads the environment of this process, once and only here.
 pub fn read() -> Environment {
-    // A program that is built without the relay cannot be one.
+    // A program built without the relay cannot run as one.
     let program = std::env::current_exe().ok().filter(|_| cfg!(feature = "relay"));
     let temporary = std::env::temp_dir();
     Environment { program, temporary, ..Environment::read(|name| std::env::var_os(name)) }

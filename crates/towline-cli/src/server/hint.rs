@@ -1,4 +1,4 @@
-//! What to do next, for each kind of failure.
+//! Hints: what to do next, for each kind of failure.
 
 use towline::Error;
 use towline::error::ErrorKind;
@@ -8,7 +8,7 @@ use crate::server::{Place, Server};
 use towline_app::servers::Environment;
 use towline_app::servers::ServerSource as Source;
 
-/// What to do about an error of a request to `server`, about `model` where there is one.
+/// The hint for an error of a request to `server`, about `model` if it is given.
 pub fn for_error(
     error: &Error,
     server: &Server,
@@ -23,7 +23,7 @@ pub fn for_error(
                 .to_owned(),
         ),
         ErrorKind::Unauthorized => Some(for_unauthorized(server, environment)),
-        // Brook's answer to what it has not; Ollama never says so.
+        // Brook's status for unsupported requests; Ollama never sends it.
         _ if error.status == Some(501) => Some(
             "that is the built-in model's server (towline serve), which has the one model. Models are pulled, copied, created and \
              deleted on a server such as Ollama: --host names another"
@@ -57,7 +57,7 @@ pub fn for_error(
     }
 }
 
-/// What to do about an error of a request to a relay.
+/// The hint for an error of a request to a relay.
 pub fn for_relay(error: &Error) -> Option<&'static str> {
     match error.kind {
         ErrorKind::Connect => {
@@ -65,7 +65,7 @@ pub fn for_relay(error: &Error) -> Option<&'static str> {
         }
         ErrorKind::NotFound => Some("towline jobs lists the names; jobs -l also the ids"),
         ErrorKind::InvalidRequest => Some("towline jobs -l shows the whole ids"),
-        // 403 says what is not allowed; another token is not what is missing.
+        // A 403 names what is not allowed; another token would not help.
         ErrorKind::Unauthorized if error.status == Some(403) => None,
         ErrorKind::Unauthorized => Some("put the relay's token into TOWLINE_RELAY_TOKEN"),
         ErrorKind::Server if error.status == Some(502) => {
@@ -86,7 +86,7 @@ pub fn for_relay(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// How to allow for more time.
+/// How to allow more time.
 pub fn for_clock(clock: Clock) -> &'static str {
     match clock {
         Clock::Connect => "see whether the address is right; --connect-timeout allows more time",

@@ -1,4 +1,4 @@
-//! The server that a command speaks to: which is meant, how it is reached, what it has.
+//! The server that a command uses: which one, how to reach it, which models it has.
 //!
 //! | module | its one job |
 //! |---|---|
@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::exit::failure::{Complaint, Failure};
 use crate::server::builtin::Builtin;
 
-/// The timeouts of a request with a single answer: it needs no model in memory.
+/// The timeouts of a request with a single response, which needs no model in memory.
 pub const UNARY_TIMEOUTS: Timeouts = Timeouts {
     connect: Some(Duration::from_secs(10)),
     first_event: Some(Duration::from_secs(60)),
@@ -33,38 +33,37 @@ pub const UNARY_TIMEOUTS: Timeouts = Timeouts {
     total: None,
 };
 
-/// A server and how it came to be meant.
+/// A server, and how it was found.
 #[derive(Debug)]
 pub struct Server {
-    /// A client of it.
+    /// A client for it.
     pub client: Client,
-    /// How it came to be meant.
+    /// How it was found.
     pub place: Place,
 }
 
-/// How a server came to be meant.
+/// How a server was found.
 #[derive(Debug)]
 pub enum Place {
-    /// It was named, or answers at Ollama's usual address.
+    /// It was named, or it answers at Ollama's default address.
     Found(ServerSource),
-    /// None answers there: the built-in model, in this process.
+    /// No server answers there: the built-in model, in this process.
     Builtin(Builtin),
-    /// Behind the user's own relay, which was told which one: the server that was named, as it is shown, else one that the relay
-    /// finds.
+    /// Behind the user's own relay: the named server, as it is shown, or one that the relay finds.
     Own(Option<String>),
 }
 
-/// Whether the built-in model will do.
+/// Whether the built-in model is acceptable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Any server.
     Any,
-    /// A server that keeps models.
+    /// A server that stores models.
     Keeper,
 }
 
 impl Server {
-    /// The server that is meant, with a client of it.
+    /// Finds the server, with a client for it.
     pub async fn find(
         args: &ServerArgs,
         environment: &Environment,
@@ -76,7 +75,7 @@ impl Server {
         Self::or_builtin(found, timeouts, api, need).await
     }
 
-    /// What was found, else the built-in model.
+    /// The server that was found, or the built-in model.
     pub async fn or_builtin(
         found: Option<ResolvedServer>,
         timeouts: Timeouts,
@@ -101,7 +100,7 @@ impl Server {
         Ok(Self { client: servers::client(builtin.endpoint(), config)?, place: Place::Builtin(builtin) })
     }
 
-    /// Where it is, as it is shown: no path, no credentials.
+    /// Its address for messages: without path and credentials.
     pub fn shown(&self) -> String {
         match &self.place {
             Place::Found(_) => self.client.endpoint().to_string(),

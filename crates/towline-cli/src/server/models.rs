@@ -1,4 +1,4 @@
-//! Which models a server has, and which one is meant.
+//! The models of a server, and the choice among them.
 
 use std::time::Duration;
 
@@ -15,33 +15,34 @@ use crate::server::UNARY_TIMEOUTS;
 use crate::server::{Place, Server};
 use towline_app::servers::{Environment, ServerSource};
 
-/// How long may be spent on a hint.
+/// Time limit for a hint.
 const HINT_TIME: Duration = Duration::from_secs(3);
-/// How alike names must be to be named in a hint, 0 to 1.
+/// Minimum similarity of a name in a hint, 0 to 1.
 const ALIKE: f64 = 0.75;
-/// The most models that a message names.
+/// Maximum number of models that a message names.
 const NAMED: usize = 12;
 
-/// The model that is meant.
+/// The result of choosing a model.
 #[derive(Debug)]
 pub enum Choice {
     /// This one.
     Model(Chosen),
-    /// None is named, and there is not exactly one.
+    /// No model is named, and the server does not have exactly one.
     Unclear(Complaint),
 }
 
-/// A model that was chosen.
+/// A chosen model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen {
     /// Its name.
     pub model: String,
-    /// Whether the first word of the prompt is that name.
+    /// Whether the first word of the prompt is this name.
     pub by_first_word: bool,
 }
 
-/// The model: as typed, else the first of several words where that is exactly an installed model's name, else as the
-/// environment says, else the only one the server has. A server is asked only when nothing else says.
+/// Chooses the model: the typed one, else the first of several words if it is exactly an installed model's
+/// name, else the one from the environment, else the server's only model. The server is asked only if nothing
+/// else decides.
 pub async fn choose(
     asked: Option<&str>,
     words: &[String],
@@ -85,13 +86,13 @@ pub async fn choose(
     })
 }
 
-/// Whether a word could be a model's name.
+/// Whether a word can be a model's name.
 pub fn may_be_name(word: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '/');
     word.chars().all(allowed) && word.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// The models a server has, as it describes them: Ollama's list, or OpenAI's where the server knows only that.
+/// The models of a server, as it describes them: Ollama's list, or OpenAI's if the server knows only that.
 pub async fn installed(server: &Server, timeouts: Timeouts) -> Result<Vec<Value>, Error> {
     let client = server.client.with_request_config(|config| config.timeouts = timeouts);
     let (mut answer, key): (Value, _) = match client.get_json("/api/tags").await {
@@ -99,7 +100,7 @@ pub async fn installed(server: &Server, timeouts: Timeouts) -> Result<Vec<Value>
         Err(error) if error.is_missing_endpoint() => {
             match client.get_json("/v1/models").await {
                 Ok(answer) => (answer, "data"),
-                // What the first answer says is nearer to the matter.
+                // The first error is more relevant.
                 Err(_) => return Err(error),
             }
         }
@@ -111,12 +112,12 @@ pub async fn installed(server: &Server, timeouts: Timeouts) -> Result<Vec<Value>
     })
 }
 
-/// Whether a person means this model of a server: what has no tag means the latest.
+/// Whether the name `meant` stands for this model of a server: a name without a tag means the latest.
 pub fn is_named(known: &str, meant: &str) -> bool {
     known == meant || known.strip_suffix(":latest") == Some(meant)
 }
 
-/// A model's description as typed data; what does not fit is left empty.
+/// A model's description as typed data; fields that do not fit stay empty.
 pub fn typed(model: &Value) -> InstalledModel {
     let mut typed: InstalledModel = serde_json::from_value(model.clone()).unwrap_or_default();
     if typed.name.is_empty() {
@@ -131,7 +132,7 @@ async fn names(server: &Server, timeouts: Timeouts) -> Result<Vec<String>, Error
     Ok(models.iter().map(|model| typed(model).name).filter(|name| !name.is_empty()).collect())
 }
 
-/// The models whose names are like the one that is missing, as a hint. Asks the server, for a short time.
+/// The models with names similar to the missing one, as a hint. Asks the server, with a short time limit.
 pub async fn similar(
     error: &Error,
     server: &Server,

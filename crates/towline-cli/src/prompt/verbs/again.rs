@@ -11,11 +11,11 @@ use crate::prompt::spec::Spec;
 use crate::prompt::state::Prompt;
 use crate::term::screen::Tone;
 
-/// What is asked again.
+/// The question to ask again.
 enum Again {
     /// An answer that is in the conversation.
     Answer(AnswerId),
-    /// One that left it, because nothing came of it.
+    /// An answer that left the conversation, because it stayed empty.
     Lost,
     Pull(StreamSpec),
 }
@@ -69,7 +69,8 @@ impl Prompt<'_> {
         }
     }
 
-    /// Adds an answer to the turn of another: of the same model to the same words, or of the chosen model to other words.
+    /// Adds an answer to the turn of another one: from the same model to the same question, or from the
+    /// chosen model to another question.
     fn answer_again(&mut self, id: AnswerId, words: Option<String>) {
         let Some(answer) = self.chat.answer(id) else { return };
         let (model, words) = match words {
@@ -83,7 +84,7 @@ impl Prompt<'_> {
         self.ask_for(id, &text, false, None);
     }
 
-    /// `:continue`: the model continues its own words.
+    /// `:continue`: the model continues its partial answer.
     pub(super) fn go_on(&mut self, spec: Option<&Spec>) {
         let id = match (spec, self.last) {
             (None, None) => self.chat.last().map(|turn| turn.answer().id),
@@ -122,7 +123,7 @@ impl Prompt<'_> {
         }
         let echoed = format!("{}{edited}", self.shown_prompt);
         self.say(Tone::Echo, &echoed);
-        // The last turn gets another answer, to the new words; what is further up has been gone on from.
+        // Only the last turn gets another answer, to the new question; earlier turns already have follow-ups.
         match old.filter(|old| self.chat.last().is_some_and(|last| last.id == old.turn)) {
             Some(old) => self.answer_again(old, Some(edited)),
             None => self.ask(Ask { models: Vec::new(), text: edited, behind: false }),

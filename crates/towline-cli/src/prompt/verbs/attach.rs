@@ -1,4 +1,4 @@
-//! `:image`, `:file`, `:url`: what goes with the next question.
+//! `:image`, `:file`, `:url`: attachments of the next question.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ impl Prompt<'_> {
     }
 }
 
-/// What was taken, and what is said about it.
+/// The attachment, and the message about it.
 fn attached(name: String, shown: &str, Taken { input, note }: Taken) -> Done {
     let (attached, size, warning) = match input {
         FileInput::Image(bytes) => {
@@ -71,11 +71,11 @@ fn said(shown: &str, size: usize) -> String {
     format!("{shown} ({}) goes with the next question", units::bytes(size as u64))
 }
 
-/// A pipe or device, which might never end, is no file.
+/// Rejects pipes and devices, which might never end.
 fn check_is_file(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => Err(format!("{} is not a file", path.display())),
-        // What cannot be looked at is told when it is opened.
+        // If its metadata cannot be read, opening it reports the error.
         Ok(_) | Err(_) => Ok(()),
     }
 }

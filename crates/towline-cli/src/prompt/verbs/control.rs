@@ -11,7 +11,7 @@ use crate::prompt::spec::Spec;
 use crate::prompt::state::{Followed, Front, Prompt};
 use crate::term::screen::Tone;
 
-/// So many lines of what a job has said are shown when it comes to the front.
+/// The number of a job's last lines that are shown when it comes to the foreground.
 const TAIL_LINES: usize = 20;
 
 impl Prompt<'_> {
@@ -36,7 +36,7 @@ impl Prompt<'_> {
         self.show_tail(number);
     }
 
-    /// Shows the end of what a job has said so far; what comes after it follows.
+    /// Shows the end of a job's output so far; new output follows.
     fn show_tail(&mut self, number: u32) {
         let Some(job) = self.item(number).and_then(|item| item.job()).cloned() else { return };
         let mut reader = job.reader(StartAt::Beginning);
@@ -67,7 +67,7 @@ impl Prompt<'_> {
             self.show_event(&mut followed, &tail);
         }
         followed.reader = match outcome {
-            // The end is to be read once more, to be told.
+            // The end must be read once more, to be announced.
             Some(_) => Some(job.reader(StartAt::Now)),
             None => Some(reader),
         };
@@ -99,7 +99,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// `[1]+ gemma3  "first words…" &`, as bash says it.
+    /// `[1]+ gemma3  "first words…" &`, as in bash.
     fn announce_again(&mut self, number: u32) {
         let mark = self.jobs.mark(number);
         if let Some(title) = self.jobs.get(number).map(notice::title) {
@@ -129,7 +129,7 @@ impl Prompt<'_> {
                 self.wrong(&format!("kill: %{number}: the job has ended"));
                 continue;
             }
-            // It is told when its work has ended.
+            // It is announced when its work has ended.
             item.announce = true;
             item.cancel("killed", hard);
         }
@@ -162,7 +162,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// The engine sets the state a moment later; the notice says what was ordered.
+    /// The engine sets the state a moment later, so the notice shows the requested state.
     fn announce_paused(&mut self, number: u32) {
         let mark = self.jobs.mark(number);
         if let Some(title) = self.jobs.get(number).map(notice::title) {
@@ -230,7 +230,7 @@ impl Prompt<'_> {
     }
 }
 
-/// How many lines come before the last so many, and those.
+/// The last `count` lines, and the number of lines before them.
 pub fn last_lines(text: &str, count: usize) -> (usize, &str) {
     let starts: Vec<usize> = std::iter::once(0)
         .chain(text.match_indices('\n').map(|(at, _)| at + 1))
@@ -240,7 +240,7 @@ pub fn last_lines(text: &str, count: usize) -> (usize, &str) {
     (before, starts.get(before).map_or("", |at| &text[*at..]))
 }
 
-/// A log that is followed from where `reader` stands.
+/// A log that is followed from the position of `reader`.
 pub fn following(key: u64, number: u32, reader: towline::engine::Reader) -> Followed {
     Followed { key, number, reader: Some(reader), begun: false, label: None, partial: String::new() }
 }

@@ -56,7 +56,7 @@ fn overview() -> String {
     text
 }
 
-/// A verb as it is typed: with its colon where it needs one.
+/// A verb as it is typed: with its colon if it needs one.
 fn typed(name: &str) -> String {
     if Bare::has_subcommand(name) { name.to_owned() } else { format!(":{name}") }
 }

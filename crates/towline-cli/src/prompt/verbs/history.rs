@@ -12,9 +12,9 @@ use crate::prompt::state::{Front, Prompt};
 use crate::server::models;
 use crate::term::screen::Tone;
 
-/// How many conversations are listed.
+/// Number of listed conversations.
 const LISTED: usize = 15;
-/// The most of a title or of what was found that is shown, in characters.
+/// Maximum length of a shown title or match, in characters.
 const WORDS_CHARS: usize = 36;
 const NONE: &str =
     "conversations are not written: history is off, the prompt has no terminal, or there is no home folder";
@@ -56,7 +56,7 @@ impl Prompt<'_> {
         if self.session.name() == Some(name) && self.session.has_begun() {
             return self.say(Tone::Dim, "this conversation is already open");
         }
-        // Ollama's own `/load` takes a model as well.
+        // Ollama's own `/load` also takes a model.
         let is_model = |known: &Known| {
             !known.conversations.iter().any(|known| known == name)
                 && known.models.iter().any(|known| models::is_named(known, name))
@@ -90,7 +90,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Lists conversations, and puts them at hand: Tab goes through them.
+    /// Lists conversations, and offers them for completion with Tab.
     pub fn list_found(&mut self, found: Vec<Found>) {
         if found.is_empty() {
             return self.say(Tone::Plain, "there is no such conversation");

@@ -33,7 +33,7 @@ impl Prompt<'_> {
         for (number, word) in shown {
             let Some(item) = self.item_mut(number) else { continue };
             item.shown = Some(word);
-            // An end that was listed was reported, as in bash.
+            // Listing a job that has ended reports it, as in bash.
             if item.outcome.is_some() && !item.in_front {
                 self.report(number);
             }

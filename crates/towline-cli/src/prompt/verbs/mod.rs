@@ -21,11 +21,11 @@ use super::state::Prompt;
 use crate::args::DeadlineArg;
 use crate::term::screen::Tone;
 
-/// The lines that `tail` shows first.
+/// Number of lines that `tail` shows first.
 const TAIL_LINES: usize = 10;
 
 impl Prompt<'_> {
-    /// Does what a command says.
+    /// Executes a command.
     pub fn command(&mut self, command: Command) {
         match command {
             Command::Bare(bare) => self.bare(bare),

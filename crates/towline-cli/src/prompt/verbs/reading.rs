@@ -118,7 +118,7 @@ impl Prompt<'_> {
     }
 }
 
-/// The code of an answer: all blocks, or one.
+/// The code in an answer: all blocks, or one.
 fn code_of(answer: &str, number: Option<usize>) -> Result<String, String> {
     let document = Document::of(answer);
     match (document.fences(), number) {

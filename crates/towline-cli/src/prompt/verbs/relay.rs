@@ -1,4 +1,4 @@
-//! What the prompt has of a relay: its other answers in `jobs`, the verbs for them, and leaving answers to it.
+//! The prompt's access to a relay: its other answers in `jobs`, the verbs for them, and `disown`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,14 +21,15 @@ use crate::prompt::{notice, parse};
 use crate::server::UNARY_TIMEOUTS;
 use crate::term::screen::Tone;
 
-/// Verbs that take the name of an answer of the relay without a colon, where there is one of that name.
+/// Verbs that take the name of one of the relay's answers without a colon, if the relay has an answer with
+/// that name.
 const VERBS: [&str; 13] = [
     "fg", "attach", "kill", "pause", "stop", "unpause", "cont", "timeout", "rename", "name", "retry", "log",
     "wait",
 ];
 
 impl Prompt<'_> {
-    /// Understands a line. `kill story` is a command where the relay has an answer of this name.
+    /// Parses a line. `kill story` is a command if the relay has an answer with this name.
     pub fn understood(&self, typed: &str) -> Line {
         let mut words = typed.split_whitespace();
         let is_named = words.next().is_some_and(|verb| VERBS.contains(&verb))
@@ -41,7 +42,7 @@ impl Prompt<'_> {
         }
     }
 
-    /// The answer of the relay that a jobspec names, where none of the table has that name.
+    /// The relay's answer that a jobspec names, if no job in the table has that name.
     pub(super) fn named_elsewhere(&self, spec: &Spec) -> Option<String> {
         match spec {
             Spec::Named(name) if self.jobs.resolve(spec, false).is_err() => Some(name.clone()),
@@ -59,7 +60,7 @@ impl Prompt<'_> {
         Some(relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay())
     }
 
-    /// The relay's control; says so where there is none.
+    /// The control of an answer on the relay; reports an error if there is no relay.
     fn controlled(&mut self, name: &str, handle: &str) -> Option<Control> {
         let control = self.control();
         if control.is_none() {
@@ -68,7 +69,7 @@ impl Prompt<'_> {
         control
     }
 
-    /// Does something with an answer of the relay that the table does not have.
+    /// Applies a verb to an answer of the relay that is not in the table.
     pub(super) fn elsewhere(&mut self, name: &'static str, verb: Verb, handle: &str) {
         let Some(control) = self.controlled(name, handle) else { return };
         let handle = handle.to_owned();
@@ -78,7 +79,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Stops what else the relay runs.
+    /// Cancels the other answers of the relay.
     pub(super) fn kill_elsewhere(&mut self) {
         let Some(control) = self.control() else { return };
         let own = self.own_at_relay();
@@ -95,7 +96,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Deletes what the relay has of answers that have ended.
+    /// Deletes the relay's ended answers.
     pub(super) fn clean(&mut self) {
         let Some(control) = self.controlled("clean", "answers") else { return };
         self.in_background("clean", true, async move {
@@ -109,7 +110,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Reads an answer of the relay by its name or id, from its beginning.
+    /// Reads an answer of the relay, given by name or id, from its beginning.
     pub(super) fn attach_named(&mut self, handle: &str) {
         let Some(control) = self.controlled("fg", handle) else { return };
         let handle = handle.to_owned();
@@ -119,7 +120,8 @@ impl Prompt<'_> {
         });
     }
 
-    /// Brings an answer of the relay to the front. Of one that was asked elsewhere, Ctrl-C ends the reading alone.
+    /// Brings an answer of the relay to the foreground. If it was asked elsewhere, Ctrl-C only ends the
+    /// reading.
     pub fn read_elsewhere(&mut self, job: &Job) {
         if let Some(number) = self.number_at_relay(&job.id) {
             return self.fg(Some(&Spec::Number(number)));
@@ -143,7 +145,7 @@ impl Prompt<'_> {
         self.jobs.listed().find(|entry| is_its(&entry.item)).map(|entry| entry.number)
     }
 
-    /// Makes a job that reads an answer of the relay which was asked elsewhere.
+    /// Makes a background job that reads an answer of the relay which was asked elsewhere.
     fn read_behind(&mut self, job: &Job) -> u32 {
         let handle = answers::handle(job).to_owned();
         let question = job.question.clone().unwrap_or_default();
@@ -160,7 +162,7 @@ impl Prompt<'_> {
         number
     }
 
-    /// Waits for answers of the relay, by their names or ids, among others.
+    /// Waits for answers of the relay, given by name or id, among other jobs.
     pub(super) fn wait_elsewhere(&mut self, handles: Vec<String>, waiting: Waiting) {
         let Some(control) = handles.first().and_then(|handle| self.controlled("wait", handle)) else {
             return;
@@ -174,7 +176,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Waits for jobs, those among them that only the relay has: each is read behind.
+    /// Waits for jobs, including jobs that only the relay has: each of these is read in the background.
     pub fn wait_at_relay(&mut self, jobs: Vec<Job>, mut waiting: Waiting) {
         let mut jobs = jobs.iter();
         for at in 0..waiting.jobs.len() {
@@ -188,7 +190,7 @@ impl Prompt<'_> {
         self.wait_for(&waiting);
     }
 
-    /// Leaves a job to the relay, to survive the exit.
+    /// Leaves a job to the relay, so that it survives the exit.
     pub(super) fn disown(&mut self, spec: Option<&Spec>) {
         let Some(number) = self.listed("disown", spec) else { return };
         if self.asked.relay.is_none() {
@@ -201,9 +203,9 @@ impl Prompt<'_> {
         }
     }
 
-    /// Leaves a job to the relay that runs it; `false` where none does.
+    /// Leaves a job to the relay that runs it; `false` if no relay runs it.
     fn leave_behind(&mut self, number: u32) -> bool {
-        // What is left stands in the history.
+        // The history records the answers that are left to the relay.
         self.note_relay(number);
         let is_gone = self.asked.relay.as_ref().is_some_and(|relay| relay.is_gone());
         let Some(entry) = self.jobs.get_mut(number) else { return false };
@@ -212,7 +214,7 @@ impl Prompt<'_> {
         let is_elsewhere = item.is_elsewhere();
         let Some(id) = item.leave() else { return false };
         if !is_elsewhere {
-            // Where the relay has not said yet what it calls it.
+            // If the relay has not reported its name yet.
             let name = handle.as_deref().unwrap_or(&id);
             let said = match is_lost {
                 false => format!("%{number} continues without the prompt; towline attach {name} reads it"),
@@ -225,14 +227,14 @@ impl Prompt<'_> {
         true
     }
 
-    /// Leaves everything that a relay runs to it.
+    /// Leaves all jobs that a relay runs to the relay.
     pub fn leave_all(&mut self) {
         for number in self.live() {
             self.leave_behind(number);
         }
     }
 
-    /// How many jobs of this prompt run: on the relay, and in this process.
+    /// The number of running jobs of this prompt: on the relay, and in this process.
     pub fn running(&self) -> (usize, usize) {
         let live = self.jobs.listed().filter(|entry| !entry.item.is_over() && !entry.item.is_elsewhere());
         let is_there = |item: &Item| item.job().and_then(towline::Job::relay_id).is_some();
@@ -241,14 +243,15 @@ impl Prompt<'_> {
         (at_relay, there.len() - at_relay)
     }
 
-    /// The relay's ids of what the table has.
+    /// The relay's ids of the jobs in the table.
     fn own_at_relay(&self) -> HashSet<String> {
         let own = self.jobs.listed().chain(self.jobs.reported());
         let own = own.filter(|entry| !entry.item.disowned);
         own.filter_map(|entry| entry.item.job()?.relay_id()).map(|id: Arc<str>| id.to_string()).collect()
     }
 
-    /// Asks for the relay's answers that the table does not have: those that run are listed, the names of all are known.
+    /// Asks for the relay's answers that are not in the table: running ones are listed, and the names of all
+    /// are remembered.
     pub(super) fn list_relay_jobs(&mut self, listing: Listing) {
         let Some(control) = self.control() else { return };
         let own = self.own_at_relay();
@@ -260,18 +263,18 @@ impl Prompt<'_> {
         });
     }
 
-    /// Finds out what the relay calls an answer of this prompt.
+    /// Asks for the relay's name of an answer of this prompt.
     pub fn learn_handle(&mut self, id: &str) {
         let Some(control) = self.control() else { return };
         let id = id.to_owned();
         self.in_background("answers", false, async move {
-            // Without its name it is still found by its number.
+            // Without its name it can still be found by its number.
             let job = control.job(&id).await.ok();
             Ok(job.map_or(Done::Nothing, |job| Done::Named(Box::new(job))))
         });
     }
 
-    /// The relay's name for an answer of this prompt.
+    /// Notes the relay's name of an answer of this prompt.
     pub fn named(&mut self, job: &Job) {
         let handle = answers::handle(job).to_owned();
         let number = self.number_at_relay(&job.id);
@@ -282,11 +285,11 @@ impl Prompt<'_> {
         self.known().answers.push(handle);
     }
 
-    /// Finds out which answers the relay has, by their names.
+    /// Asks for the names of the relay's answers.
     pub fn learn_answers(&mut self) {
         let Some(control) = self.control() else { return };
         self.in_background("answers", false, async move {
-            // A line that names one is a question where the relay does not say.
+            // If the relay does not answer, a line that names one is a question.
             let jobs = control.list(&Filter::default()).await.unwrap_or_default();
             Ok(Done::RelayJobs(Vec::new(), names(&jobs)))
         });
@@ -297,7 +300,7 @@ fn names(jobs: &[Job]) -> Vec<String> {
     jobs.iter().filter_map(|job| job.name.clone()).filter(|name| !name.is_empty()).collect()
 }
 
-/// What was done with an answer.
+/// Describes what was done with an answer.
 fn told(verb: &Verb, job: &Job) -> String {
     let handle = answers::handle(job);
     match (verb, job.deadline_s) {

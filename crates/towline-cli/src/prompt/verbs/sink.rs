@@ -1,4 +1,4 @@
-//! `pipe %1 | command`, `> file`: what a job says, live or done, into a command or a file.
+//! `pipe %1 | command`, `> file`: sends a job's text, live or complete, to a command or a file.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use crate::prompt::command::{Piping, Sink};
 use crate::prompt::item::{Item, Kind};
 use crate::prompt::state::Prompt;
 
-/// How much of a command's output is read at once.
+/// Maximum size of a read from a command's output.
 const READ_BYTES: usize = 16 << 10;
 
 impl Prompt<'_> {
@@ -41,7 +41,7 @@ impl Prompt<'_> {
         let kind = Kind::Sink { task, status: None };
         let mut item = Item::started(kind, "pipe", Message::default(), job);
         let in_front = is_command && !behind;
-        // A file takes no watching: its end is told when it is written.
+        // A file needs no watching: its end is announced when it has been written.
         item.announce = !in_front;
         let number = self.launch_started(item, &text, in_front);
         if is_command && *behind {
@@ -50,7 +50,7 @@ impl Prompt<'_> {
     }
 }
 
-/// Runs a shell command with what the reader gives as its input.
+/// Runs a shell command with the reader's text as its input.
 async fn run(command: &str, mut reader: Reader, control: &TaskControl) -> Result<i32, String> {
     let mut child = tokio::process::Command::new("sh")
         .args(["-c", command])
@@ -65,7 +65,7 @@ async fn run(command: &str, mut reader: Reader, control: &TaskControl) -> Result
         while let Some(batch) = reader.next().await {
             let Some(pipe) = &mut stdin else { return };
             let wrote = pipe.write_all(text(&batch.events).as_bytes()).await;
-            // A command that has read enough closes its input: `head` does.
+            // A command that has read enough closes its input, as `head` does.
             if wrote.is_err() {
                 break;
             }
@@ -76,7 +76,7 @@ async fn run(command: &str, mut reader: Reader, control: &TaskControl) -> Result
         tokio::join!(shown(stdout, control), shown(stderr, control));
         child.wait().await
     };
-    // A command that ends has its way, whether or not there is more to read.
+    // When the command ends, the job ends, even if there is more to read.
     let fed_work = async {
         let (mut feed, mut work) = (std::pin::pin!(feed), std::pin::pin!(work));
         tokio::select! {
@@ -95,13 +95,13 @@ async fn run(command: &str, mut reader: Reader, control: &TaskControl) -> Result
     }))
 }
 
-/// Hands on what a command prints.
+/// Forwards the output of a command.
 async fn shown(output: Option<impl tokio::io::AsyncRead + Unpin>, control: &TaskControl) {
     let Some(mut output) = output else { return };
     let (mut bytes, mut kept) = (vec![0; READ_BYTES], Vec::new());
     while let Ok(count @ 1..) = output.read(&mut bytes).await {
         kept.extend_from_slice(&bytes[..count]);
-        // A character that was cut waits for its rest.
+        // A split character waits for its remaining bytes.
         let whole = match str::from_utf8(&kept) {
             Ok(_) => kept.len(),
             Err(error) if error.error_len().is_none() => error.valid_up_to(),

@@ -25,7 +25,8 @@ impl Prompt<'_> {
         });
     }
 
-    /// Its settings become the conversation's, its question comes into the line, to be changed or sent.
+    /// Applies the template's settings to the conversation, and puts its question into the editor, to be
+    /// changed or sent.
     pub fn use_template(&mut self, template: Template, text: String) {
         let question = template.begin(&mut self.chat.settings, &text);
         match template.schema_file() {

@@ -1,4 +1,4 @@
-//! `wait`: the prompt stays editable, and Ctrl-C ends the waiting only.
+//! `wait`: the prompt stays editable, and Ctrl-C ends only the waiting.
 
 use std::time::Instant;
 
@@ -33,7 +33,7 @@ impl Prompt<'_> {
         self.finish_wait();
     }
 
-    /// Ends a wait whose jobs have ended, or whose time is up.
+    /// Ends a wait whose jobs have ended or whose timeout has passed.
     pub fn finish_wait(&mut self) {
         let Front::Wait(wait) = &mut self.front else { return };
         let all = wait.keys.len();
@@ -55,7 +55,7 @@ impl Prompt<'_> {
     }
 }
 
-/// Whether an end is known here, so that it can be told.
+/// Whether this prompt knows the job's end and can announce it.
 fn has_ended(item: &crate::prompt::item::Item) -> bool {
     item.outcome.is_some() || (item.is_over() && item.job().is_none())
 }
