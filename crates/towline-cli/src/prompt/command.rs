@@ -1,4 +1,5 @@
-//! What can be commanded: every verb of the prompt with what follows it. Reading, help and completion come from here.
+//! The commands: every verb of the prompt with its arguments. Parsing, help and completion are derived from
+//! here.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -15,7 +16,7 @@ use crate::output::description::ShowPart;
 use towline_app::settings::folders::from_home;
 use towline_app::text::duration::{self, BadDuration, TimeLimit};
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
     /// Nothing was typed.
@@ -24,18 +25,18 @@ pub enum Line {
     Ask(Ask),
     /// A command.
     Command(Command),
-    /// A command that is wrong: what about it.
+    /// An invalid command, and what is wrong with it.
     Wrong(String),
 }
 
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
-    /// The models that are asked; none is the conversation's own.
+    /// The models to ask; if empty, the conversation's own.
     pub models: Vec<String>,
     /// The question.
     pub text: String,
-    /// Asked behind.
+    /// Whether to ask in the background.
     pub behind: bool,
 }
 
@@ -309,10 +310,10 @@ pub struct Listing {
     pub json: bool,
 }
 
-/// What stands for `--all` among targets.
+/// The target that stands for `--all`.
 pub const EVERYWHERE: &str = "%**";
 
-/// A job that is to be cancelled, or all.
+/// A job to cancel, or all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// This one.
@@ -388,7 +389,7 @@ impl FromStr for Limit {
     }
 }
 
-/// What of an answer goes where.
+/// An answer to send, and its destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piping {
     pub job: Option<Spec>,
@@ -397,11 +398,11 @@ pub struct Piping {
     pub behind: bool,
 }
 
-/// What of an answer is copied.
+/// The part of an answer to copy.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Copying {
     pub job: Option<Spec>,
-    /// Its code: all blocks, or the one of this number, counted from 1.
+    /// Its code: all blocks, or the block with this number, counted from 1.
     pub code: Option<Option<usize>>,
 }
 
@@ -428,14 +429,14 @@ impl FromStr for Copying {
     }
 }
 
-/// Where an answer goes.
+/// The destination of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
-    /// Into a shell command.
+    /// A shell command.
     Command(String),
-    /// Into a file, in place of what it held.
+    /// A file, replacing its content.
     File(PathBuf),
-    /// To the end of a file.
+    /// The end of a file.
     Append(PathBuf),
 }
 
@@ -477,15 +478,15 @@ pub struct SetArgs {
     pub value: Option<String>,
 }
 
-/// What `set` sets.
+/// A setting of `set`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting<'a> {
-    /// Nothing: all settings are shown.
+    /// No setting: shows all settings.
     Show,
     Notices(When),
-    /// Whether answers end with their counts.
+    /// Whether statistics are shown after answers.
     Stats(bool),
-    /// A model's option; `None` takes it away.
+    /// A model option; `None` removes it.
     Option {
         key: &'a str,
         value: Option<&'a str>,
@@ -493,10 +494,10 @@ pub enum Setting<'a> {
 }
 
 impl SetArgs {
-    /// What is to be set.
+    /// The setting.
     ///
     /// # Errors
-    /// When a value is missing, or is none that the option takes.
+    /// If a value is missing or invalid for the option.
     pub fn setting(&self) -> Result<Setting<'_>, String> {
         match (self.at_once, self.key.as_deref(), self.value.as_deref()) {
             (true, ..) => Ok(Setting::Notices(When::AtOnce)),
@@ -519,7 +520,7 @@ impl SetArgs {
     }
 }
 
-/// When a job's end is told.
+/// When a job's end is announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum When {
     /// `set -b`: at once.

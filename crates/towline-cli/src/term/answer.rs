@@ -1,15 +1,15 @@
-//! The answer being received: thinking and text become lines, what is unfinished stays pending.
+//! The answer being received: turns thinking and text into lines; unfinished text stays pending.
 
 use std::time::Instant;
 
 use super::text::{Color, Line, Style};
 use crate::term::markdown::Markdown;
 
-/// Thinking that is kept for unfolding; of more, the end.
+/// Maximum amount of thinking that is kept for unfolding; of longer thinking, the end is kept.
 const THOUGHT_BYTES: usize = 256 << 10;
-/// Lines of thinking shown while it continues.
+/// Number of lines of thinking shown while it continues.
 const THINKING_LINES: usize = 3;
-/// Bytes of one line of thinking shown while it continues.
+/// Number of bytes of one line of thinking shown while it continues.
 const THINKING_BYTES: usize = 1 << 10;
 
 #[derive(Debug)]
@@ -18,29 +18,29 @@ struct Thinking {
     text: String,
 }
 
-/// Turns what comes into lines.
+/// Turns the stream into lines.
 #[derive(Debug, Default)]
 pub struct Answer {
     markdown: Markdown,
     thinking: Option<Thinking>,
     thought: String,
     unfold: bool,
-    /// How thinking that was folded can be seen.
+    /// How folded thinking can be shown.
     folded: &'static str,
 }
 
 impl Answer {
-    /// Whether thinking is kept on the screen when it is done.
+    /// Whether thinking stays on the screen when it is complete.
     pub fn unfold(&mut self, unfold: bool) {
         self.unfold = unfold;
     }
 
-    /// How thinking that was folded can be seen.
+    /// How folded thinking can be shown.
     pub fn folded(&mut self, how: &'static str) {
         self.folded = how;
     }
 
-    /// The columns that a table may take.
+    /// Maximum width of a table, in columns.
     pub fn columns(&mut self, columns: usize) {
         self.markdown.columns(columns);
     }
@@ -74,7 +74,7 @@ impl Answer {
         self.markdown.finish(lines);
     }
 
-    /// What is unfinished, as it is shown below the transcript.
+    /// The unfinished text, as it is shown below the transcript.
     pub fn pending(&self) -> Vec<Line> {
         let Some(thinking) = &self.thinking else { return self.markdown.pending() };
         let mut shown = vec![Line::styled("thinking…", Style { italic: true, ..Style::DIM })];
@@ -87,15 +87,15 @@ impl Answer {
         shown
     }
 
-    /// So much of the beginning of what is pending, in characters that are no blanks, has left the screen and cannot be
-    /// taken back: it counts as written.
+    /// Marks the beginning of the pending text as written, because it has left the screen and cannot be
+    /// erased. The length is given in non-blank characters.
     pub fn left_screen(&mut self, characters: usize) {
         if self.thinking.is_none() {
             self.markdown.left_screen(characters);
         }
     }
 
-    /// The thoughts before the last answer, for looking at them after all.
+    /// The thinking before the last answer, for unfolding.
     pub fn thought(&self) -> Vec<Line> {
         thought_lines(&self.thought)
     }

@@ -2,12 +2,12 @@
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation as _};
 
-/// States kept for undo.
+/// Number of states kept for undo.
 const UNDO_DEPTH: usize = 200;
-/// A longer text is not kept for undo: a pasted megabyte would be held 200 times.
+/// Maximum size of a text kept for undo: a pasted megabyte would be stored 200 times.
 const UNDO_BYTES: usize = 64 << 10;
 
-/// What the last change was, so that letters typed one after the other are undone together.
+/// The kind of the last change, so that letters typed one after the other are undone together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Change {
     #[default]
@@ -41,14 +41,14 @@ impl Buffer {
         self.text.is_empty()
     }
 
-    /// Replaces the text; the cursor stands at its end.
+    /// Replaces the text; the cursor goes to its end.
     pub fn set(&mut self, text: &str) {
         self.remember(Change::Other);
         text.clone_into(&mut self.text);
         self.cursor = self.text.len();
     }
 
-    /// Takes the text out and forgets what could be undone.
+    /// Takes the text and clears the undo states.
     pub fn take(&mut self) -> String {
         self.cursor = 0;
         self.undo.clear();
@@ -68,7 +68,7 @@ impl Buffer {
         self.cursor += text.len();
     }
 
-    /// Replaces what stands between `start` and the cursor.
+    /// Replaces the text between `start` and the cursor.
     pub fn replace_before(&mut self, start: usize, text: &str) {
         self.remember(Change::Other);
         self.text.replace_range(start..self.cursor, text);
@@ -91,7 +91,7 @@ impl Buffer {
         self.move_to(self.next_word());
     }
 
-    /// To the beginning of the line of text the cursor is in.
+    /// Moves to the beginning of the line of text that contains the cursor.
     pub fn line_start(&mut self) {
         self.move_to(self.start_of_line());
     }
@@ -100,7 +100,7 @@ impl Buffer {
         self.move_to(self.end_of_line());
     }
 
-    /// One line of text up, keeping the column; false at the first.
+    /// Moves one line of text up, keeping the column; `false` on the first line.
     pub fn up(&mut self) -> bool {
         let start = self.start_of_line();
         let Some(above_end) = start.checked_sub(1) else { return false };
@@ -109,7 +109,7 @@ impl Buffer {
         true
     }
 
-    /// One line of text down, keeping the column; false at the last.
+    /// Moves one line of text down, keeping the column; `false` on the last line.
     pub fn down(&mut self) -> bool {
         let end = self.end_of_line();
         if end == self.text.len() {
@@ -155,7 +155,7 @@ impl Buffer {
         self.kill(self.cursor, self.next_word());
     }
 
-    /// Puts back what was killed last.
+    /// Inserts the text that was killed last.
     pub fn yank(&mut self) {
         let killed = std::mem::take(&mut self.killed);
         self.insert(&killed);

@@ -1,33 +1,33 @@
-//! Pastes that the terminal does not mark: keys that come faster than anybody types.
+//! Detects pastes that the terminal does not mark: keys that arrive faster than anybody types.
 //!
-//! A line end in the middle of such keys is a line end of the text, and sends nothing. At the end of them it is held for
-//! a moment, because a slow line brings a paste in pieces.
+//! A line end in the middle of such keys is a line end of the text and submits nothing. A line end after them
+//! is held briefly, because a slow connection delivers a paste in pieces.
 
 use std::time::{Duration, Instant};
 
 use super::keys::Key;
 
-/// Keys that follow each other within this time were not typed.
+/// Keys that follow each other within this time were not typed by hand.
 const FAST: Duration = Duration::from_millis(8);
-/// So many characters must have come that fast: a short command may come from a program.
+/// Minimum number of characters that must arrive that fast: a short command may come from a program.
 const FAST_KEYS: usize = 4;
 /// How long a line end waits for more.
 const HELD: Duration = Duration::from_millis(25);
 
-/// Tells pasted line ends from Enter.
+/// Distinguishes pasted line ends from Enter.
 #[derive(Debug, Default)]
 pub struct Burst {
     last: Option<Instant>,
-    /// Characters that came fast, up to the last.
+    /// Number of characters that arrived fast, up to the last one.
     fast: usize,
-    /// A line end that waits until then.
+    /// A line end that is held until this time.
     held: Option<Instant>,
-    /// There was a line end among them.
+    /// Whether there was a line end among them.
     several: bool,
 }
 
 impl Burst {
-    /// Takes a key that came at this time; gives those to press.
+    /// Takes a key that arrived at this time; returns the keys to press.
     pub fn take(&mut self, key: Key, now: Instant, keys: &mut Vec<Key>) {
         match key {
             Key::Acknowledged | Key::Background(_) | Key::Position { .. } => keys.push(key),
@@ -38,7 +38,7 @@ impl Burst {
                     self.several = true;
                 }
                 self.count(now);
-                // In the second line of a paste it completes nothing.
+                // In the second line of a paste, Tab completes nothing.
                 let is_pasted = key == Key::Tab && self.several;
                 keys.push(if is_pasted { Key::Paste("\t".to_owned()) } else { key });
             }
@@ -83,12 +83,12 @@ impl Burst {
         self.last = Some(now);
     }
 
-    /// When a line end that is held becomes Enter.
+    /// When a held line end becomes Enter.
     pub fn deadline(&self) -> Option<Instant> {
         self.held
     }
 
-    /// Time passes: nothing followed, so it was Enter.
+    /// Called when time has passed: nothing followed, so it was Enter.
     pub fn expire(&mut self, now: Instant) -> Option<Key> {
         self.held.take_if(|until| *until <= now).map(|_| Key::Enter)
     }

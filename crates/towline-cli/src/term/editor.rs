@@ -1,4 +1,4 @@
-//! What a key does: the line, its history, completion and search. No terminal here.
+//! The effects of keys: on the line, its history, completion and search. It does no terminal I/O.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -10,22 +10,22 @@ use super::history::History;
 use super::keys::Key;
 use crate::term::screen::Complete;
 
-/// What a key led to beyond the line itself.
+/// The effect of a key beyond the line itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
-    /// The line may look different now.
+    /// The line may have changed.
     Changed,
     Submit(String),
     Interrupt,
-    /// Escape, with nothing open that it closes.
+    /// Escape, with nothing open to close.
     Escape,
     Background,
     Eof,
     /// Ctrl-L.
     ClearScreen,
-    /// Ctrl-X Ctrl-E: the line is to be edited elsewhere.
+    /// Ctrl-X Ctrl-E: edit the line in an external editor.
     OpenEditor,
-    /// Ctrl-O: the last thoughts are to be shown.
+    /// Ctrl-O: show the last thinking.
     Unfold,
 }
 
@@ -42,7 +42,7 @@ pub struct Menu {
 struct Search {
     query: String,
     found: Option<usize>,
-    /// The line before.
+    /// The line before the search.
     line: String,
 }
 
@@ -54,10 +54,10 @@ struct Walk {
     at: Option<usize>,
 }
 
-/// What of the editor is to be seen.
+/// The visible state of the editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View<'a> {
-    /// Stands in the prompt's place during a search.
+    /// Replaces the prompt during a search.
     pub search: Option<String>,
     pub text: &'a str,
     pub cursor: usize,
@@ -65,11 +65,11 @@ pub struct View<'a> {
     pub menu: Option<&'a Menu>,
 }
 
-/// A longer line gets no hint.
+/// Maximum length of a line with a hint.
 const HINTED_BYTES: usize = 512;
-/// Replacements kept of what completion offers.
+/// Maximum number of completions that are kept.
 const MENU_ITEMS: usize = 200;
-/// Opens and closes text of several lines.
+/// Opens and closes multi-line text.
 const FENCE: &str = "\"\"\"";
 
 pub struct Editor {
@@ -80,9 +80,9 @@ pub struct Editor {
     search: Option<Search>,
     walk: Option<Walk>,
     after_control_x: bool,
-    /// Something is in front that Ctrl-C is for.
+    /// Whether something is in the foreground that Ctrl-C ends.
     keeps_line: bool,
-    /// The last key was a Ctrl-C that left the line.
+    /// Whether the last key was a Ctrl-C that kept the line.
     interrupted: bool,
 }
 
@@ -110,7 +110,8 @@ impl Editor {
         }
     }
 
-    /// Whether Ctrl-C leaves the line: it ends what is in front, and only the next one clears the line.
+    /// Whether Ctrl-C keeps the line: it ends the foreground activity, and only the next Ctrl-C clears the
+    /// line.
     pub fn keep_line(&mut self, keep: bool) {
         self.keeps_line = keep;
     }
@@ -139,7 +140,7 @@ impl Editor {
         self.buffer.set(text);
     }
 
-    /// Does what the key means.
+    /// Handles a key.
     pub fn press(&mut self, key: Key) -> Edit {
         let key = match self.search.take() {
             Some(search) => match self.search_key(search, key) {
@@ -218,7 +219,7 @@ impl Editor {
             Key::Ctrl('_') => buffer.undo(),
             Key::Alt(_) | Key::Ctrl(_) | Key::Unknown => {}
             Key::Acknowledged | Key::Background(_) | Key::Position { .. } => {}
-            // Handled before.
+            // Handled above.
             Key::Enter | Key::Tab | Key::BackTab | Key::Escape | Key::Up | Key::Down => {}
         }
     }
@@ -308,7 +309,7 @@ impl Editor {
         }
     }
 
-    /// What a key does during a search; gives back the key that ended it and means something itself.
+    /// Handles a key during a search; returns the key if it ended the search and has a meaning of its own.
     fn search_key(&mut self, mut search: Search, key: Key) -> Option<Key> {
         match key {
             Key::Char(c) => {

@@ -1,4 +1,4 @@
-//! The person's own editor on a text.
+//! Opens the user's editor.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -6,11 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// Opens `$VISUAL`, `$EDITOR` or `vi` on the text and returns what was saved, without the newline at its end. The
-/// terminal must have been given back.
+/// Opens `$VISUAL`, `$EDITOR` or `vi` on the text and returns the saved text, without its final newline. The
+/// terminal must have been restored.
 pub fn edit(text: &str) -> io::Result<String> {
     let path = std::env::temp_dir().join(format!("towline-{}.md", std::process::id()));
-    // Left by a process of the same number that was killed.
+    // Left over from a killed process with the same id.
     let _not_there = fs::remove_file(&path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     file.write_all(text.as_bytes())?;
@@ -25,7 +25,7 @@ pub fn edit(text: &str) -> io::Result<String> {
 pub fn open(path: &Path) -> io::Result<()> {
     let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os).find(|name| !name.is_empty());
     let editor = editor.unwrap_or_else(|| "vi".into());
-    // The variable may hold arguments, as in `code --wait`.
+    // The variable may contain arguments, as in `code --wait`.
     let status =
         Command::new("sh").args(["-c", "eval \"$0 \\\"\\$1\\\"\""]).arg(&editor).arg(path).status()?;
     if status.success() {

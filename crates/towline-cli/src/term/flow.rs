@@ -1,38 +1,39 @@
-//! When the terminal may be given more.
+//! Flow control for the terminal.
 //!
-//! The kernel takes some 22 kB from a program before a terminal blocks it, and nobody can see that queue: on a slow
-//! line it stands for most of a second in front of every key's echo. So each frame ends in a status request, text is
-//! sent only when the terminal has answered, and the size of a frame follows the time an answer takes.
+//! The kernel accepts about 22 kB from a program before a terminal blocks it, and that queue is invisible: on
+//! a slow connection it delays the echo of every key by most of a second. So each frame ends with a status
+//! request, text is sent only when the terminal has answered, and the size of a frame follows the time that
+//! an answer takes.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A terminal that does not answer for so long is taken to have eaten all.
+/// A terminal that does not answer for this long is assumed to have processed everything.
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
-/// Text is drawn no more often than this.
+/// Minimum interval between two frames of text.
 const TEXT_INTERVAL: Duration = Duration::from_millis(12);
-/// An answer that takes longer halves the next frame.
+/// An answer that takes longer than this halves the next frame.
 const SLOW: Duration = Duration::from_millis(16);
 const LEAST_BYTES: usize = 64;
 const FIRST_BYTES: usize = 2 << 10;
 const MOST_BYTES: usize = 32 << 10;
-/// Frames that hold only what was typed may be sent before the last is answered, so many at once.
+/// Maximum number of unanswered frames that contain only typed text.
 const ECHOES: usize = 3;
-/// After so many answers missing in a row the terminal is asked less often.
+/// After this many missing answers in a row, the terminal is asked less often.
 const MISSING: u32 = 3;
-/// The bytes of a frame to a terminal that never answers.
+/// The size of a frame for a terminal that never answers.
 const UNANSWERED_BYTES: usize = 512;
 
-/// The frames on their way.
+/// The frames in flight.
 #[derive(Debug)]
 pub struct Flow {
     sent: VecDeque<Instant>,
     next_text: Option<Instant>,
     budget_bytes: usize,
     missing: u32,
-    /// The last answer came so quickly that it says what still is.
+    /// Whether the last answer came quickly enough to be still accurate.
     is_quick: bool,
-    /// The terminal was asked before the next frame of text.
+    /// Whether the terminal was asked before the next frame of text.
     is_asked: bool,
 }
 
@@ -48,7 +49,7 @@ impl Flow {
         }
     }
 
-    /// The bytes of text that the next frame may hold.
+    /// Maximum number of bytes of text in the next frame.
     pub fn budget_bytes(&self) -> usize {
         if self.missing >= MISSING { UNANSWERED_BYTES } else { self.budget_bytes }
     }
@@ -58,26 +59,26 @@ impl Flow {
         self.sent.is_empty() && self.next_text.is_none_or(|next| next <= now)
     }
 
-    /// Whether a frame with what was typed may be sent.
+    /// Whether a frame with typed text may be sent.
     pub fn takes_echo(&self) -> bool {
         self.sent.len() < ECHOES
     }
 
-    /// Whether the terminal is to be asked for its width before the next frame of text, so that the frame is made for
-    /// the width that the window has when the frame gets there. What a slow terminal says has changed by then: it is
-    /// asked only where there is doubt.
+    /// Whether to ask the terminal for its width before the next frame of text, so that the frame is laid out
+    /// for the width that the window has when the frame arrives. The answer of a slow terminal is outdated by
+    /// then, so it is asked only in case of doubt.
     pub fn asks_ahead(&mut self, is_doubtful: bool) -> bool {
         let asks = !self.is_asked && self.missing == 0 && (self.is_quick || is_doubtful);
         self.is_asked |= asks;
         asks
     }
 
-    /// Whether the terminal's answer is awaited.
+    /// Whether an answer of the terminal is pending.
     pub fn is_awaiting(&self) -> bool {
         !self.sent.is_empty()
     }
 
-    /// When this may change by itself.
+    /// When this state may change without an event.
     pub fn next_change(&self) -> Option<Instant> {
         match self.sent.front() {
             Some(sent) => Some(*sent + ANSWER_TIMEOUT),
@@ -85,13 +86,13 @@ impl Flow {
         }
     }
 
-    /// A frame goes out. Says whether to ask for an answer.
+    /// Notes that a frame is sent. Returns whether to ask for an answer.
     pub fn send(&mut self, now: Instant, with_text: bool) -> bool {
         if with_text {
             self.next_text = Some(now + TEXT_INTERVAL);
             self.is_asked = false;
         }
-        // A terminal that does not answer is asked again once in a while, in case it was only stopped.
+        // A terminal that does not answer is asked again from time to time, in case it was only stopped.
         let asks = self.missing < MISSING || (with_text && self.missing.is_multiple_of(64));
         if asks {
             self.sent.push_back(now);
@@ -101,7 +102,7 @@ impl Flow {
         asks
     }
 
-    /// The terminal has answered.
+    /// Notes an answer of the terminal.
     pub fn acknowledge(&mut self, now: Instant) {
         let Some(sent) = self.sent.pop_front() else { return };
         self.missing = 0;
@@ -114,7 +115,7 @@ impl Flow {
         }
     }
 
-    /// Time passes.
+    /// Called when time has passed.
     pub fn expire(&mut self, now: Instant) {
         if self.sent.front().is_some_and(|sent| *sent + ANSWER_TIMEOUT <= now) {
             self.sent.clear();
@@ -123,7 +124,7 @@ impl Flow {
         }
     }
 
-    /// Answers that have not come will not come any more.
+    /// Stops waiting for answers that have not arrived.
     pub fn forget(&mut self) {
         self.sent.clear();
     }

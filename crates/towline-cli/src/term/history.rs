@@ -1,18 +1,18 @@
-//! What was submitted before, in memory and in a file of one line per entry.
+//! The history of submitted lines, in memory and in a file with one line per entry.
 //!
-//! The file is appended to with one write per entry, so two prompts may share it. A newline inside an entry is
-//! written as `\n`, a backslash as `\\`.
+//! Each entry is appended to the file with one write, so two prompts may share it. A newline inside an entry
+//! is written as `\n`, a backslash as `\\`.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Entries kept.
+/// Maximum number of entries.
 const ENTRIES: usize = 2_000;
-/// A longer entry is remembered until the end of the session, but not written.
+/// Maximum size of a written entry; a longer entry is kept only until the end of the session.
 const ENTRY_BYTES: usize = 64 << 10;
-/// Bytes of the file that are read, from its end.
+/// Number of bytes that are read from the end of the file.
 const FILE_BYTES: usize = 4 << 20;
 
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub struct History {
 }
 
 impl History {
-    /// Reads the file; a file that cannot be read is no history. `None` keeps the history in memory only.
+    /// Reads the file; if that fails, the history is empty. `None` keeps the history in memory only.
     pub fn open(file: Option<PathBuf>) -> Self {
         let mut history = Self { entries: vec![], file };
         let Some(bytes) = history.file.as_deref().and_then(|path| fs::read(path).ok()) else {
@@ -33,7 +33,7 @@ impl History {
         let kept = text.lines().filter(|line| !line.is_empty()).skip(lines.saturating_sub(ENTRIES));
         history.entries = kept.map(unescaped).collect();
         if lines > 2 * ENTRIES || bytes.len() > FILE_BYTES {
-            // The next start tries again.
+            // The next start retries.
             let _too_long_for_now = history.rewrite();
         }
         history
@@ -43,7 +43,7 @@ impl History {
         &self.entries
     }
 
-    /// Remembers an entry, unless it repeats the last or begins with a blank.
+    /// Adds an entry, unless it repeats the last one or begins with a blank.
     pub fn add(&mut self, entry: &str) {
         if entry.trim().is_empty()
             || entry.starts_with(' ')
@@ -74,12 +74,12 @@ impl History {
         self.entries.get(from..)?.iter().position(|entry| entry.starts_with(prefix)).map(|at| from + at)
     }
 
-    /// The newest entry before `before` that holds `part`.
+    /// The newest entry before `before` that contains `part`.
     pub fn holding(&self, before: usize, part: &str) -> Option<usize> {
         self.entries[..before].iter().rposition(|entry| entry.contains(part))
     }
 
-    /// How the newest entry that begins so continues.
+    /// The rest of the newest entry that begins with `line`.
     pub fn hint(&self, line: &str) -> Option<String> {
         let longer = |entry: &&String| entry.len() > line.len() && entry.starts_with(line);
         self.entries.iter().rev().find(longer).map(|entry| entry[line.len()..].to_owned())

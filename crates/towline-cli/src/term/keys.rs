@@ -1,9 +1,10 @@
-//! Bytes from the terminal, understood as keys.
+//! Decodes bytes from the terminal into keys.
 //!
-//! A decoder of our own, because the prompt needs four things that parsers of terminal *output* do not give: Alt with
-//! Enter and with Backspace, pasted text left as it is, the terminal's reply to a status request, and a lone Escape.
+//! This is a custom decoder, because the prompt needs four things that parsers of terminal *output* do not
+//! provide: Alt with Enter and with Backspace, unchanged pasted text, the terminal's reply to a status
+//! request, and a lone Escape.
 
-/// Something the terminal sent.
+/// An input from the terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Key {
     Char(char),
@@ -27,37 +28,38 @@ pub enum Key {
     WordRight,
     Home,
     End,
-    /// Text pasted as a whole.
+    /// Pasted text.
     Paste(String),
-    /// The terminal says what colour its background is: red, green and blue from 0 to 1.
+    /// The colour of the terminal's background: red, green and blue from 0 to 1.
     Background([f64; 3]),
-    /// The terminal says in which row its cursor stands, from 0, and how many columns lead to it with its own.
+    /// The row of the terminal's cursor, counted from 0, and the number of columns up to and including the
+    /// cursor's.
     Position {
         row: usize,
         columns: usize,
     },
-    /// The terminal has eaten all that came before the status request.
+    /// The terminal has processed everything before the status request.
     Acknowledged,
-    /// Something without meaning here.
+    /// Input without a meaning here.
     Unknown,
 }
 
 const PASTE_BEGIN: &[u8] = b"\x1b[200~";
 const PASTE_END: &[u8] = b"\x1b[201~";
-/// A paste of more bytes is cut here; what follows is taken as a second one.
+/// Maximum size of a paste; the rest is treated as a second paste.
 const PASTE_BYTES: usize = 4 << 20;
-/// No control sequence that means anything is longer.
+/// Maximum length of a meaningful control sequence.
 const SEQUENCE_BYTES: usize = 64;
 
-/// Turns bytes into keys, however they are cut.
+/// Turns bytes into keys, however the bytes are split.
 #[derive(Debug, Default)]
 pub struct Decoder {
     bytes: Vec<u8>,
-    /// Bytes of an unfinished paste that hold no end mark.
+    /// Number of bytes of an unfinished paste that contain no end mark.
     pasted: Option<usize>,
 }
 
-/// What stands at the front of the bytes.
+/// The item at the front of the bytes.
 enum Front {
     Key(Key, usize),
     Incomplete,
@@ -65,7 +67,7 @@ enum Front {
 }
 
 impl Decoder {
-    /// Takes bytes, gives the keys that are complete.
+    /// Takes bytes, and appends the complete keys.
     pub fn feed(&mut self, bytes: &[u8], keys: &mut Vec<Key>) {
         self.bytes.extend_from_slice(bytes);
         let mut at = 0;
@@ -96,21 +98,21 @@ impl Decoder {
         self.bytes.drain(..at);
     }
 
-    /// Whether an Escape waits for what may follow it.
+    /// Whether an Escape waits for possible further bytes.
     pub fn is_waiting(&self) -> bool {
         self.pasted.is_none() && !self.bytes.is_empty()
     }
 
-    /// Nothing followed: what waits was a key by itself.
+    /// Called when nothing followed: the waiting bytes are a key by themselves.
     pub fn expire(&mut self, keys: &mut Vec<Key>) {
-        // A reply that has begun comes to its end, however slow the line is.
+        // A reply that has begun will be completed, however slow the connection is.
         if self.is_waiting() && !is_reply(&self.bytes) {
             keys.push(if self.bytes == b"\x1b" { Key::Escape } else { Key::Unknown });
             self.bytes.clear();
         }
     }
 
-    /// The paste that begins at `at`, if its end has come, and its length with the end mark.
+    /// The paste that begins at `at`, if its end has arrived, and its length with the end mark.
     fn paste(&mut self, at: usize, searched: usize) -> Option<(String, usize)> {
         let text = &self.bytes[at..];
         let from = searched.saturating_sub(PASTE_END.len());
@@ -146,7 +148,7 @@ fn front(bytes: &[u8]) -> Front {
     }
 }
 
-/// The character at the front; a byte that is none is U+FFFD. `None` when more must come.
+/// The character at the front; an invalid byte is U+FFFD. `None` if it is incomplete.
 fn character(bytes: &[u8]) -> Option<(char, usize)> {
     let length = match bytes.first()? {
         0xc2..=0xdf => 2,
@@ -182,17 +184,17 @@ fn escape(bytes: &[u8]) -> Front {
     }
 }
 
-/// What the terminal answers to the question for its background begins so.
+/// The beginning of the terminal's reply to the background request.
 const BACKGROUND: &[u8] = b"\x1b]11;";
 
-/// Whether these bytes can only be the beginning of such an answer.
+/// Whether these bytes can only be the beginning of such a reply.
 fn is_background(bytes: &[u8]) -> bool {
     let common = bytes.iter().zip(BACKGROUND).take_while(|(one, other)| one == other).count();
     common > 2 && common == bytes.len().min(BACKGROUND.len())
 }
 
-/// Whether these bytes can only be the beginning of an answer to one of our questions: keys send numbers as well, but
-/// at once.
+/// Whether these bytes can only be the beginning of a reply to one of our requests: keys send numbers too,
+/// but all at once.
 fn is_reply(bytes: &[u8]) -> bool {
     let is_numbers = bytes.len() > 2
         && bytes.starts_with(b"\x1b[")
@@ -231,7 +233,7 @@ fn color(bytes: &[u8]) -> Option<[f64; 3]> {
     Some(color)
 }
 
-/// A control sequence: `ESC [`, parameters, one final byte.
+/// A control sequence: `ESC [`, parameters, and one final byte.
 fn sequence(bytes: &[u8]) -> Front {
     let end = bytes[2..].iter().position(|byte| !(0x20..=0x3f).contains(byte)).map(|end| end + 2);
     let Some(end) = end else {

@@ -1,4 +1,4 @@
-//! Where everything in the block stands. Pure: what is to be seen, and a size, give rows.
+//! The layout of the block. Pure functions: from the visible state and a size to rows.
 
 use towline_app::text::safe;
 
@@ -8,9 +8,9 @@ use super::rows::{Row, wrap};
 use super::text::{Color, Line, Style, grapheme_width, graphemes, width};
 use crate::term::screen::Status;
 
-/// Rows of the completion menu.
+/// Number of rows of the completion menu.
 const MENU_ROWS: usize = 5;
-/// Of a longer text, only this much around the cursor is laid out.
+/// Maximum amount of text that is laid out around the cursor.
 const WINDOW_BYTES: usize = 4 << 10;
 
 /// The size of the screen.
@@ -20,11 +20,11 @@ pub struct Size {
     pub rows: usize,
 }
 
-/// The rows above the input: the end of what is pending, and the status row.
+/// The rows above the input: the end of the pending text, and the status row.
 #[derive(Debug, Default)]
 pub struct Upper {
     pub rows: Vec<Row>,
-    /// So many rows at the beginning are all that is pending; 0 when only its end is there.
+    /// The number of rows at the beginning that hold all pending text; 0 if only its end is shown.
     pub pending: usize,
 }
 
@@ -46,7 +46,7 @@ impl Upper {
         upper
     }
 
-    /// Leaves only this many rows, the last.
+    /// Keeps only the last rows, this many.
     pub fn clip(&mut self, room: usize) {
         let above = self.rows.len().saturating_sub(room);
         if above > 0 {
@@ -94,7 +94,7 @@ impl Rows {
         self.done.push(std::mem::take(&mut self.row));
     }
 
-    /// Where the next character goes.
+    /// The position of the next character.
     fn here(&mut self) -> (usize, usize) {
         if self.row.width >= self.columns {
             self.next();
@@ -128,7 +128,7 @@ fn input_rows(prompt: &str, view: &View<'_>, columns: usize) -> Block {
         start = end + 1;
     }
     if let Some(hint) = &view.hint {
-        // As much as fits in this row: a hint must not move anything.
+        // Shows as much as fits into this row: a hint must not move anything.
         let room = columns.saturating_sub(rows.row.width);
         let line = Line::styled(hint.lines().next().unwrap_or_default(), Style::DIM);
         rows.row.line.append(Row::clipped(&line, room).line);
@@ -139,7 +139,7 @@ fn input_rows(prompt: &str, view: &View<'_>, columns: usize) -> Block {
     Block { rows: rows.done, cursor_row, cursor_column }
 }
 
-/// The part of a text around the cursor that can be seen at all.
+/// The part of a text around the cursor that can be visible.
 fn window(text: &str, cursor: usize) -> (&str, usize) {
     let start = text.floor_char_boundary(cursor.saturating_sub(WINDOW_BYTES));
     let end = text.ceil_char_boundary((cursor + WINDOW_BYTES).min(text.len()));
@@ -167,7 +167,7 @@ fn menu_rows(menu: &Menu, columns: usize, room: usize) -> Vec<Row> {
     shown
 }
 
-/// Kept short: a row as wide as the window would be wrapped by a window that becomes narrower.
+/// Kept short, because a row as wide as the window would be wrapped when the window becomes narrower.
 fn status_row(status: &Status, columns: usize) -> Row {
     let mut line = Line::default();
     for (text, style) in [

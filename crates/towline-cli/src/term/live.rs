@@ -1,4 +1,4 @@
-//! An answer on a terminal without a prompt: its lines go above, what is unfinished stands below them.
+//! An answer on a terminal without a prompt: its complete lines, with the unfinished text below them.
 
 use super::answer::Answer;
 use super::layout::{Size, Upper};
@@ -18,7 +18,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// For a terminal of this size. `thoughts` says how thinking that was folded can be seen.
+    /// For a terminal of this size. `thoughts` tells how folded thinking can be shown.
     pub fn new(palette: Palette, size: Size, thoughts: &'static str) -> Self {
         let mut answer = Answer::default();
         answer.columns(size.columns);
@@ -27,17 +27,17 @@ impl Live {
         Self { answer, transcript: Transcript::default(), painter, size }
     }
 
-    /// A piece of the answer, as it came.
+    /// Adds a piece of the answer.
     pub fn text(&mut self, text: &str) {
         self.add(|answer, lines| answer.text(text, lines));
     }
 
-    /// A piece of the model's thinking, as it came.
+    /// Adds a piece of the model's thinking.
     pub fn think(&mut self, text: &str) {
         self.answer.think(text);
     }
 
-    /// What is unfinished is shown as it is.
+    /// Ends the answer; unfinished text is shown as it is.
     pub fn end(&mut self) {
         self.add(Answer::end);
     }
@@ -50,7 +50,7 @@ impl Live {
         }
     }
 
-    /// The bytes that bring the terminal up to date, whose size is this now.
+    /// The bytes that update the terminal, which now has this size.
     pub fn draw(&mut self, size: Size) -> Vec<u8> {
         let mut out = vec![];
         if size != self.size {
@@ -63,11 +63,12 @@ impl Live {
         let cursor_column = rows.last().map_or(0, |row| row.width.min(size.columns.saturating_sub(1)));
         let block = Block { cursor_row: rows.len().saturating_sub(1), cursor_column, rows };
         self.painter.paint(&parts, &block, &mut out);
-        // The terminal adds the return itself.
+        // The terminal adds the carriage return itself.
         String::from_utf8_lossy(&out).replace("\r\n", "\n").into_bytes()
     }
 
-    /// The bytes that take what is unfinished off the terminal, for something else to be written there.
+    /// The bytes that erase the unfinished text from the terminal, so that something else can be written
+    /// there.
     pub fn erase(&mut self) -> Vec<u8> {
         let mut out = vec![];
         self.painter.erase(&mut out);
