@@ -1,24 +1,25 @@
-//! The terminal: keys in, a transcript with a live block below it out. It knows nothing of models and jobs.
+//! The terminal: reads keys, and shows a transcript with a live block below it. It knows nothing about models
+//! and jobs.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`tty`], [`signals`] | the device: raw mode that is always undone, signals that can be waited for |
-//! | [`keys`], [`burst`] | bytes become keys; those of a paste that is not marked send nothing |
-//! | [`editor`], [`buffer`], [`history`] | keys become a line |
+//! | [`tty`], [`signals`] | the device: raw mode that is always undone, signals that can be polled |
+//! | [`keys`], [`burst`] | decode bytes into keys; keys of an unmarked paste submit nothing |
+//! | [`editor`], [`buffer`], [`history`] | turn keys into a line |
 //! | [`text`] | styled text that is safe to show, measured in columns |
-//! | [`screen`] | what the prompt and its terminal say to each other |
-//! | [`markdown`] | Markdown as it comes becomes styled text |
-//! | [`answer`] | what a model says becomes lines |
-//! | [`rows`] | lines cut into rows, where the terminal would or between words |
-//! | [`transcript`] | lines on their way, handed out row by row |
-//! | [`layout`] | what is to be seen becomes rows |
+//! | [`screen`] | the interface between the prompt and its terminal |
+//! | [`markdown`] | streamed Markdown to styled text |
+//! | [`answer`] | a model's output to lines |
+//! | [`rows`] | lines wrapped into rows, where the terminal would wrap or between words |
+//! | [`transcript`] | pending lines, handed out row by row |
+//! | [`layout`] | the visible state to rows |
 //! | [`palette`] | the colours of a theme, for a dark or a light background |
-//! | [`painter`] | rows become the fewest bytes |
-//! | [`window`] | which size the window has |
-//! | [`flow`] | when the terminal may be given more |
+//! | [`painter`] | rows to the fewest bytes |
+//! | [`window`] | the size of the window |
+//! | [`flow`] | flow control for the terminal |
 //! | [`terminal`], [`plain`] | the two screens |
 //! | [`live`] | an answer without a prompt below it |
-//! | [`external`] | the person's own editor |
+//! | [`external`] | the user's editor |
 
 mod answer;
 mod buffer;
@@ -54,23 +55,23 @@ pub use tty::restore;
 use crate::term::screen::{Complete, Screen};
 use towline_app::settings::{Shades, Theme};
 
-/// How the prompt behaves.
+/// The configuration of the screen.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// Where submitted lines are remembered; nowhere when `None`.
+    /// The file for submitted lines; `None` for no file.
     pub history: Option<PathBuf>,
-    /// Whether colours are left out, as `NO_COLOR` asks.
+    /// Whether to use no colours, as `NO_COLOR` asks.
     pub no_color: bool,
-    /// For which background colours are chosen.
+    /// The background that colours are chosen for.
     pub theme: Theme,
-    /// Other shades of them.
+    /// Other shades of the colours.
     pub shades: Shades,
-    /// Whether thinking stays on the screen when it is done.
+    /// Whether thinking stays on the screen when it is complete.
     pub unfold_thinking: bool,
 }
 
-/// The screen for this process: a terminal when standard input and output are one that can move its cursor, plain
-/// lines otherwise.
+/// The screen for this process: a terminal if standard input and output are one that can move its cursor,
+/// plain lines otherwise.
 pub fn open(config: Config, complete: Box<dyn Complete>) -> io::Result<Box<dyn Screen>> {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {

@@ -1,7 +1,8 @@
-//! The bytes that bring the screen from what it shows to what it should show.
+//! Produces the bytes that update the screen from its current to its wanted state.
 //!
-//! The block stands below the transcript, and only distances inside it are known: never an absolute row. It is lower
-//! than the screen by at least one row, so moving to its top, or to the row above it, never meets the screen's edge.
+//! The block is below the transcript, and only distances inside it are known, never an absolute row. It is at
+//! least one row shorter than the screen, so moving to its top, or to the row above it, never hits the
+//! screen's edge.
 
 use super::palette::Palette;
 use super::rows::{Row, wrap};
@@ -21,10 +22,11 @@ const END_SYNCHRONIZED: &[u8] = b"\x1b[?2026l";
 const WRAP_OFF: &[u8] = b"\x1b[?7l";
 const WRAP_ON: &[u8] = b"\x1b[?7h";
 const ERASE_RIGHT: &[u8] = b"\x1b[K";
-/// A frame of fewer bytes cannot be seen half drawn.
+/// A smaller frame is never visible half drawn.
 const SYNCHRONIZED_BYTES: usize = 48;
 
-/// The end of a full row whose line continues: when this grapheme is written again, the terminal wraps what follows.
+/// The end of a full row whose line continues: when this grapheme is written again, the terminal wraps the
+/// text after it.
 #[derive(Debug)]
 struct Paused {
     grapheme: String,
@@ -32,21 +34,21 @@ struct Paused {
     row_width: usize,
 }
 
-/// Knows what the block on the screen looks like.
+/// Tracks the block on the screen.
 #[derive(Debug)]
 pub struct Painter {
     palette: Palette,
-    /// The terminal moves the words of a long row to the next when the window becomes narrower.
+    /// Whether the terminal moves text of a long row to the next row when the window becomes narrower.
     reflows: bool,
-    /// A line end brings the cursor to the row's beginning.
+    /// Whether a line end also moves the cursor to the row's beginning.
     is_cooked: bool,
     shown: Block,
-    /// Where the cursor is, inside the block.
+    /// The cursor's row inside the block.
     row: usize,
-    /// `None` when a row was filled to its end: the next movement must not be relative to it.
+    /// `None` if a row was filled to its end: the next movement must not be relative to it.
     column: Option<usize>,
     columns: usize,
-    /// The row above the block is full and its line continues.
+    /// Set if the row above the block is full and its line continues.
     paused: Option<Paused>,
 }
 
@@ -64,7 +66,7 @@ impl Painter {
         }
     }
 
-    /// Other colours from now on.
+    /// Changes the colours.
     pub fn repaint(&mut self, palette: Palette) {
         self.palette = palette;
     }
@@ -90,17 +92,17 @@ impl Painter {
         }
     }
 
-    /// Asks the terminal how wide it is: in which row and column the cursor is when it is moved to the right edge. It
-    /// stands where it stood then.
+    /// Asks the terminal for its width: the row and column of the cursor after it is moved to the right edge.
+    /// The cursor then returns to its place.
     ///
-    /// There is a request for the size itself, but tmux 3.3 answers with columns and rows in each other's place, and
-    /// this one every terminal knows.
+    /// There is a request for the size itself, but tmux 3.3 swaps columns and rows in its answer, and every
+    /// terminal knows this one.
     pub fn ask_width(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"\x1b[9999G\x1b[6n");
         column(self.column.unwrap_or(0), out);
     }
 
-    /// Takes the block off the screen; the cursor stands where it began.
+    /// Erases the block from the screen; the cursor ends up where the block began.
     pub fn erase(&mut self, out: &mut Vec<u8>) {
         let count = self.shown.rows.len();
         if count == 0 {
@@ -119,11 +121,12 @@ impl Painter {
         self.column = Some(0);
     }
 
-    /// The window has another width: the rows of the block may be wrapped now. Takes them off the screen.
+    /// Called when the window has another width, so that the rows of the block may be wrapped now. Erases
+    /// them from the screen.
     ///
-    /// `cursor_row` is the row of the screen that the cursor stood in when the terminal was asked last. With it, the
-    /// rows at the block's beginning are known that the terminal moved off the screen: nothing can take those off the
-    /// terminal, and they are returned with the number of the row that they belong to.
+    /// `cursor_row` is the screen row of the cursor when the terminal was last asked. From it follows which
+    /// rows at the block's beginning the terminal moved off the screen. Nothing can erase these, and they are
+    /// returned with the number of the row that they belong to.
     pub fn resized(
         &mut self,
         columns: usize,
@@ -160,7 +163,8 @@ impl Painter {
         rows
     }
 
-    /// The screen holds something else: nothing of ours is shown any more, the cursor is at a row's beginning.
+    /// Called when the screen shows something else: the block is gone, and the cursor is at a row's
+    /// beginning.
     pub fn forget(&mut self) {
         self.shown = Block::default();
         self.row = 0;
@@ -208,7 +212,7 @@ impl Painter {
         style
     }
 
-    /// Writes only what differs between the block shown and the block wanted.
+    /// Writes only the difference between the shown and the wanted block.
     fn change(&mut self, block: &Block, out: &mut Vec<u8>) {
         let shown = std::mem::take(&mut self.shown);
         let empty = Row::default();
@@ -236,8 +240,8 @@ impl Painter {
     fn change_row(&mut self, at: usize, old: &Row, new: &Row, out: &mut Vec<u8>) {
         let same = common_columns(old, new);
         let is_certain = new.line.graphemes().all(|(grapheme, _)| is_certain(grapheme));
-        // A row that becomes shorter is erased from its beginning: tmux takes cells that were erased behind others for
-        // text, and gives them a row of their own when the window becomes narrower.
+        // A row that becomes shorter is erased from its beginning: tmux treats cells that were erased after
+        // others as text, and gives them a row of their own when the window becomes narrower.
         let is_shorter = old.width > new.width;
         let same = if is_certain && !is_shorter { same } else { 0 };
         self.go(at, same, out);
@@ -302,7 +306,7 @@ fn column(at: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The columns that two rows have in common at their beginning.
+/// The number of equal columns at the beginning of two rows.
 fn common_columns(old: &Row, new: &Row) -> usize {
     let same = old.line.graphemes().zip(new.line.graphemes()).take_while(|(a, b)| a == b);
     same.map(|(_, (grapheme, _))| grapheme_width(grapheme)).sum()

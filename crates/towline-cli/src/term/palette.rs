@@ -1,10 +1,10 @@
-//! What the terminal may be told about looks: the colours of a theme, with the shades that a person chose.
+//! The colours and attributes for the terminal: those of a theme, with the shades that the user chose.
 
 use towline_app::settings::{Color as Shade, Shades, Theme};
 
 use super::text::{Color, Style};
 
-/// Shades that can be read on a dark background: the terminal's own, which its owner has chosen for it.
+/// Shades that are readable on a dark background: the terminal's own, which its user has chosen for it.
 const DARK: [Shade; 7] = [
     Shade::Index(1),
     Shade::Index(2),
@@ -14,7 +14,8 @@ const DARK: [Shade; 7] = [
     Shade::Index(6),
     Shade::Index(8),
 ];
-/// Shades that can be read on a light one; its own yellow and cyan can hardly.
+/// Shades that are readable on a light background; the terminal's own yellow and cyan are hardly readable
+/// there.
 const LIGHT: [Shade; 7] = [
     Shade::Index(124),
     Shade::Index(28),
@@ -25,7 +26,7 @@ const LIGHT: [Shade; 7] = [
     Shade::Index(241),
 ];
 
-/// What the terminal may be told about looks.
+/// The colours and attributes that may be sent to the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Palette {
     /// Colours and attributes.
@@ -35,7 +36,7 @@ pub enum Palette {
 }
 
 impl Palette {
-    /// The palette of a theme. `is_light` says what the background is where the theme leaves that open.
+    /// The palette of a theme. `is_light` decides if the theme does not set the background.
     pub fn of(theme: Theme, is_light: bool, shades: &Shades) -> Self {
         let mut colors = match theme {
             Theme::None => return Self::Attributes,
@@ -96,12 +97,13 @@ impl Palette {
     }
 }
 
-/// Whether a background is light, by its parts from 0 to 1.
+/// Whether a background is light, from its components, each 0 to 1.
 pub fn is_light([red, green, blue]: [f64; 3]) -> bool {
     0.299 * red + 0.587 * green + 0.114 * blue > 0.5
 }
 
-/// Whether the background is light after `COLORFGBG`, which some terminals set: `foreground;background` as numbers.
+/// Whether the background is light according to `COLORFGBG`, which some terminals set:
+/// `foreground;background` as numbers.
 pub fn is_light_by(colorfgbg: &str) -> bool {
     matches!(colorfgbg.rsplit(';').next(), Some("7" | "9" | "10" | "11" | "12" | "13" | "14" | "15"))
 }

@@ -1,4 +1,4 @@
-//! The screen when standard input or output is no terminal: lines in, lines out, no control codes.
+//! The screen if standard input or output is not a terminal: lines in, lines out, no control codes.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -12,7 +12,7 @@ use super::signals::Signals;
 use super::{external, terminal};
 use crate::term::screen::{Input, Screen, Status, Tone};
 
-/// A line of input that is longer is cut here.
+/// Maximum length of an input line; longer lines are split.
 const LINE_BYTES: usize = 16 << 20;
 
 /// Lines in, lines out.
@@ -79,7 +79,7 @@ impl PlainLines {
         self.lines.push_back(Input::Submit(line.trim_end_matches(['\n', '\r']).to_owned()));
     }
 
-    /// Who reads this may be gone; the conversation ends when its input does.
+    /// Errors are ignored: the reader may be gone, and the conversation ends when its input does.
     fn write(&mut self, text: &str) {
         if !text.is_empty() {
             self.in_line = !text.ends_with('\n');

@@ -1,4 +1,4 @@
-//! Lines cut into rows: where the terminal would, or between words.
+//! Wraps lines into rows: where the terminal would wrap, or between words.
 
 use std::ops::Range;
 
@@ -15,17 +15,17 @@ pub struct Row {
 /// What follows a row.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Break {
-    /// Nothing: the line ends here.
+    /// The line ends here.
     #[default]
     End,
-    /// The same word, where the terminal wraps it.
+    /// The rest of the same word, where the terminal wraps it.
     Cells,
-    /// The next word, in a row of its own. The blanks between them are shown nowhere.
+    /// The next word, in a new row. The blanks in between are not shown.
     Words(Line),
 }
 
 impl Row {
-    /// As much of a line as fits.
+    /// The part of a line that fits.
     pub fn clipped(line: &Line, columns: usize) -> Self {
         let mut row = Self::default();
         for (grapheme, style) in line.graphemes() {
@@ -42,14 +42,14 @@ impl Row {
         self.width += grapheme_width(grapheme);
     }
 
-    /// The same behind what stands before it.
+    /// The row with its indent in front.
     pub fn behind(self, hanging: &Line) -> Self {
         let mut line = hanging.clone();
         line.append(self.line);
         Self { line, width: hanging.width() + self.width, end: self.end }
     }
 
-    /// Whether one more grapheme fits. A row of marks without a width ends as well.
+    /// Whether one more grapheme fits. A row of zero-width marks ends too.
     fn takes(&self, grapheme: &str, columns: usize) -> bool {
         self.width + grapheme_width(grapheme) <= columns && self.line.len() <= row_bytes(columns)
     }
@@ -59,7 +59,7 @@ fn row_bytes(columns: usize) -> usize {
     columns * 16 + GRAPHEME_BYTES
 }
 
-/// Cuts a line into rows. An empty line is one row.
+/// Wraps a line into rows. An empty line is one row.
 pub fn wrap(line: &Line, columns: usize) -> Vec<Row> {
     let hanging = hanging(line, columns);
     let mut rows: Vec<Row> = vec![];
@@ -70,13 +70,13 @@ pub fn wrap(line: &Line, columns: usize) -> Vec<Row> {
     rows
 }
 
-/// What stands before the further rows of a line: nothing where that would take half of the screen.
+/// The indent of the further rows of a line: empty if it would take half of the screen.
 pub fn hanging(line: &Line, columns: usize) -> Line {
     let hanging = line.hanging().unwrap_or_default();
     if hanging.width() * 2 > columns { Line::default() } else { hanging }
 }
 
-/// The rows of a line, without what stands before them.
+/// The rows of a line, without their indent.
 pub fn bodies(line: &Line, columns: usize) -> Vec<Row> {
     let columns = columns.max(1);
     if line.hanging().is_none() { in_cells(line, columns) } else { in_words(line, columns) }
@@ -114,7 +114,7 @@ fn in_words(line: &Line, columns: usize) -> Vec<Row> {
             room = room_later;
         }
         for (grapheme, style) in body {
-            // A word that is wider than a row: the terminal wraps it, so that an address is copied as one.
+            // The terminal wraps a word that is wider than a row, so that a URL is copied in one piece.
             if cut.row.takes(grapheme, room) || cut.row.line.is_empty() {
                 cut.row.push(grapheme, *style);
             } else {
@@ -164,7 +164,7 @@ impl Cut {
 /// Styled graphemes.
 type Styled<'a> = [(&'a str, Style)];
 
-/// The graphemes of a word, those of the blanks behind it, and what follows.
+/// The graphemes of a word, those of the blanks after it, and the rest.
 fn split<'a, 'b>(rest: &'b Styled<'a>, word: &str) -> (&'b Styled<'a>, &'b Styled<'a>, &'b Styled<'a>) {
     let count = |bytes: usize| {
         let mut sum = 0;
@@ -179,12 +179,13 @@ fn split<'a, 'b>(rest: &'b Styled<'a>, word: &str) -> (&'b Styled<'a>, &'b Style
     (body, gap, after)
 }
 
-/// A blank at which a line may be broken; a no-break space is none.
+/// Whether a line may be broken at this blank; a no-break space does not allow it.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() && !matches!(c, '\u{a0}' | '\u{2007}' | '\u{202f}')
 }
 
-/// The words of a text, each with the blanks behind it. Chinese and Japanese are broken where Unicode says.
+/// The words of a text, each with the blanks after it. Chinese and Japanese are broken where Unicode allows
+/// it.
 fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut from = 0;
     let breaks = unicode_linebreak::linebreaks(text).map(|(at, _)| at).filter(move |&at| {
@@ -207,10 +208,11 @@ fn is_hangul(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}')
 }
 
-/// The most columns before the text of a line in a list.
+/// Maximum number of columns before the text of a list line.
 const LIST_COLUMNS: usize = 20;
 
-/// The columns that the further rows of a line begin after: where its text does, behind blanks or a word and a gap.
+/// The indent of the further rows of a line, in columns: where its text begins, after blanks or after a word
+/// and a gap.
 pub fn text_column(line: &str) -> usize {
     let text = line.trim_start_matches(' ');
     let before = line.len() - text.len();

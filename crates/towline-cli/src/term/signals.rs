@@ -1,4 +1,4 @@
-//! Signals, as something that can be waited for beside keys.
+//! Signals that can be polled together with keys.
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,13 +11,13 @@ use rustix::event::{PollFd, PollFlags};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
-/// A process that was stopped has been continued long before.
+/// Time limit for noticing that a stopped process was continued.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What came since it was asked last.
+/// The signals since the last call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Came {
-    /// From outside, or without raw mode: in raw mode Ctrl-C is a key.
+    /// From outside, or without raw mode; in raw mode Ctrl-C is a key.
     pub interrupt: bool,
     pub terminate: bool,
     pub stop: bool,
@@ -65,7 +65,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The signal that stops a process may reach another of its threads first: returns when it was continued.
+    /// Returns when the process was continued: the signal that stops it may reach another thread first.
     pub fn wait_for_resume(&mut self) {
         let ends = Instant::now() + RESUME_TIMEOUT;
         while !self.take().resumed && Instant::now() < ends {
@@ -76,12 +76,12 @@ impl Signals {
         }
     }
 
-    /// A Ctrl-C was meant for another program, which had the terminal.
+    /// Discards a Ctrl-C that was meant for another program, which had the terminal.
     pub fn forget_interrupt(&self) {
         self.interrupt.store(false, Ordering::SeqCst);
     }
 
-    /// What came since the last time.
+    /// Takes the signals since the last call.
     pub fn take(&mut self) -> Came {
         let mut bytes = [0; 64];
         while matches!(self.pipe.read(&mut bytes), Ok(read) if read > 0) {}

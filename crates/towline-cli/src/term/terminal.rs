@@ -1,4 +1,4 @@
-//! The terminal screen: one place where keys, text and the device meet.
+//! The terminal screen, which connects keys, text and the device.
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -26,16 +26,16 @@ use super::{Config, external};
 use crate::term::screen::{Complete, Input, Screen, Status, Tone};
 use towline_app::settings::{Shades, Theme};
 
-/// What follows an Escape within this time belongs to it.
+/// Bytes that follow an Escape within this time belong to it.
 const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
-/// The terminal may take so long over what is left before it is given back all the same.
+/// How long the terminal may take for the remaining output before it is restored anyway.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What colour the background is.
+/// Asks for the colour of the background.
 const BACKGROUND_REQUEST: &[u8] = b"\x1b]11;?\x1b\\";
 const STATUS_REQUEST: &[u8] = b"\x1b[5n";
-/// Terminals limit what a program may put into the clipboard.
+/// Maximum size for the clipboard; terminals limit it.
 const CLIPBOARD_BYTES: usize = 512 << 10;
-/// A frame with what was typed is added to what the terminal has not taken yet, up to so many bytes.
+/// Maximum amount of unwritten output to which a frame with typed text is added.
 const ECHO_BACKLOG_BYTES: usize = 1 << 10;
 
 /// A terminal with a live prompt below the transcript. Dropping it restores the terminal.
@@ -56,14 +56,14 @@ pub struct Terminal {
     shades: Shades,
     flow: Flow,
     window: Window,
-    /// The row that the cursor stood in when the terminal said its width.
+    /// The row of the cursor when the terminal reported its width.
     cursor_row: Option<usize>,
     size: Size,
-    /// Bytes that the terminal has not taken yet.
+    /// Bytes that the terminal has not accepted yet.
     out: Vec<u8>,
-    /// The rows above the input may look different now.
+    /// Whether the rows above the input may have changed.
     text_is_due: bool,
-    /// The input may look different now.
+    /// Whether the input may have changed.
     echo_is_due: bool,
     is_gone: bool,
 }
@@ -99,7 +99,7 @@ impl Terminal {
             window: Window::default(),
             cursor_row: None,
             size,
-            // The answer comes as a key would, before that to the first frame's request.
+            // The answer arrives like a key, before the answer to the first frame's request.
             out: if theme == Theme::Auto && !is_console() { BACKGROUND_REQUEST.to_vec() } else { vec![] },
             text_is_due: true,
             echo_is_due: true,
@@ -114,7 +114,7 @@ impl Terminal {
         self.text_is_due = true;
     }
 
-    /// Draws what is due and the terminal takes.
+    /// Draws pending updates, as far as the terminal accepts them.
     fn draw(&mut self, now: Instant) -> io::Result<()> {
         self.flow.expire(now);
         self.tty.write(&mut self.out)?;
@@ -161,7 +161,7 @@ impl Terminal {
         layout::input(&self.prompt, &self.editor.view(), self.size, room)
     }
 
-    /// The size is asked before each frame: the signal may come later.
+    /// Reads the size before each frame, since the signal may come later.
     fn look_at_size(&mut self, now: Instant) {
         let size = self.window.size(self.tty.size(), now);
         if size != self.size {
@@ -175,18 +175,18 @@ impl Terminal {
         }
     }
 
-    /// When something is to be done though nothing comes in.
+    /// When to wake up without input.
     fn next_deadline(&self) -> Option<Instant> {
         let wants = self.text_is_due || self.echo_is_due || !self.transcript.is_empty();
         let frame = if wants { self.flow.next_change() } else { None };
         [frame, self.escape_ends, self.burst.deadline()].into_iter().flatten().min()
     }
 
-    /// Reads keys and does what they mean.
+    /// Reads and handles keys.
     fn read(&mut self, now: Instant, inputs: &mut Vec<Input>) {
         let mut bytes = [0; 4 << 10];
         let mut keys = vec![];
-        // What is left is read next time, so that a paste of megabytes leaves room for drawing.
+        // The rest is read next time, so that a paste of megabytes does not block drawing.
         for _ in 0..16 {
             match self.tty.read(&mut bytes) {
                 None => break,
@@ -258,14 +258,14 @@ impl Terminal {
         }
     }
 
-    /// Takes the block off the screen, waits for the terminal to eat all, and gives it back.
+    /// Erases the block, waits until the terminal has processed everything, and restores it.
     fn leave(&mut self) {
         self.painter.erase(&mut self.out);
         self.painter.forget();
         if self.flow.send(Instant::now(), false) {
             self.out.extend_from_slice(STATUS_REQUEST);
         }
-        // A reply that came after the shell has the terminal again would be typed into it.
+        // A reply that arrives after the shell has the terminal again would be typed into the shell.
         let ends = Instant::now() + CLOSE_TIMEOUT;
         let mut ignored = vec![];
         while (self.flow.is_awaiting() || !self.out.is_empty()) && !self.is_gone {
@@ -287,7 +287,7 @@ impl Terminal {
         super::restore();
     }
 
-    /// Takes the terminal again after it was given back.
+    /// Takes over the terminal again after it was restored.
     fn enter(&mut self) -> io::Result<()> {
         self.tty.enter_raw()?;
         self.painter.forget();
@@ -313,7 +313,7 @@ impl Terminal {
             self.suspend()?;
             inputs.push(Input::Redraw);
         } else if came.resumed {
-            // Stopped from outside: the shell has set its own modes meanwhile.
+            // Stopped from outside: the shell has set its own modes in the meantime.
             self.flow.forget();
             self.enter()?;
             inputs.push(Input::Redraw);
@@ -367,7 +367,8 @@ impl Screen for Terminal {
             Tone::Bad => Style::color(Color::Red),
             Tone::Echo => Style::BOLD,
         };
-        // What was typed is copied as it was; what the program says is read.
+        // The terminal wraps typed text, so that it can be copied unchanged; the program's own output is
+        // wrapped for reading.
         let shown = |line| match tone {
             Tone::Echo => Line::styled(line, style),
             Tone::Plain | Tone::Dim | Tone::Good | Tone::Bad => {
@@ -470,7 +471,7 @@ impl Screen for Terminal {
                 let until = self.flow.next_change().map_or(progress_ends, |change| change.min(progress_ends));
                 poll(&mut watched, Some(until))?;
                 self.read(Instant::now(), &mut inputs);
-                // A user who does not want to see the rest says so.
+                // The user can skip the rest with Ctrl-C.
                 if inputs.iter().any(|input| matches!(input, Input::Interrupt | Input::Terminate)) {
                     self.leave();
                     return Ok(());
@@ -490,18 +491,18 @@ fn below(upper: &[Row], input: Block) -> Block {
     Block { rows, cursor_row, cursor_column: input.cursor_column }
 }
 
-/// Whether this terminal moves the words of a long row when the window becomes narrower. Most do.
+/// Whether this terminal reflows a long row when the window becomes narrower. Most do.
 pub fn reflows() -> bool {
     let is_xterm = std::env::var_os("XTERM_VERSION").is_some() && std::env::var_os("TMUX").is_none();
     !is_xterm && !is_console()
 }
 
-/// Whether this is the console of Linux, which knows neither reflow nor questions.
+/// Whether this is the Linux console, which supports neither reflow nor requests.
 fn is_console() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "linux")
 }
 
-/// Waits for one of these, or the time.
+/// Waits for one of these descriptors, or until this time.
 pub(super) fn poll(watched: &mut [PollFd<'_>], until: Option<Instant>) -> io::Result<()> {
     let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
     let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
@@ -511,7 +512,7 @@ pub(super) fn poll(watched: &mut [PollFd<'_>], until: Option<Instant>) -> io::Re
     }
 }
 
-/// Stops this process and those that were started with it, as Ctrl-Z does; returns when continued.
+/// Stops this process and the processes started with it, as Ctrl-Z does; returns when it is continued.
 pub(super) fn stop_process() -> io::Result<()> {
     let group = rustix::process::getpgrp();
     if rustix::process::getsid(None)? == group {

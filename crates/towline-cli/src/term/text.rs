@@ -1,7 +1,7 @@
 //! Styled text that is safe to show, measured in columns.
 //!
-//! A [`Span`] can only be made through [`Span::new`], which makes every control character visible. So nothing that a
-//! model or a person wrote can reach the terminal as a command.
+//! A [`Span`] can only be created with [`Span::new`], which makes every control character visible. So no text
+//! of a model or a user can reach the terminal as a command.
 
 use towline_app::text::safe;
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -21,7 +21,7 @@ pub enum Color {
     Grey,
 }
 
-/// How text looks.
+/// The style of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
     pub color: Color,
@@ -47,7 +47,7 @@ impl Style {
     pub const BOLD: Self = Self { bold: true, ..Self::PLAIN };
     pub const REVERSE: Self = Self { reverse: true, ..Self::PLAIN };
 
-    /// This colour, otherwise plain.
+    /// This colour, with plain text otherwise.
     pub const fn color(color: Color) -> Self {
         Self { color, ..Self::PLAIN }
     }
@@ -75,12 +75,12 @@ impl Span {
     }
 }
 
-/// A line of styled text. The terminal wraps it where it is full, so that it is copied as one; a line
-/// [in words](Self::in_words) is broken between them.
+/// A line of styled text. The terminal wraps it at the edge, so that it is copied in one piece; a line [in
+/// words](Self::in_words) is broken between words.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Line {
     spans: Vec<Span>,
-    /// What stands before each further row of a line in words.
+    /// The indent of each further row of a line in words.
     hanging: Option<Vec<Span>>,
 }
 
@@ -92,7 +92,7 @@ impl Line {
         line
     }
 
-    /// The same, broken between words, with this before each row but the first.
+    /// The same line, broken between words, with this indent before each row except the first.
     pub fn in_words(mut self, hanging: Self) -> Self {
         self.hanging = Some(hanging.spans);
         self
@@ -128,7 +128,7 @@ impl Line {
         self.spans.iter().map(|span| width(&span.text)).sum()
     }
 
-    /// Bytes of text.
+    /// The number of bytes of text.
     pub fn len(&self) -> usize {
         self.spans.iter().map(|span| span.text.len()).sum()
     }
@@ -147,18 +147,19 @@ impl Line {
         self.spans.iter().map(|span| span.text.as_str()).collect()
     }
 
-    /// What stands before the further rows of a line in words; `None` for a line that the terminal wraps.
+    /// The indent of the further rows of a line in words; `None` for a line that the terminal wraps.
     pub fn hanging(&self) -> Option<Self> {
         self.hanging.clone().map(|spans| Self { spans, hanging: None })
     }
 
-    /// Adds what is safe to show already.
+    /// Adds a grapheme that is already safe to show.
     pub(super) fn push_grapheme(&mut self, grapheme: &str, style: Style) {
         self.push_span(Span { text: grapheme.to_owned(), style });
     }
 }
 
-/// A grapheme of more bytes than this is cut: a heap of combining marks must not become one endless cell.
+/// Maximum size of a grapheme; longer ones are cut, so that a heap of combining marks does not become one
+/// endless cell.
 pub(super) const GRAPHEME_BYTES: usize = 64;
 
 /// The graphemes of a text, none longer than 64 bytes.
@@ -181,17 +182,17 @@ pub fn graphemes(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The columns of a text: the sum of its graphemes.
+/// The width of a text: the sum of its graphemes.
 pub fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { graphemes(text).map(grapheme_width).sum() }
 }
 
-/// The columns of a grapheme: never more than two.
+/// The width of a grapheme: at most two columns.
 pub fn grapheme_width(grapheme: &str) -> usize {
     grapheme.width().min(2)
 }
 
-/// The characters of a text that are no blanks: as many as before, wherever it is broken into rows.
+/// The number of non-blank characters of a text, which does not depend on how it is broken into rows.
 pub fn solid(text: &str) -> usize {
     text.chars().filter(|c| !c.is_whitespace()).count()
 }

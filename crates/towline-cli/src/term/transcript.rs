@@ -1,15 +1,16 @@
-//! Lines on their way to the terminal, handed out row by row.
+//! Pending lines for the terminal, handed out row by row.
 //!
-//! A line in cells is written raw and wrapped by the terminal, so that it reflows and is copied as one. It may still be
-//! handed out in parts: where a row is exactly full, writing can stop and resume later (see
-//! [`Painter`](super::painter)). A line in words is broken for the width that the window has when it is written.
+//! A line in cells is written unwrapped and wrapped by the terminal, so that it reflows and is copied in one
+//! piece. It may still be handed out in parts: where a row is exactly full, writing can stop and resume later
+//! (see [`Painter`](super::painter)). A line in words is broken for the width of the window at the time of
+//! writing.
 
 use std::collections::VecDeque;
 
 use super::rows::{Break, Row, bodies, hanging};
 use super::text::{Line, Style, is_certain};
 
-/// A line of more bytes is written in one part only if its width is uncertain; beyond that it is cut.
+/// Maximum size of a line that is written in one part because its width is uncertain; a longer one is cut.
 const UNCERTAIN_BYTES: usize = 8 << 10;
 
 /// A row to write.
@@ -19,7 +20,7 @@ pub struct Part {
     pub end: End,
 }
 
-/// What follows a row.
+/// How a row ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// The line ends here.
@@ -34,11 +35,11 @@ pub enum End {
 #[derive(Debug)]
 struct Open {
     rows: VecDeque<Row>,
-    /// What stands before a row that begins with a word, but for the first.
+    /// The indent of a row that begins with a word, except the first row.
     hanging: Line,
-    /// The row before ended between words.
+    /// Whether the row before ended between words.
     after_word: bool,
-    /// The line is in words.
+    /// Whether the line is in words.
     in_words: bool,
     columns: usize,
     is_certain: bool,
@@ -59,7 +60,7 @@ impl Transcript {
         self.lines.push_back(line);
     }
 
-    /// Bytes of text that wait.
+    /// The number of pending bytes of text.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -68,7 +69,7 @@ impl Transcript {
         self.lines.is_empty() && self.open.is_none()
     }
 
-    /// Rows of about `budget_bytes`, at least one, up to a place where writing may stop.
+    /// Takes rows of about `budget_bytes`, at least one, up to a place where writing may stop.
     pub fn take(&mut self, columns: usize, budget_bytes: usize) -> Vec<Part> {
         let mut parts = vec![];
         let mut used = 0;
@@ -122,7 +123,7 @@ impl Transcript {
         Some(Part { row, end })
     }
 
-    /// What is left of the open line is cut again when the window has another width.
+    /// Wraps the rest of the open line again if the width of the window has changed.
     fn rewrap(&mut self, columns: usize) {
         let Some(open) = self.open.take_if(|open| open.columns != columns) else { return };
         let mut line = Line::default();

@@ -13,12 +13,12 @@ use rustix::termios::{self, OptionalActions, Termios};
 
 use super::layout::Size;
 
-/// Pasted text comes marked as such.
+/// Makes the terminal mark pasted text.
 const ENTER: &[u8] = b"\x1b[?2004h";
-/// Undoes all that a frame may have switched, wherever it was cut.
+/// Undoes every mode that a frame may have set, wherever the frame was cut.
 const LEAVE: &[u8] = b"\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?2004l";
 
-/// What [`restore`] needs; there is one terminal in a process.
+/// The state for [`restore`]; a process has one terminal.
 #[derive(Debug)]
 struct Raw {
     device: File,
@@ -33,27 +33,27 @@ fn raw() -> MutexGuard<'static, Option<Raw>> {
     RAW.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives the terminal back as it was, from wherever in the program; does nothing when it is not in raw mode. To be
-/// called before a `process::exit` that runs no destructors.
+/// Restores the terminal, from anywhere in the program; does nothing if it is not in raw mode. Call it before
+/// `process::exit`, which runs no destructors.
 pub fn restore() {
     if let Some(Raw { device, before, .. }) = raw().take() {
-        // Nothing can be done about a terminal that is gone.
+        // If the terminal is gone, nothing can be done.
         let _unwritten = (&device).write(LEAVE);
         let _unset = termios::tcsetattr(&device, OptionalActions::Now, &before);
     }
 }
 
-/// The terminal, in raw mode unless given back. Dropping it restores the terminal.
+/// The terminal, in raw mode unless it was restored. Dropping it restores the terminal.
 #[derive(Debug)]
 pub struct Tty {
     device: File,
 }
 
 impl Tty {
-    /// Opens the terminal that standard input is, and puts it into raw mode.
+    /// Opens the terminal of standard input and puts it into raw mode.
     ///
-    /// It is opened again, because not blocking is a property of the open file, which standard input shares with the
-    /// shell.
+    /// It is opened again, because non-blocking mode is a property of the open file, which standard input
+    /// shares with the shell.
     pub fn open() -> io::Result<Self> {
         let name = termios::ttyname(rustix::stdio::stdin(), vec![])?;
         let open = |path: &std::ffi::OsStr| {
@@ -78,7 +78,7 @@ impl Tty {
         Ok(tty)
     }
 
-    /// Puts the terminal into raw mode, whatever it is in now.
+    /// Puts the terminal into raw mode, whatever its current mode is.
     pub fn enter_raw(&self) -> io::Result<()> {
         let mut state = raw();
         let before = match state.take() {
@@ -94,7 +94,7 @@ impl Tty {
         (&self.device).write_all(ENTER)
     }
 
-    /// Columns and rows; 80 × 24 when the terminal does not know.
+    /// Columns and rows; 80 × 24 if the terminal does not know.
     pub fn size(&self) -> Size {
         match termios::tcgetwinsize(&self.device) {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
@@ -104,7 +104,7 @@ impl Tty {
         }
     }
 
-    /// Reads what is there. `None` when nothing is; 0 bytes when the terminal is gone.
+    /// Reads the available bytes. `None` if there are none; 0 bytes if the terminal is gone.
     pub fn read(&self, bytes: &mut [u8]) -> Option<usize> {
         loop {
             match (&self.device).read(bytes) {
@@ -116,7 +116,7 @@ impl Tty {
         }
     }
 
-    /// Writes what the terminal takes now, and takes it out of `bytes`.
+    /// Writes as much as the terminal accepts now, and removes it from `bytes`.
     pub fn write(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut written = 0;
         let end = loop {

@@ -1,32 +1,32 @@
-//! Which size the window has.
+//! The size of the window.
 //!
-//! A terminal cuts its rows to the new width first and tells the kernel later: tmux, while a pane is being drawn smaller, up to a
-//! quarter of a second. A frame made for the old size would be taken off the wrong rows. So a terminal that answers how
-//! large it is takes precedence over the kernel.
+//! A terminal first wraps its rows to the new width and tells the kernel later: tmux up to a quarter of a
+//! second later, while a pane is being made smaller. A frame for the old size would be erased from the wrong
+//! rows. So the answer of a terminal takes precedence over the kernel's size.
 
 use std::time::{Duration, Instant};
 
 use super::layout::Size;
 
-/// A terminal that contradicts the kernel for so long does not speak of this window.
+/// A terminal that contradicts the kernel for this long does not describe this window.
 const CONTRADICTION: Duration = Duration::from_secs(1);
 
-/// What the terminal said, beside what the kernel says.
+/// The size that the terminal reported, next to the kernel's.
 #[derive(Debug, Default)]
 pub struct Window {
     columns: Option<usize>,
-    /// What the kernel says, and since when the terminal says something else.
+    /// The kernel's size, and since when the terminal has contradicted it.
     contradicted: Option<(Size, Instant)>,
     is_misled: bool,
 }
 
 impl Window {
-    /// The terminal says how many columns it has.
+    /// Notes the number of columns that the terminal reports.
     pub fn told(&mut self, columns: usize) {
         self.columns = Some(columns.max(1));
     }
 
-    /// Whether terminal and kernel do not agree.
+    /// Whether the terminal and the kernel disagree.
     pub fn is_doubtful(&self) -> bool {
         self.contradicted.is_some()
     }

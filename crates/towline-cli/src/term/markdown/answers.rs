@@ -1,7 +1,7 @@
-//! Forty answers at four widths, as they are seen, and against a reference renderer: nothing is left out, nothing is
-//! moved, no word that fits is broken.
+//! Compares forty answers at four widths with snapshots and with a reference renderer: nothing is left out,
+//! nothing is moved, no word that fits is broken.
 //!
-//! The screens stand in `snapshots/`; `cargo insta review` shows what has changed, and keeps it.
+//! The screens are in `snapshots/`; `cargo insta review` shows and accepts changes.
 
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 
@@ -41,7 +41,8 @@ fn screen(text: &str, columns: usize) -> Vec<String> {
     shown
 }
 
-/// What the reference shows of an answer, a block a line. It does not know formulas: they stay as they were written.
+/// The reference's output for an answer, one block per line. It does not know formulas, so they stay as
+/// written.
 #[expect(clippy::wildcard_enum_match_arm, reason = "only these show text")]
 fn reference(name: &str, text: &str) -> String {
     if name.contains("formula") {
@@ -58,7 +59,7 @@ fn reference(name: &str, text: &str) -> String {
             Event::Start(Tag::Link { link_type, dest_url, .. } | Tag::Image { link_type, dest_url, .. }) => {
                 to = (link_type != LinkType::Autolink).then_some(dest_url);
             }
-            // The address stands behind the words.
+            // The URL follows the link text.
             Event::End(TagEnd::Link | TagEnd::Image) => {
                 shown.extend(to.take().map(|to| format!(" ({to})")));
             }
@@ -83,7 +84,7 @@ fn every_word_of_the_reference_is_seen_in_order_and_whole() {
             let (mut seen, mut expected) =
                 (without_blanks(&shown.concat()), without_blanks(&reference(name, text)));
             if name.contains("table") {
-                // Cells beside each other are read one after the other.
+                // Adjacent cells are read one after the other.
                 seen.sort_unstable();
                 expected.sort_unstable();
             }

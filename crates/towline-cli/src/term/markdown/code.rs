@@ -1,10 +1,10 @@
-//! Code in colours, line by line.
+//! Highlights code, line by line.
 
 use towline_app::document::code::{Inside, Kind, Language};
 
 use crate::term::text::{Color, Line, Style};
 
-/// Colours the lines of one fence.
+/// Highlights the lines of one fence.
 #[derive(Debug)]
 pub struct Code {
     language: Language,
@@ -12,7 +12,7 @@ pub struct Code {
 }
 
 impl Code {
-    /// For the language that the words after the fence name.
+    /// For the language in the info string of the fence.
     pub fn new(info: &str) -> Self {
         Self { language: Language::of(info), inside: Inside::default() }
     }

@@ -1,7 +1,8 @@
-//! An answer in lines, while it streams.
+//! Renders an answer as lines while it streams.
 //!
-//! The document of [`towline_app`] says what the text is; here its pieces become lines. A block is written when it is
-//! closed, and shown plainly until then; lines of code are written as they come. Nothing is ever left out.
+//! The document of [`towline_app`] parses the text; this module turns its blocks into lines. A block is
+//! written when it is closed, and shown as plain text until then; lines of code are written as they arrive.
+//! Nothing is ever left out.
 
 #[cfg(test)]
 mod answers;
@@ -16,21 +17,21 @@ use crate::term::text::{Color, Line, Style, solid, width};
 use code::Code;
 use table::Table;
 
-/// Of unfinished text, this much of its end is shown.
+/// Maximum amount of unfinished text that is shown, from its end.
 const PENDING_BYTES: usize = 4 << 10;
-/// Lines of unfinished text that are shown.
+/// Number of lines of unfinished text that are shown.
 const PENDING_LINES: usize = 8;
 const RULE_COLUMNS: usize = 40;
 
-/// Turns an answer into lines as it comes.
+/// Turns an answer into lines as it arrives.
 #[derive(Debug)]
 pub struct Markdown {
     document: Document,
-    /// Closed blocks that were written.
+    /// Number of closed blocks that were written.
     written_blocks: usize,
     /// Everything before this byte was written.
     written: usize,
-    /// The fence whose lines come, and their colours.
+    /// The open fence, and its highlighter.
     code: Option<(usize, Code)>,
     table: Table,
     columns: usize,
@@ -50,12 +51,12 @@ impl Default for Markdown {
 }
 
 impl Markdown {
-    /// The columns that a table may take.
+    /// Maximum width of a table, in columns.
     pub fn columns(&mut self, columns: usize) {
         self.columns = columns;
     }
 
-    /// Takes a piece of the answer, gives the lines that are complete.
+    /// Takes a piece of the answer, and appends the complete lines.
     pub fn push(&mut self, text: &str, lines: &mut Vec<Line>) {
         self.document.push(text);
         self.closed(lines);
@@ -77,7 +78,7 @@ impl Markdown {
         }
     }
 
-    /// The answer is over: what is unfinished is rendered as it is.
+    /// Ends the answer: unfinished text is rendered as it is.
     pub fn finish(&mut self, lines: &mut Vec<Line>) {
         self.document.finish();
         self.closed(lines);
@@ -88,9 +89,9 @@ impl Markdown {
         *self = Self { columns: self.columns, ..Self::default() };
     }
 
-    /// So much of the beginning of what is pending, in characters that are no blanks, counts as written: it stands
-    /// above, plainly. What only the whole of it shows, a table, is written again; and so is what is longer than what
-    /// is shown of it.
+    /// Marks the beginning of the pending text as written: it is above, as plain text. The length is given in
+    /// non-blank characters. Blocks that only make sense as a whole (tables), and text longer than its shown
+    /// part, are written again.
     pub fn left_screen(&mut self, characters: usize) {
         let text = &self.document.text()[self.written..];
         let is_table = self.document.open().is_some_and(|block| matches!(block.shape, Shape::Table { .. }));
@@ -107,12 +108,12 @@ impl Markdown {
             (left == 0).then_some(at + c.len_utf8())
         });
         let rest = &text[end.unwrap_or(text.len())..];
-        // The blank between two words is shown nowhere where the rows change.
+        // The blank between two words is not shown at the end of a row.
         let rest = if self.code.is_some() { rest } else { rest.trim_start_matches(' ') };
         self.written = self.document.text().len() - rest.len();
     }
 
-    /// What is unfinished, plainly.
+    /// The unfinished text, without styles.
     pub fn pending(&self) -> Vec<Line> {
         let text = self.document.text();
         let start = self.written.max(text.len().saturating_sub(PENDING_BYTES));
@@ -130,7 +131,7 @@ impl Markdown {
         last.map(one).collect()
     }
 
-    /// The lines that no block has: those that open and close code.
+    /// The lines that belong to no block: those that open and close code.
     fn fences(&mut self, until: usize, lines: &mut Vec<Line>) {
         let mut at = self.written;
         for line in self.document.text().get(at..until).unwrap_or_default().split_inclusive('\n') {
@@ -143,7 +144,7 @@ impl Markdown {
         self.written = self.written.max(until);
     }
 
-    /// The blank line that stands before this place in the answer.
+    /// The blank line before this position in the answer.
     fn blank_line(&self, at: usize) -> Option<Line> {
         let is_begun = !self.document.text().get(..at)?.trim_start().is_empty();
         (is_begun && self.document.is_apart(at)).then(Line::default)
@@ -182,7 +183,7 @@ impl Markdown {
         }
     }
 
-    /// Lines of a fence, in colours that each line leaves to the next.
+    /// Lines of a fence; the highlighter's state continues from line to line.
     fn code(&mut self, index: usize, from: usize, until: usize, lines: &mut Vec<Line>) {
         let Some(fenced) = self.document.fence(index) else { return };
         if self.code.as_ref().is_none_or(|(open, _)| *open != index) {
@@ -229,7 +230,8 @@ fn quote(depth: usize) -> Line {
     Line::styled(&"│ ".repeat(depth), Style::DIM)
 }
 
-/// A paragraph, a heading or an item: the mark before its first line, the others as deep as that.
+/// A paragraph, a heading or an item: the mark before its first line, the other lines indented by the same
+/// width.
 fn text(rich: &Rich, heading: u8, mark: Option<&str>, depth: Depth, lines: &mut Vec<Line>) {
     let base = match heading {
         0 => Style { italic: depth.quotes > 0, ..Style::PLAIN },

@@ -1,4 +1,4 @@
-//! Text with styles as lines, and the addresses of its links behind them.
+//! Turns styled text into lines, with URLs after links.
 
 use towline_app::document::{self, Rich};
 

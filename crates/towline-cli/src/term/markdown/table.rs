@@ -1,4 +1,4 @@
-//! A table that fits the screen: its columns shrink and their cells are broken between words; where not even the words
+//! Fits a table to the screen: its columns shrink, and cells are broken between words; if not even the words
 //! fit, each row becomes a record.
 
 use towline_app::document::{Align, Rich};
@@ -7,11 +7,11 @@ use super::rich;
 use crate::term::rows::{Row, widest_word, wrap};
 use crate::term::text::{Line, Style};
 
-/// What stands between two cells.
+/// The separator between two cells.
 const BETWEEN: &str = " │ ";
 const BETWEEN_COLUMNS: usize = 3;
 
-/// How a table is laid out: the rows that come later are laid out as the first.
+/// The layout of a table: later rows are laid out like the first ones.
 #[derive(Debug, Default)]
 pub struct Table {
     layout: Layout,
@@ -21,7 +21,7 @@ pub struct Table {
 enum Layout {
     /// The columns' widths.
     Columns(Vec<usize>),
-    /// A line for each cell.
+    /// One line per cell.
     Records,
 }
 
@@ -32,7 +32,8 @@ impl Default for Layout {
 }
 
 impl Table {
-    /// The lines of rows, the first of them a head. `is_rest` says that the head stands above earlier ones.
+    /// The lines of rows, the first of which is the header. `is_rest` tells that the header was already
+    /// written above earlier rows.
     pub fn push(
         &mut self,
         rows: &[Vec<Rich>],
@@ -55,7 +56,7 @@ impl Table {
                     lines.extend(row(&head, align, widths));
                     lines.push(rule.clone());
                 }
-                // Rows of several lines would run into each other.
+                // Rows with several lines would run into each other.
                 let is_tall =
                     rows.iter().any(|row| row.iter().zip(widths).any(|(cell, most)| cell.width() > *most));
                 for (number, cells) in rows.iter().enumerate() {
@@ -96,7 +97,7 @@ impl Layout {
         }
     }
 
-    /// Whether more rows can be laid out like this.
+    /// Whether more rows fit into this layout.
     fn takes(&self, rows: &[Vec<Line>]) -> bool {
         match self {
             Self::Columns(widths) => {
@@ -107,13 +108,13 @@ impl Layout {
     }
 }
 
-/// Widths that fit into the room: those that want little have it, the others share the rest evenly, and none is
-/// narrower than its widest word. `None` where the words do not fit.
+/// Column widths that fit into the room: narrow columns get what they want, the others share the rest evenly,
+/// and none is narrower than its widest word. `None` if the words do not fit.
 fn shares(wanted: &[usize], least: &[usize], room: usize) -> Option<Vec<usize>> {
     if least.iter().sum::<usize>() > room {
         return None;
     }
-    // The largest width that, as the most for each column, fits.
+    // The largest maximum column width that fits.
     let of = |most: usize| wanted.iter().zip(least).map(move |(want, least)| (*want).min(most).max(*least));
     let widest = wanted.iter().copied().max().unwrap_or(0);
     let (mut fits, mut too_wide) = (0, widest + 1);
@@ -148,7 +149,7 @@ fn rule(widths: &[usize]) -> Line {
     Line::styled(&parts.join("─┼─"), Style::DIM)
 }
 
-/// A row of the table: as many lines as its tallest cell.
+/// A row of the table, with as many lines as its tallest cell.
 fn row(cells: &[Line], align: &[Align], widths: &[usize]) -> Vec<Line> {
     let width_of = |at: usize| widths.get(at).copied().unwrap_or(0);
     let wrapped: Vec<Vec<Row>> =
@@ -177,7 +178,7 @@ fn row(cells: &[Line], align: &[Align], widths: &[usize]) -> Vec<Line> {
         .collect()
 }
 
-/// A row as a record: a line for each of its cells, behind its head.
+/// A row as a record: one line per cell, after its column's header.
 fn record(head: &[Line], cells: &[Line]) -> Vec<Line> {
     let none = Line::default();
     let one = |at: usize| {
