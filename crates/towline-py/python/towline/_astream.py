@@ -18,7 +18,7 @@ def text_of(record: Any) -> str:
 
 
 class AsyncStream(Generic[T]):
-    """One streamed answer. Nothing is sent before it is first read; dropping it closes its connection.
+    """One streamed answer. The request is sent at the first read; dropping the stream closes its connection.
 
     ::
 
@@ -55,7 +55,7 @@ class AsyncStream(Generic[T]):
             raise
 
     async def texts(self) -> AsyncIterator[str]:
-        """The texts of the records alone; records without text, thinking among them, are passed over.
+        """Only the texts of the records. Records without text, such as thinking, are skipped.
 
         ::
 
@@ -68,30 +68,34 @@ class AsyncStream(Generic[T]):
                 yield text
 
     def close(self) -> None:
-        """Stops the answer, from any thread: its connection is closed now. What a relay runs is left to it."""
+        """Stops the answer, from any thread, and closes its connection at once. An answer on a relay is left to the
+        relay.
+        """
         self._closed = True
         self._stream.close()
 
     def cancel(self) -> None:
-        """Stops the answer, from any thread. What came before is still yielded; then `CancelledError` is raised."""
+        """Cancels the answer, from any thread. Records received before are still yielded; then `CancelledError` is
+        raised.
+        """
         self._stream.cancel()
 
     @property
     def relay_id(self) -> Optional[str]:
-        """What a relay calls the stream; ``None`` where none runs it, and before it was accepted."""
+        """The relay's id of the stream; ``None`` if no relay runs it, or before the relay has accepted it."""
         return self._stream.relay_id
 
     def detach(self) -> str:
-        """Leaves the answer to the relay that runs it: its id there, for `attach`. Iteration is over.
+        """Leaves the answer to the relay that runs it, and returns its id there, for `attach`. Iteration ends.
 
-        Raises ``RuntimeError`` where no relay runs it, and before it was first read.
+        Raises ``RuntimeError`` if no relay runs it, or before the first read.
         """
         relay_id = self._stream.detach()
         self._closed = True
         return relay_id
 
     async def aclose(self) -> None:
-        """As `close`."""
+        """Same as `close`."""
         self.close()
 
     async def __aenter__(self) -> "AsyncStream[T]":

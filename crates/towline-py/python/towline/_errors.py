@@ -1,8 +1,9 @@
-"""What is raised: one tree under `TowlineError`, each class also the built-in one that people catch already.
+"""The exceptions: one hierarchy under `TowlineError`, in which each class also derives from the built-in exception that
+programs already catch.
 
-Handlers that were written for the package ``ollama`` keep working. Where that package has been imported too, what is
-raised is in addition an instance of its class of the same name; where ``httpx`` has been imported, of the exceptions that
-``ollama`` lets out of it.
+Handlers written for the package ``ollama`` keep working. If that package has also been imported, an exception is in
+addition an instance of its class of the same name; if ``httpx`` has been imported, of the httpx exceptions that
+``ollama`` raises.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CONNECTION_ERROR_MESSAGE = (
 
 
 class TowlineError(Exception):
-    """Everything that the package raises of its own.
+    """The base class of the package's exceptions.
 
     ``kind`` is one word to branch on, ``fault`` whose doing it was (caller, server, transport, protocol),
     ``may_have_had_effect`` whether the server may have acted on the request. ``text`` and ``thinking`` hold what was
@@ -50,7 +51,7 @@ class TowlineError(Exception):
 
 
 class RequestError(TowlineError, ValueError):
-    """The caller's own input cannot be sent.
+    """The caller's input cannot be sent.
 
     ::
 
@@ -66,7 +67,7 @@ class RequestError(TowlineError, ValueError):
 
 
 class ResponseError(TowlineError):
-    """The server said no, by status or in the stream. ``status_code`` is -1 where there was none.
+    """The server refused, with a status or in the stream. ``status_code`` is -1 if there was no status.
 
     ::
 
@@ -92,7 +93,7 @@ class ResponseError(TowlineError):
 
 
 class TruncatedError(TowlineError, EOFError):
-    """The stream ended before its terminal record. ``text`` holds what came.
+    """The stream ended before its terminal record. ``text`` holds the text received.
 
     ::
 
@@ -119,7 +120,7 @@ class ConnectError(TowlineError, builtins.ConnectionError):
 
 
 class ConnectionLostError(TowlineError, builtins.ConnectionError):
-    """The connection broke. ``text`` holds what came before.
+    """The connection broke. ``text`` holds the text received before.
 
     ::
 
@@ -156,7 +157,7 @@ class CancelledError(TowlineError):
 
 
 class ProtocolError(TowlineError, ValueError):
-    """The server sent what is not of its protocol, or more than a named limit.
+    """The server violated its protocol, or exceeded a named limit.
 
     ::
 
@@ -184,8 +185,8 @@ class ClosedError(TowlineError, RuntimeError):
 
 
 class UnmarkedEndWarning(UserWarning):
-    """The server ended its stream in good order, but none of its records had the field ``done``: whether the answer is
-    whole cannot be known. Ollama and what is compatible with it always send it.
+    """The server ended its stream normally, but none of its records had the field ``done``, so it is unknown whether
+    the answer is complete. Ollama and compatible servers always send it.
 
     ::
 
@@ -274,7 +275,7 @@ def _again(own: Type[TowlineError], args: tuple[Any, ...], state: Mapping[str, A
 
 
 def of_facts(facts: Mapping[str, Any]) -> TowlineError:
-    """The exception for what the native half says went wrong."""
+    """The exception for a failure that the native half reports."""
     kind: str = facts["kind"]
     cls = _known_to_handlers(_BY_KIND[kind], connecting=facts.get("clock") == "connect")
     error: TowlineError
@@ -292,7 +293,7 @@ def of_facts(facts: Mapping[str, Any]) -> TowlineError:
 
 
 def unreachable(reason: str, relayed: bool = False, cls: Type[ConnectError] = ConnectError) -> ConnectError:
-    """What is raised where no connection could be made. ``reason`` names the address."""
+    """The exception if no connection could be made. ``reason`` names the address."""
     if relayed:
         error = cls(
             f"Failed to connect to the relay: {reason}. relay= is \"own\", which starts one, or the address of one that "
@@ -310,7 +311,7 @@ def unreachable(reason: str, relayed: bool = False, cls: Type[ConnectError] = Co
 
 
 def response_error(text: str, status: int) -> ResponseError:
-    """What is raised for a response with an error status."""
+    """The exception for a response with an error status."""
     error = _known_to_handlers(ResponseError)(text, status)
     assert isinstance(error, ResponseError)
     error.kind, error.fault = "server", "server"
@@ -318,7 +319,7 @@ def response_error(text: str, status: int) -> ResponseError:
 
 
 def odd_record(error: Exception, text: str = "", thinking: str = "") -> TowlineError:
-    """What is raised for a record that is JSON and does not fit its model. ``text`` came before, or in it."""
+    """The exception for a record that is JSON but does not fit its model. ``text`` was received before it or in it."""
     odd = _known_to_handlers(ProtocolError)(f"the server sent a record that does not fit: {_places(error)}")
     odd.kind, odd.fault, odd.may_have_had_effect = "protocol", "protocol", True
     odd.text, odd.thinking = text, thinking
@@ -326,7 +327,7 @@ def odd_record(error: Exception, text: str = "", thinking: str = "") -> TowlineE
 
 
 def bad_request(error: Exception, place: str = "") -> RequestError:
-    """What is raised for input that cannot be sent. ``place`` is where in the input it stands."""
+    """The exception for input that cannot be sent. ``place`` is the position in the input."""
     bad = _known_to_handlers(RequestError)(f"the request cannot be sent: {_places(error, place)}")
     assert isinstance(bad, RequestError)
     return bad
@@ -337,7 +338,7 @@ _ALTERNATIVES = frozenset(("bool", "bytes", "float", "int", "str", "path", "Opti
 
 
 def _places(error: Exception, place: str = "") -> str:
-    """Where in the data it went wrong, and how, without the data: that is a prompt or an answer."""
+    """Where in the data the error is, and which error, without the data itself: that is a prompt or an answer."""
     errors = getattr(error, "errors", None)
     if errors is None:
         return f"{place}: {error}" if place else str(error)

@@ -1,4 +1,4 @@
-"""What windows of every toolkit share: callbacks in the window's own thread, woken at most once a frame."""
+"""The common part of all GUI toolkits: callbacks in the window's own thread, at most once per frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Foreground:
-    """A window's place at an engine. Made by a toolkit's ``attach``, on the thread that owns the window."""
+    """A window's connection to an engine. A toolkit's ``attach`` creates it, on the thread that owns the window."""
 
     def __init__(self, engine: Engine, on_update: Optional[OnUpdate], frame_ms: int) -> None:
         self.engine = engine
@@ -38,16 +38,18 @@ class Foreground:
         self._attached = True
 
     def call_soon(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
-        """Calls ``function`` in the window's thread, soon, in the caller's context. From any thread; never waits.
+        """Calls ``function`` soon in the window's thread, in the caller's context. Callable from any thread; never
+        waits.
 
-        Raises ``RuntimeError`` once the window is gone, and where 10,000 calls wait already.
+        Raises ``RuntimeError`` if the window is gone, or if 10,000 calls are already waiting.
         """
         context = copy_context()
         self._push(lambda: context.run(function, *args, **kwargs))
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Calls ``function`` in the window's thread, in the caller's context, and gives what it returns: for coroutines
-        that show something."""
+        """Calls ``function`` in the window's thread, in the caller's context, and returns its result: for coroutines
+        that show something.
+        """
         done: Future[T] = Future()
         context = copy_context()
 
@@ -87,9 +89,9 @@ class Foreground:
         self._updates.clear()
 
     def _look(self) -> bool:
-        """Takes over what is new; whether anything was. Each callback's exception is its own.
+        """Handles new updates; returns whether there were any. An exception in one callback does not affect the others.
 
-        A callback may open a dialog, whose own loop comes here again: it continues where this was, in order.
+        A callback may open a dialog, whose own loop calls this again: it continues from the current position, in order.
         """
         self.wakes += 1
         # First, since this makes the descriptor quiet: a call that comes later rings it again.
@@ -115,5 +117,5 @@ class Foreground:
             self._report(error)
 
     def _report(self, error: BaseException) -> None:
-        """Shows an exception as the toolkit shows those of its own callbacks."""
+        """Reports an exception as the toolkit reports those of its own callbacks."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What requests and jobs can be told, by keyword. Each is written once and used by clients, engine and functions."""
+"""The keyword options of requests and jobs. Each is defined once and used by clients, engine and functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ Messages = Sequence[Union[Mapping[str, Any], Message]]
 
 
 class PlainOptions(TypedDict, total=False):
-    """What `chat` and `generate` have in common, but for the answer's form. What is left out is the server's choice."""
+    """The common options of `chat` and `generate`, except the answer's format. Omitted options are the server's
+    choice.
+    """
 
     think: Union[bool, str, None]
     """Whether the model reasons first; for some models how much: ``"low"``, ``"medium"``, ``"high"``."""
@@ -30,21 +32,21 @@ class PlainOptions(TypedDict, total=False):
 
 
 class ParsedOptions(PlainOptions, total=False):
-    """What `chat` can be told besides model, messages and the answer's form."""
+    """The options of `chat` besides model, messages and the answer's format."""
 
     tools: Optional[Tools]
     """Functions the model may ask for: schemas, or Python functions with docstrings in Google's style."""
 
 
 class ChatOptions(ParsedOptions, total=False):
-    """What `chat` can be told besides model and messages."""
+    """The options of `chat` besides model and messages."""
 
     format: Union[Format, Type[BaseModel], None]
     """``"json"``, a JSON schema, or a pydantic model whose schema the answer is to follow."""
 
 
 class GenerateOptions(PlainOptions, total=False):
-    """What `generate` can be told besides model, prompt and suffix."""
+    """The options of `generate` besides model, prompt and suffix."""
 
     format: Union[Format, Type[BaseModel], None]
     """``"json"``, a JSON schema, or a pydantic model whose schema the answer is to follow."""
@@ -67,7 +69,7 @@ class GenerateOptions(PlainOptions, total=False):
 
 
 class CreateOptions(TypedDict, total=False):
-    """What `create` can be told besides the model's name, its quantization and the model it is made from."""
+    """The options of `create` besides the model's name, its quantization and its base model."""
 
     files: Optional[Dict[str, str]]
     """Its files: names and digests, as `create_blob` returns them."""
@@ -86,7 +88,7 @@ class CreateOptions(TypedDict, total=False):
 
 
 class JobOptions(TypedDict, total=False):
-    """What a job can be told when it is submitted."""
+    """The options of a job when it is submitted."""
 
     name: Optional[str]
     """Its name, also on a relay. Default: the model's, or the function's; on a relay one made from the question."""
@@ -102,7 +104,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def told(options: Any) -> Callable[[F], F]:
-    """Has ``help`` and ``inspect.signature`` show the names in ``**`` of a function."""
+    """Makes ``help`` and ``inspect.signature`` show the names in ``**`` of a function."""
 
     def show(function: F) -> F:
         signature = inspect.signature(function)
@@ -119,7 +121,7 @@ def told(options: Any) -> Callable[[F], F]:
 
 
 def check(function: str, allowed: Any, given: Mapping[str, Any]) -> None:
-    """Refuses an argument that a function does not have, as Python itself does."""
+    """Rejects an argument that a function does not have, as Python itself does."""
     for name in given:
         if name not in allowed.__optional_keys__:
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")

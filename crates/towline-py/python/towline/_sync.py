@@ -49,16 +49,17 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Client(BaseClient):
-    """A client of one server.
+    """A client for one server.
 
-    ``host`` is read as Ollama reads ``OLLAMA_HOST``, which is the default; for the other options see `ClientOptions`. With an
-    option that only ``httpx`` has the client is httpx's own (``httpx`` must be installed), and slower.
+    ``host`` has the format of Ollama's ``OLLAMA_HOST``, which is the default; for the other options see
+    `ClientOptions`. With an option that only ``httpx`` supports, the client uses httpx (which must be installed) and is
+    slower.
 
     It is usable from any thread.
 
-    Every call raises a ``TowlineError``: ``RequestError`` for what cannot be sent, ``ConnectError`` where no server answers,
-    ``ResponseError`` where it refuses, ``TimedOutError`` when a clock runs out, ``TruncatedError`` and
-    ``ConnectionLostError`` for an answer that is not whole, ``ProtocolError`` for what is no answer.
+    Every call raises a ``TowlineError``: ``RequestError`` for input that cannot be sent, ``ConnectError`` if no server
+    answers, ``ResponseError`` if the server refuses, ``TimedOutError`` if a timeout expires, ``TruncatedError`` and
+    ``ConnectionLostError`` for an incomplete answer, ``ProtocolError`` for an invalid one.
 
     ::
 
@@ -71,7 +72,7 @@ class Client(BaseClient):
         super().__init__("Client", host, dict(options))
 
     def close(self) -> None:
-        """Stops everything under way, from any thread: each reader gets this package's ``CancelledError`` at once."""
+        """Stops all running requests, from any thread: each reader gets this package's ``CancelledError`` at once."""
         if isinstance(self._client, Transport):
             self._client.close()
         else:
@@ -147,7 +148,7 @@ class Client(BaseClient):
         stream: bool = False,
         **options: Unpack[GenerateOptions],
     ) -> Any:
-        """Completes a text; with ``stream=True`` in records as they come. For what else it takes see `GenerateOptions`.
+        """Completes a text; with ``stream=True`` as a stream of records. For further options see `GenerateOptions`.
 
         ::
 
@@ -203,9 +204,10 @@ class Client(BaseClient):
         stream: bool = False,
         **options: Any,
     ) -> Any:
-        """Continues a conversation; with ``stream=True`` in records as they come. For what else it takes see `ChatOptions`.
+        """Continues a conversation; with ``stream=True`` as a stream of records. For further options see `ChatOptions`.
 
-        With ``format=`` a pydantic model the answer follows the model's schema, and its ``parsed`` is an instance of it.
+        If ``format`` is a pydantic model, the answer follows the model's schema, and its ``parsed`` is an instance of
+        it.
 
         ::
 
@@ -230,8 +232,8 @@ class Client(BaseClient):
         keep_alive: Optional[KeepAlive] = None,
         dimensions: Optional[int] = None,
     ) -> EmbedResponse:
-        """Turns texts into vectors, of ``dimensions`` numbers where the model can. Texts that are too long are cut, with
-        ``truncate=False`` refused.
+        """Turns texts into vectors, with ``dimensions`` numbers if the model supports it. Texts that are too long are
+        truncated, or refused with ``truncate=False``.
 
         ::
 
@@ -285,8 +287,8 @@ class Client(BaseClient):
         self, model: str, *, insecure: bool = False, stream: bool
     ) -> Union[ProgressResponse, Stream[ProgressResponse]]: ...
     def pull(self, model: str, *, insecure: bool = False, stream: bool = False) -> Any:
-        """Fetches a model from a registry; with ``stream=True`` with its progress in bytes. ``insecure`` allows a registry
-        without a valid certificate.
+        """Pulls a model from a registry; with ``stream=True`` as a stream of its progress in bytes. ``insecure`` allows
+        a registry without a valid certificate.
 
         ::
 
@@ -305,7 +307,7 @@ class Client(BaseClient):
         self, model: str, *, insecure: bool = False, stream: bool
     ) -> Union[ProgressResponse, Stream[ProgressResponse]]: ...
     def push(self, model: str, *, insecure: bool = False, stream: bool = False) -> Any:
-        """Sends a model to a registry, as `pull` fetches one.
+        """Pushes a model to a registry, with the arguments of `pull`.
 
         ::
 
@@ -336,7 +338,8 @@ class Client(BaseClient):
         stream: bool = False,
         **options: Unpack[CreateOptions],
     ) -> Any:
-        """Makes a model, from another one or from files that `create_blob` sent. For what else it takes see `CreateOptions`.
+        """Creates a model, from another one or from files that `create_blob` sent. For further options see
+        `CreateOptions`.
 
         ::
 
@@ -362,7 +365,7 @@ class Client(BaseClient):
         return name
 
     def list(self) -> ListResponse:
-        """The models the server has.
+        """The models of the server.
 
         ::
 
@@ -371,7 +374,7 @@ class Client(BaseClient):
         return self._answer(ListResponse, "GET", "/api/tags", None)
 
     def ps(self) -> ProcessResponse:
-        """The models the server has in memory.
+        """The models that the server has in memory.
 
         ::
 
@@ -410,10 +413,11 @@ class Client(BaseClient):
         return StatusResponse(status="success")
 
     def attach(self, id: str, *, start: Union[Literal["beginning", "tail"], int] = "beginning", of: str = "chat") -> Stream[Any]:
-        """Reads a stream that this client's relay runs, or has run: from its beginning, from the next record, or from a
-        byte of its log on. ``of`` is what was asked for: ``"chat"``, ``"generate"``, ``"pull"``, ``"push"``, ``"create"``.
+        """Reads a stream that this client's relay runs or has run: from its beginning, from the next record, or from a
+        byte of its log. ``of`` is the kind of request: ``"chat"``, ``"generate"``, ``"pull"``, ``"push"``,
+        ``"create"``.
 
-        ``cancel()`` of it stops it on the relay for everybody; closing or dropping it does not.
+        Its ``cancel()`` stops it on the relay for every reader; closing or dropping it does not.
 
         ::
 

@@ -1,4 +1,4 @@
-"""Jobs in the background, each under full control, for REPLs, notebooks, scripts and windows."""
+"""Background jobs under full control, for REPLs, notebooks, scripts and GUI programs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _ABORT = 1.0
 
 
 class Shutdown(NamedTuple):
-    """What an engine's end did, by the numbers of the jobs.
+    """What closing an engine did, by job number.
 
     ::
 
@@ -60,18 +60,17 @@ class Shutdown(NamedTuple):
 
 
 class Engine:
-    """Runs streams, coroutines, generators and functions in the background, on threads of its own.
+    """Runs streams, coroutines, generators and functions in the background, on its own threads.
 
-    ``host`` and further options (``timeout``, ``headers``, ``verify``, ``proxy``, …) are those of `Client`. No method waits
-    for a network, except those that say so. It ends with ``close()``, as a context manager, when it is dropped, or with the
-    interpreter.
+    ``host`` and further options (``timeout``, ``headers``, ``verify``, ``proxy``, …) are those of `Client`. No method
+    waits for the network unless its documentation says so. The engine ends with ``close()``, as a context manager, when
+    it is dropped, or with the interpreter.
 
-    ``max_running`` jobs run at once, others are queued; plain functions run on ``max_threads`` threads; ``max_ended`` jobs
-    are remembered. A job's log may hold ``job_log_bytes``, all logs together ``log_bytes``: a job whose log is full of what
-    nobody has read is paused until somebody reads, or waits for its result.
+    Up to ``max_running`` jobs run at once, others are queued; plain functions run on ``max_threads`` threads;
+    ``max_ended`` ended jobs are remembered. The log of a job may hold ``job_log_bytes``, all logs together
+    ``log_bytes``: a job whose log is full of unread events is paused until somebody reads it or waits for its result.
 
-    Raises ``RequestError`` for a host or an option that cannot be used, ``OSError`` where the operating system gives no
-    threads.
+    Raises ``RequestError`` for an invalid host or option, ``OSError`` if the operating system cannot start threads.
 
     ::
 
@@ -131,8 +130,8 @@ class Engine:
     ) -> Job[Reply]:
         """Continues a conversation in the background, with the arguments of ``Client.chat``. Returns at once.
 
-        A plain text is one message of the user. ``deadline`` is in seconds; jobs of higher ``priority`` have their turn
-        first. Raises ``RequestError`` for what cannot be sent; every other failure is the job's.
+        A plain text is one message of the user. ``deadline`` is in seconds; jobs with a higher ``priority`` start
+        first. Raises ``RequestError`` for input that cannot be sent; every other failure is reported by the job.
 
         ::
 
@@ -168,7 +167,7 @@ class Engine:
         return self._stream("generate", body, name, group, priority, deadline)
 
     def pull(self, model: str, *, insecure: bool = False, **job: Unpack[JobOptions]) -> Job[Reply]:
-        """Fetches a model from a registry in the background; its events are progress, in bytes.
+        """Pulls a model from a registry in the background; its events report the progress in bytes.
 
         ::
 
@@ -178,7 +177,7 @@ class Engine:
         return self._transfer("pull", model, insecure, job)
 
     def push(self, model: str, *, insecure: bool = False, **job: Unpack[JobOptions]) -> Job[Reply]:
-        """Sends a model to a registry in the background; its events are progress, in bytes.
+        """Pushes a model to a registry in the background; its events report the progress in bytes.
 
         ::
 
@@ -199,7 +198,7 @@ class Engine:
         deadline: Optional[float] = None,
         **request: Unpack[CreateOptions],
     ) -> Job[Reply]:
-        """Makes a model in the background, with the arguments of ``Client.create``.
+        """Creates a model in the background, with the arguments of ``Client.create``.
 
         ::
 
@@ -241,8 +240,8 @@ class Engine:
         start: Union[Literal["beginning", "tail"], int] = "beginning",
         **job: Unpack[JobOptions],
     ) -> Job[Reply]:
-        """Reads a stream that this engine's relay runs, or has run, as a job that controls it: from its beginning, from
-        the next record, or from a byte of its log on. Needs ``Engine(relay=…)``.
+        """Reads a stream that this engine's relay runs or has run, as a job that controls it: from its beginning, from
+        the next record, or from a byte of its log. Needs ``Engine(relay=…)``.
 
         ::
 
@@ -290,11 +289,11 @@ class Engine:
         priority: int = 0,
         deadline: Optional[float] = None,
     ) -> Job[Any]:
-        """Runs a coroutine or an async generator on the engine's asyncio loop, which runs in the background, as a job.
+        """Runs a coroutine or an async generator as a job, on the engine's asyncio loop in the background.
 
         It runs in the context (``contextvars``) of the caller. Cancelling it, and its deadline, raise
-        ``asyncio.CancelledError`` in it; it is ``cancelling`` until it has ended. What a generator yields is what the
-        job's iteration gives; the job keeps up to 65,536 values. Raises ``TypeError`` for what is neither.
+        ``asyncio.CancelledError`` in it; its state is ``cancelling`` until it has ended. Iterating over the job gives
+        the values that a generator yields; the job keeps up to 65,536 values. Raises ``TypeError`` for anything else.
 
         ::
 
@@ -315,10 +314,11 @@ class Engine:
         return self._work(CoroutineWork(coroutine, given), given, group, priority, deadline)
 
     def submit_blocking(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Job[T]:
-        """Runs a plain function on a thread, as a job, in the context (``contextvars``) of the caller.
+        """Runs a plain function as a job on a thread, in the context (``contextvars``) of the caller.
 
-        Nothing can stop it from outside once it has begun: cancelled, it is ``cancelling`` until it returns. It can look
-        at ``towline.current_job().is_cancelling`` itself. See `run_blocking` for a name, a group or a deadline.
+        Nothing can stop it from outside once it has begun: after a cancel, its state is ``cancelling`` until it
+        returns. The function can check ``towline.current_job().is_cancelling`` itself. See `run_blocking` for a name, a
+        group or a deadline.
 
         ::
 
@@ -327,7 +327,7 @@ class Engine:
         return self.run_blocking(functools.partial(function, *args, **kwargs), name=_name_of(function))
 
     def run_blocking(self, function: Callable[[], T], **job: Unpack[JobOptions]) -> Job[T]:
-        """`submit_blocking` of a function without arguments, with what a job can be told.
+        """Like `submit_blocking`, for a function without arguments, with the options of a job.
 
         ::
 
@@ -339,9 +339,9 @@ class Engine:
         return self._work(work, name, job.get("group"), job.get("priority", 0), job.get("deadline"))
 
     def map(self, function: Callable[..., Any], *iterables: Iterable[Any], timeout: Optional[float] = None) -> Iterator[Any]:
-        """Calls ``function`` with the items of the ``iterables``, each call a job: a coroutine function on the engine's
-        loop, any other on threads. All are submitted now; the results come in order, and waiting for each may take
-        ``timeout`` seconds.
+        """Calls ``function`` with the items of the ``iterables``, each call as a job: a coroutine function on the
+        engine's loop, any other on threads. All are submitted at once; the results come in order, and waiting for each
+        may take ``timeout`` seconds.
 
         ::
 
@@ -374,7 +374,7 @@ class Engine:
         return Job(made.job, self, work)
 
     def gather(self, *things: Union[Job[T], Awaitable[T]], name: Optional[str] = None) -> Group[T]:
-        """A group of jobs; coroutines are submitted.
+        """Makes a group of jobs; coroutines are submitted.
 
         ::
 
@@ -386,11 +386,11 @@ class Engine:
     # --- looking ---------------------------------------------------------------------------------------------------
 
     def jobs(self) -> JobTable:
-        """The jobs that run or wait, and the last that ended, oldest first."""
+        """The running and waiting jobs, and the most recently ended ones, oldest first."""
         return JobTable(self._job(core) for core in self._core.jobs())
 
     def job(self, number: int) -> Job[Any]:
-        """The job with this number. Raises ``KeyError`` for one that is not known, or was forgotten."""
+        """The job with this number. Raises ``KeyError`` for an unknown or forgotten job."""
         core = self._core.job(number)
         if core is None:
             raise KeyError(f"there is no job {number}")
@@ -412,24 +412,24 @@ class Engine:
         return updates
 
     def fileno(self) -> int:
-        """A descriptor that is readable when ``drain()`` has something: for ``select`` and every event loop.
+        """A file descriptor that is readable when ``drain()`` has updates, for ``select`` and every event loop.
 
         It is readable at first. Do not read from it.
         """
         return self._own_foreground().fileno()
 
     def drain(self, max_items: int = 256, max_ms: float = 4.0) -> list[Update]:
-        """What is new since the last call, merged for each job: at most ``max_items`` jobs, for about ``max_ms``.
+        """The updates since the last call, merged for each job: of at most ``max_items`` jobs, for about ``max_ms``.
 
-        Never waits. What is left over makes ``fileno()`` readable again. ``updates()`` and attached windows have places
-        of their own and take nothing away from here.
+        Never waits. Remaining updates make ``fileno()`` readable again. ``updates()`` and attached windows have their
+        own positions and take nothing away from here.
         """
         return self._drain(self._own_foreground(), max_items, max_ms)
 
     def updates(self, frame: float = 0.016) -> Updates:
-        """What is new, as it comes, in asyncio or trio, each call from the beginning of every job.
+        """The updates as they arrive, in asyncio or trio. Each call starts from the beginning of every job.
 
-        Woken by a descriptor, at most once per ``frame`` seconds. It does not end by itself.
+        It is woken by a file descriptor, at most once per ``frame`` seconds. It does not end by itself.
 
         ::
 
@@ -441,10 +441,11 @@ class Engine:
     # --- the end ---------------------------------------------------------------------------------------------------
 
     def close(self, *, cancel: bool = True, grace: float = _DROP_GRACE) -> Shutdown:
-        """Ends the engine: cancels its jobs, or lets them finish, for ``grace`` seconds. Blocks about as long at most.
+        """Ends the engine: cancels its jobs, or lets them finish, for ``grace`` seconds. Blocks for about that time at
+        most.
 
-        The jobs can still be looked at. Jobs that failed and that nobody asked are logged, and named in what this returns.
-        Interrupted by Ctrl-C, the end continues in the background; a further call with ``cancel`` hurries it.
+        The jobs stay readable. Failed jobs whose result nobody has read are logged and named in the returned report. If
+        Ctrl-C interrupts the call, closing continues in the background; another call with ``cancel`` speeds it up.
         """
         self._refuse_to_block()
         if self._at_end is None:
@@ -520,7 +521,7 @@ class _Kept:
                 self._looked_at &= known
 
     def tell_unseen(self) -> list[int]:
-        """Logs the jobs that failed and that nobody asked, once: their numbers."""
+        """Logs the failed jobs whose result nobody has read, once; returns their numbers."""
         unseen = []
         for core in self._core.jobs():
             outcome = core.outcome()
@@ -541,7 +542,7 @@ class _Kept:
 
 
 class Updates:
-    """What is new in all jobs of an engine, one after the other. There is nothing to close."""
+    """An iterator over the updates of all jobs of an engine. It does not need to be closed."""
 
     def __init__(self, engine: Engine, frame: float) -> None:
         self._engine = engine
@@ -567,7 +568,7 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def _end(core: EngineCore, loop: LoopThread, cancel: bool, grace: float) -> bool:
-    """Ends an engine; whether it is over. One that lets its jobs finish is hurried if this is to cancel them."""
+    """Ends an engine; returns whether it has ended. With cancellation, hurries an engine that lets its jobs finish."""
     ending = core.ending(cancel, grace)
     is_over = ending.block(0.0 if cancel else None)
     for now in (False, True):
@@ -580,7 +581,7 @@ def _end(core: EngineCore, loop: LoopThread, cancel: bool, grace: float) -> bool
 
 
 def _dropped(core: EngineCore, loop: LoopThread, kept: _Kept, process: int) -> None:
-    """The end of an engine that was dropped, by any thread, which does not wait for it."""
+    """Ends a dropped engine, on any thread, without waiting."""
     if os.getpid() != process:
         return
     for job in core.jobs():
@@ -599,7 +600,7 @@ def _dropped(core: EngineCore, loop: LoopThread, kept: _Kept, process: int) -> N
 
 @atexit.register
 def _end_all() -> None:
-    """The interpreter ends: what the engines run may clean up first."""
+    """Called when the interpreter ends: lets the engines' jobs clean up."""
     for engine in list(_engines):
         parts = engine._end.detach()
         if parts is None or parts[2][3] != os.getpid():
@@ -633,7 +634,7 @@ os.register_at_fork(after_in_child=_forked)
 
 
 def default_engine() -> Engine:
-    """The engine of this process, made when it is first asked for. It ends with the interpreter.
+    """The engine of this process, created at the first call. It ends with the interpreter.
 
     ::
 

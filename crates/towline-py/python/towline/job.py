@@ -43,7 +43,7 @@ STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]
 
 
 class StillRunning(_errors.TowlineError, TimeoutError):
-    """The time one wanted to wait is up. The job continues.
+    """The timeout of a wait has passed. The job continues.
 
     ::
 
@@ -77,11 +77,13 @@ def _job_error(job: Job[Any], outcome: Outcome) -> _errors.TowlineError:
 
 
 class Job(Coroutine[Any, Any, T_co]):
-    """A stream, coroutine, generator or function that an engine runs. From any thread; only what says so waits.
+    """A stream, coroutine, generator or function that an engine runs. Usable from any thread; a method only waits if
+    its documentation says so.
 
-    ``Job[T]`` has a result of type ``T``: a `Reply` for a stream, what was returned for the others. Dropping it leaves the
-    job alone: ``cancel()``, the deadline or the engine's end stop it. It can be awaited, any number of times, and given to
-    ``asyncio.create_task`` and to a ``TaskGroup``; cancelling such a wait leaves the job alone.
+    ``Job[T]`` has a result of type ``T``: a `Reply` for a stream, the returned value for the others. Dropping the
+    handle does not affect the job: ``cancel()``, the deadline or the engine's end stop it. It can be awaited any number
+    of times, and given to ``asyncio.create_task`` and to a ``TaskGroup``; cancelling such a wait does not affect the
+    job.
 
     ::
 
@@ -107,12 +109,12 @@ class Job(Coroutine[Any, Any, T_co]):
 
     @property
     def info(self) -> JobInfo:
-        """Everything there is to see, at this moment."""
+        """A snapshot of the job."""
         return self._core.info()
 
     @property
     def name(self) -> str:
-        """What it was called when it was submitted, or renamed to since."""
+        """Its name, as submitted or renamed."""
         return self.info.name
 
     @name.setter
@@ -121,10 +123,10 @@ class Job(Coroutine[Any, Any, T_co]):
 
     @property
     def state(self) -> State:
-        """One of ``STATES``, and true: it is ``cancelling`` until it has ended.
+        """One of ``STATES``. A cancelled job is ``cancelling`` until it has ended.
 
-        It is ``paused`` after ``pause()``, and when its log is full of what nobody has read: ``info.log_full`` says so,
-        and reading, or waiting for its result, lets it continue.
+        It is ``paused`` after ``pause()``, and when its log is full of unread events. Then ``info.log_full`` is true,
+        and reading the job or waiting for its result lets it continue.
         """
         return self._core.state()
 
@@ -135,17 +137,17 @@ class Job(Coroutine[Any, Any, T_co]):
 
     @property
     def is_cancelling(self) -> bool:
-        """Whether it was told to stop: a function that runs for long asks this of ``towline.current_job()``."""
+        """Whether it is being cancelled. A long-running function checks this on ``towline.current_job()``."""
         return self.state == "cancelling"
 
     @property
     def text(self) -> str:
-        """The answer as far as it came."""
+        """The answer received so far."""
         return self._core.text()
 
     @property
     def outcome(self) -> Optional[Outcome]:
-        """How it ended, with all it received; ``None`` while it has not."""
+        """How it ended, with everything it received; ``None`` until it has ended."""
         outcome = self._core.outcome()
         if outcome is not None:
             self._engine._kept.looked_at(self.id)
@@ -153,7 +155,7 @@ class Job(Coroutine[Any, Any, T_co]):
 
     @property
     def exception(self) -> Optional[BaseException]:
-        """What ``result()`` would raise; ``None`` for a job that completed or has not ended."""
+        """The exception that ``result()`` would raise; ``None`` for a job that completed or has not ended."""
         outcome = self.outcome
         if outcome is None or outcome.is_completed:
             return None
@@ -164,17 +166,17 @@ class Job(Coroutine[Any, Any, T_co]):
 
     @property
     def relay_id(self) -> Optional[str]:
-        """What a relay calls the stream that it runs for this job; ``None`` for any other, and before it was accepted."""
+        """The relay's id of this job's stream; ``None`` if no relay runs it, or before the relay has accepted it."""
         return self._core.relay_id()
 
     # --- control ---------------------------------------------------------------------------------------------------
 
     def cancel(self, reason: str = "the program cancelled it", *, now: bool = False) -> None:
-        """Tells it to stop: it is ``cancelling`` until it has. With ``now`` a coroutine is told again."""
+        """Cancels the job: it is ``cancelling`` until it has ended. With ``now``, cancels a coroutine again."""
         self._core.cancel(reason, now)
 
     def pause(self) -> None:
-        """Stops reading; a server may continue to generate into its buffers. A coroutine stops at its next ``await``.
+        """Stops reading; a server may continue to generate into its buffers. A coroutine pauses at its next ``await``.
 
         Raises ``RuntimeError`` for a plain function, which cannot be paused.
         """
@@ -196,11 +198,11 @@ class Job(Coroutine[Any, Any, T_co]):
         self._core.set_deadline(seconds)
 
     def extend(self, seconds: float) -> None:
-        """Moves the deadline by so much; without one, sets it so far from now."""
+        """Moves the deadline by this many seconds; if there is none, sets it this far from now."""
         self._core.extend(seconds)
 
     def retry(self) -> Job[T_co]:
-        """Asks the same again, as a new job. Raises ``RuntimeError`` for what is no stream."""
+        """Sends the same request again, as a new job. Raises ``RuntimeError`` if the job is not a stream."""
         core = self._core.retry()
         if core is None:
             raise RuntimeError(f"job {self.id} ({self.name}) cannot be repeated: it is no stream, or its engine is gone")
@@ -209,8 +211,8 @@ class Job(Coroutine[Any, Any, T_co]):
     def detach(self) -> str:
         """Leaves the stream to the relay that runs it, and returns its id there, for ``attach``.
 
-        The job here ends as cancelled, with a reason that says so. Raises ``RuntimeError`` where no relay runs it, and
-        once it has ended.
+        The job here ends as cancelled, with this as its reason. Raises ``RuntimeError`` if no relay runs it, or if it
+        has ended.
         """
         relay_id = self._core.detach()
         if relay_id is None:
@@ -218,7 +220,7 @@ class Job(Coroutine[Any, Any, T_co]):
         return relay_id
 
     def emit(self, text: str) -> bool:
-        """Appends text to the log of a coroutine or function; ``False`` when the log is full or the job has ended."""
+        """Appends text to the log of a coroutine or function; ``False`` if the log is full or the job has ended."""
         if self._work is None:
             raise RuntimeError("only the job's own coroutine or function has text to emit")
         return self._work.work.emit(text)
@@ -226,24 +228,26 @@ class Job(Coroutine[Any, Any, T_co]):
     # --- waiting ---------------------------------------------------------------------------------------------------
 
     def wait(self, timeout: Optional[float] = None) -> bool:
-        """Blocks until it has ended; ``False`` when ``timeout`` seconds were not enough. The job continues then."""
+        """Blocks until it has ended; ``False`` after ``timeout`` seconds. The job then continues."""
         self._engine._refuse_to_block()
         return self._core.ended().block(timeout)
 
     def result(self, timeout: Optional[float] = None) -> T_co:
-        """Blocks until it has ended: the ``Reply`` of a stream, or what the coroutine or function returned.
+        """Blocks until it has ended. Returns the ``Reply`` of a stream, or the value that the coroutine or function
+        returned.
 
-        Raises what the coroutine or function raised; a ``TowlineError``, as a client would, if the job did not complete,
-        with ``job``, ``outcome`` and ``text``; ``StillRunning`` when ``timeout`` seconds were not enough.
+        Raises the exception of the coroutine or function; a ``TowlineError``, as a client would, if the job did not
+        complete, with ``job``, ``outcome`` and ``text``; ``StillRunning`` after ``timeout`` seconds.
         """
         if not self.wait(timeout):
             raise StillRunning(f"job {self.id} ({self.name}) is {self.state} after {timeout} s, and has not ended")
         return self._ended_result()
 
     def add_done_callback(self, function: Callable[[Job[T_co]], object]) -> None:
-        """Has ``function(job)`` called once the job has ended, on the engine's own thread and in this context.
+        """Calls ``function(job)`` once the job has ended, on the engine's own thread and in this context.
 
-        At once, on this thread, where the engine is closed already. What it raises is logged.
+        If the engine is already closed, the call happens at once, on this thread. Exceptions of ``function`` are
+        logged.
         """
         context = copy_context()
 
@@ -261,7 +265,7 @@ class Job(Coroutine[Any, Any, T_co]):
             log.exception("the callback %r of job %s (%s) failed", function, self.id, self.name)
 
     def __await__(self) -> Generator[Any, Any, T_co]:
-        """Waits in asyncio or trio, without blocking it. Cancelling the wait leaves the job alone."""
+        """Waits in asyncio or trio, without blocking the loop. Cancelling the wait does not affect the job."""
         return self._result().__await__()
 
     async def _result(self) -> T_co:
@@ -273,11 +277,11 @@ class Job(Coroutine[Any, Any, T_co]):
         return self._wait_of_task().send(value)
 
     def throw(self, *error: Any) -> Any:
-        """An exception into a task whose coroutine this job is. It leaves the job alone."""
+        """Throws an exception into a task whose coroutine this job is. It does not affect the job."""
         return self._wait_of_task().throw(*error)
 
     def close(self) -> None:
-        """Ends nothing: a task that waited for the job is gone."""
+        """Does nothing: a task that waited for the job is gone."""
 
     def _wait_of_task(self) -> Coroutine[Any, Any, T_co]:
         if self._waits is None:
@@ -372,7 +376,7 @@ class _News:
 
 
 class JobEvents:
-    """What a job yields, from its beginning, in an event loop. There is nothing to close."""
+    """What a job yields, from its beginning, in an event loop. It does not need to be closed."""
 
     def __init__(self, job: Job[Any]) -> None:
         self._news = _News(job)
@@ -408,7 +412,7 @@ def _row(info: JobInfo) -> tuple[str, ...]:
 
 
 class JobTable(list["Job[Any]"]):
-    """Jobs that are shown as a table: as text, in a notebook as HTML."""
+    """Jobs, shown as a table: as text, or in a notebook as HTML."""
 
     def __repr__(self) -> str:
         if not self:
@@ -451,12 +455,12 @@ class Group(Sequence["Job[T_co]"], Generic[T_co]):
 
     @property
     def done(self) -> bool:
-        """Whether all have ended."""
+        """Whether all jobs have ended."""
         return all(job.done for job in self.jobs)
 
     @property
     def outcomes(self) -> list[Optional[Outcome]]:
-        """How each ended; ``None`` for those that have not."""
+        """How each job ended; ``None`` for those that have not."""
         return [job.outcome for job in self.jobs]
 
     def cancel(self, reason: str = "its group was cancelled") -> None:
@@ -465,14 +469,14 @@ class Group(Sequence["Job[T_co]"], Generic[T_co]):
             job.cancel(reason)
 
     def wait(self, timeout: Optional[float] = None) -> bool:
-        """Blocks until all have ended; ``False`` when ``timeout`` seconds were not enough."""
+        """Blocks until all jobs have ended; ``False`` after ``timeout`` seconds."""
         return not wait(self.jobs, timeout=timeout)[1]
 
     def results(self, timeout: Optional[float] = None) -> list[T_co]:
-        """Blocks until all have completed: their results, in order.
+        """Blocks until all jobs have completed. Returns their results, in order.
 
-        Raises what the first to fail raised, as soon as it has; the others continue. Raises ``StillRunning`` when ``timeout``
-        seconds were not enough.
+        Raises the exception of the first job that fails, as soon as it has failed; the others continue. Raises
+        ``StillRunning`` after ``timeout`` seconds.
         """
         self._raise_failure(wait(self.jobs, first_failure=True, timeout=timeout)[0])
         if not self.done:
@@ -503,9 +507,9 @@ def wait(
     jobs: Iterable[Job[T]], *, first: bool = False, first_failure: bool = False, timeout: Optional[float] = None
 ) -> tuple[list[Job[T]], list[Job[T]]]:
     """Blocks until all ``jobs`` have ended, with ``first`` until one has, with ``first_failure`` until one has ended
-    otherwise than completed, or until ``timeout`` seconds are up.
+    without completing, or until ``timeout`` seconds have passed.
 
-    Returns those that have ended and those that have not. It leaves them all alone.
+    Returns the jobs that have ended and those that have not. It does not affect the jobs.
 
     ::
 
@@ -523,7 +527,7 @@ def wait(
 class as_completed(Generic[T]):
     """The ``jobs`` in the order in which they end: ``for`` blocks in between, ``async for`` does not.
 
-    Raises ``StillRunning`` when ``timeout`` seconds were not enough. It leaves the jobs alone.
+    Raises ``StillRunning`` after ``timeout`` seconds. It does not affect the jobs.
 
     ::
 

@@ -1,6 +1,6 @@
 """Makes ``import ollama`` mean this package, for code that cannot be changed.
 
-Either import this module before whatever imports ``ollama``, or run a script by it::
+Either import this module before any import of ``ollama``, or run a script with it::
 
     python -m towline.ollama_compat your_script.py its arguments
     python -m towline.ollama_compat -m a_module its arguments
@@ -18,7 +18,7 @@ _PARTS = {"_client": "._client", "_types": "._ollama_types", "_utils": "._utils"
 
 
 class _Ollama(ModuleType):
-    """The module ``ollama``: the names of this package, loaded when they are used."""
+    """The module ``ollama``: the names of this package, loaded on first use."""
 
     stands_in = True
 
@@ -33,7 +33,7 @@ class _Ollama(ModuleType):
 
 
 def install() -> ModuleType:
-    """Puts this package in the place of ``ollama``; harmless when done twice."""
+    """Replaces ``ollama`` with this package; calling it twice is harmless."""
     present = sys.modules.get("ollama")
     if isinstance(present, _Ollama):
         return present

@@ -1,4 +1,4 @@
-"""Qt (PySide6, PyQt6, PySide2 or PyQt5): callbacks in the window's thread, woken by a QSocketNotifier."""
+"""Qt (PySide6, PyQt6, PySide2 or PyQt5): callbacks in the GUI thread, woken by a QSocketNotifier."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BINDINGS = ("PySide6", "PyQt6", "PySide2", "PyQt5")
 
 
 def _qt_core() -> Any:
-    """QtCore of the binding the program uses: the one it has imported, else the first that is installed."""
+    """QtCore of the binding that the program uses: the imported one, or else the first installed one."""
     for binding in sorted(_BINDINGS, key=lambda name: name not in sys.modules):
         try:
             return import_module(f"{binding}.QtCore")
@@ -25,15 +25,15 @@ def _qt_core() -> Any:
 
 
 def attach(engine: Engine, on_update: Optional[OnUpdate] = None, *, frame_ms: int = 16) -> QtForeground:
-    """Has ``on_update(update)`` called in this thread for each job with news, at most once per ``frame_ms`` each.
+    """Calls ``on_update(update)`` in this thread for each job with updates, at most once per ``frame_ms`` and job.
 
-    Call it on the thread of the windows, after the application was made. It ends with ``detach()``.
+    Call it on the GUI thread, after the application was created. It ends with ``detach()``.
     """
     return QtForeground(engine, on_update, frame_ms)
 
 
 class QtForeground(Foreground):
-    """A Qt application's place at an engine."""
+    """A Qt application's connection to an engine."""
 
     def __init__(self, engine: Engine, on_update: Optional[OnUpdate], frame_ms: int) -> None:
         super().__init__(engine, on_update, frame_ms)
@@ -67,10 +67,10 @@ class QtForeground(Foreground):
         self._notifier.setEnabled(False)
 
     def bind_async(self, button: Any, coroutine_function: Callable[[], Awaitable[Any]]) -> Callable[..., Job[Any]]:
-        """Has ``button`` run a coroutine as a job when it is clicked; it is disabled while the job runs.
+        """Makes ``button`` run a coroutine as a job when it is clicked; the button is disabled while the job runs.
 
-        The coroutine runs on the engine's loop: it shows things by ``await foreground.call(function, …)``. When the
-        button is destroyed the job is cancelled. Returns the function that starts the job.
+        The coroutine runs on the engine's loop, so it updates widgets with ``await foreground.call(function, …)``. The
+        job is cancelled when the button is destroyed. Returns the function that starts the job.
         """
         running: set[Job[Any]] = set()
 

@@ -1,4 +1,4 @@
-"""tkinter: callbacks in Tk's thread, woken by a descriptor; nothing polls where Tk can watch one."""
+"""tkinter: callbacks in Tk's thread, woken by a file descriptor; there is no polling if Tk can watch one."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def attach(
     frame_ms: int = 16,
     poll: bool = False,
 ) -> TkForeground:
-    """Has ``on_update(update)`` called in Tk's thread for each job with news, at most once per ``frame_ms`` each.
+    """Calls ``on_update(update)`` in Tk's thread for each job with updates, at most once per ``frame_ms`` and job.
 
-    Call it on the thread that made ``root``. It ends when ``root`` is destroyed. Where Tk cannot watch a descriptor
-    (Windows), or with ``poll``, it looks every 16 ms while something comes, and up to every 250 ms otherwise.
+    Call it on the thread that created ``root``. It ends when ``root`` is destroyed. If Tk cannot watch a file
+    descriptor (Windows), or with ``poll``, it polls every 16 ms while updates arrive, and up to every 250 ms otherwise.
     """
     if any(foreground.engine is engine for foreground in _attached.get(root, ())):
         raise RuntimeError("this window is attached already to this engine: detach it first")
@@ -45,7 +45,7 @@ def attach(
 
 
 class TkForeground(Foreground):
-    """A tkinter window's place at an engine."""
+    """A tkinter window's connection to an engine."""
 
     def __init__(
         self, root: tkinter.Misc, engine: Engine, on_update: Optional[OnUpdate], frame_ms: int, poll: bool
@@ -110,12 +110,13 @@ def bind_async(
     *,
     engine: Optional[Engine] = None,
 ) -> Callable[..., Job[Any]]:
-    """Has ``widget`` run a coroutine as a job of ``engine``: a button by its command, others by an event.
+    """Makes ``widget`` run a coroutine as a job of ``engine``: a button by its command, others by an event.
 
-    Without ``engine`` it is the one that the window was attached to first. Without ``sequence`` the widget's ``command`` is set, and the widget is disabled while the job runs; with one, the
-    coroutine function is given the event. The coroutine runs on the engine's loop, not in Tk's thread: it shows things by
-    ``await foreground.call(function, …)``. Its exception is reported as one of a Tk callback; when the widget is
-    destroyed the job is cancelled. Returns the function that starts the job.
+    Without ``engine``, it uses the one that the window was first attached to. Without ``sequence``, it sets the
+    widget's ``command``, and the widget is disabled while the job runs; with a ``sequence``, the coroutine function
+    receives the event. The coroutine runs on the engine's loop, not in Tk's thread, so it updates widgets with ``await
+    foreground.call(function, …)``. Its exception is reported like one of a Tk callback. The job is cancelled when the
+    widget is destroyed. Returns the function that starts the job.
     """
     attached = _attached.get(widget._root(), [])
     foreground = next((one for one in attached if engine is None or one.engine is engine), None)

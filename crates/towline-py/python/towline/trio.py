@@ -1,6 +1,6 @@
-"""trio: ``await job``, ``async for event in job``, ``await group`` and ``engine.updates()`` work in it as they are.
+"""trio: ``await job``, ``async for event in job``, ``await group`` and ``engine.updates()`` work in trio unchanged.
 
-What is here is for programs that read better with a name for it.
+This module adds helpers that make programs easier to read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @asynccontextmanager
 async def open_engine(*args: Any, **kwargs: Any) -> AsyncIterator[Engine]:
-    """An engine that is closed at the end of the block, on a thread, also when the block is cancelled."""
+    """An engine that is closed at the end of the block, on a thread, even if the block is cancelled."""
     engine = Engine(*args, **kwargs)
     try:
         yield engine
@@ -28,7 +28,7 @@ async def open_engine(*args: Any, **kwargs: Any) -> AsyncIterator[Engine]:
 
 
 async def result(job: Job[T]) -> T:
-    """The job's result. Cancelling the wait cancels the job, and waits until it has ended."""
+    """The job's result. Cancelling the wait cancels the job and waits until it has ended."""
     try:
         return await job
     except trio.Cancelled:
@@ -38,7 +38,7 @@ async def result(job: Job[T]) -> T:
 
 
 async def _shielded(wait: Callable[[], object]) -> None:
-    """Waits on a thread, whatever happens to the scopes around."""
+    """Waits on a thread, shielded from cancellation of the surrounding scopes."""
     with trio.CancelScope() as scope:
         scope.shield = True
         await trio.to_thread.run_sync(wait)
