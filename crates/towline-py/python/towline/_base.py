@@ -1,4 +1,4 @@
-"""What both clients have in common."""
+"""The common part of both clients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("towline")
 
 
 class TransportOptions(TypedDict, total=False):
-    """What a client or an engine can be told besides its host. Times are in seconds; ``None`` switches a clock off."""
+    """The options of a client or an engine besides its host. Times are in seconds; ``None`` disables a timeout."""
 
     timeout: Any
     """As of httpx: for the connection, the first record and between bytes at once; a pair for the connection and the
@@ -62,7 +62,7 @@ class TransportOptions(TypedDict, total=False):
 
 
 class ClientOptions(TransportOptions, total=False):
-    """What a client can be told besides its host."""
+    """The options of a client besides its host."""
 
     on_request: Optional[Callable[[str, str, Any], object]]
     """Called with the method, the path and the JSON of each request before it is sent."""
@@ -71,7 +71,7 @@ class ClientOptions(TransportOptions, total=False):
 
 
 class BaseClient:
-    """Holds the connection: this package's own, or httpx's where the caller uses options that only httpx has."""
+    """Holds the connection: this package's own, or httpx's if the caller uses options that only httpx supports."""
 
     _client: Any
 
@@ -86,7 +86,7 @@ class BaseClient:
 
     @classmethod
     def _over(cls, transport: Transport) -> Self:
-        """A client that shares another's connection."""
+        """A client that shares the connection of another one."""
         client = cls.__new__(cls)
         client._on_request = client._on_record = None
         client._given = ("", None, {})
@@ -97,7 +97,9 @@ class BaseClient:
         return self.__copy__()
 
     def __copy__(self) -> Self:
-        """Another client of the same server, for frameworks that copy what holds one; its connections are its own."""
+        """Another client for the same server, with its own connections, for frameworks that copy objects that hold a
+        client.
+        """
         return _again(type(self), self._given, self._on_request, self._on_record)
 
     def __reduce__(self) -> Any:
@@ -113,7 +115,7 @@ class BaseClient:
             )
 
     def _is_sent_as_stream(self) -> bool:
-        """Whether a whole answer is put together of a stream, since the server may not speak Ollama's dialect."""
+        """Whether a whole answer is assembled from a stream, since the server may not speak Ollama's dialect."""
         return isinstance(self._client, Transport) and self._client.api != "ollama"
 
     def _splits_thinking(self) -> bool:

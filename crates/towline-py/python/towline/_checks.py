@@ -1,4 +1,4 @@
-"""What callers may give: a wrong value is a `RequestError` that names the argument."""
+"""Checks of arguments: an invalid value raises a `RequestError` that names the argument."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def one_of(name: str, value: Any, choices: Any) -> None:
 
 
 def headers(value: Any) -> Mapping[str, str]:
-    """Headers without those that are ``None``. A value is not repeated in a message: it may be a secret."""
+    """Headers without those that are ``None``. Messages do not repeat a value, since it may be a secret."""
     try:
         given = dict(value or {})
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Requests through an ``httpx`` client, for callers who bring one or use options that only httpx has."""
+"""Requests through an ``httpx`` client, for callers who provide one or use options that only httpx supports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OWN_OPTIONS = frozenset(
 
 
 def client(kind: str, host: Any, options: Any) -> Any:
-    """An httpx client with the headers and the address that one of this package would have."""
+    """An httpx client with the headers and the address of a client of this package."""
     try:
         import httpx
     except ImportError:
@@ -43,18 +43,18 @@ def client(kind: str, host: Any, options: Any) -> Any:
 
 
 def is_context(verify: Any) -> bool:
-    """Whether certificates are checked by an ``ssl.SSLContext``, which only httpx takes."""
+    """Whether certificates are checked by an ``ssl.SSLContext``, which only httpx supports."""
     ssl = sys.modules.get("ssl")
     return ssl is not None and isinstance(verify, ssl.SSLContext)
 
 
 def key(client: Any) -> Any:
-    """What authorises the client's requests."""
+    """The key for the client's requests."""
     return client.headers.get("authorization")
 
 
 def json(content: Any) -> Any:
-    """How httpx is told of a body."""
+    """The arguments that give httpx a body."""
     return {} if content is None else {"json": content}
 
 
@@ -96,7 +96,7 @@ async def request_async(client: Any, method: str, url: str, **how: Any) -> Any:
 
 
 class _Lines:
-    """Records from the bytes of a body: split at line feeds only."""
+    """Records from the bytes of a body, split at line feeds only."""
 
     def __init__(self, cls: Any):
         self.cls, self.rest, self.text = cls, b"", ""

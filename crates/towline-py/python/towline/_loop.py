@@ -1,4 +1,6 @@
-"""Waiting in an asyncio event loop for what the native half does on its own thread: by one descriptor, no polling."""
+"""Waits in an asyncio event loop for the native half, which works on its own thread: with one file descriptor, without
+polling.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ T = TypeVar("T")
 
 
 class LoopHub:
-    """What one event loop waits for. It does not keep the loop alive."""
+    """The pending waits of one event loop. It does not keep the loop alive."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
         self._hub = Hub()
@@ -51,7 +53,7 @@ class LoopHub:
                 future.set_result(None)
 
     async def _until_shutdown(self, weak: "ref[asyncio.AbstractEventLoop]") -> AsyncIterator[None]:
-        """A loop that is shut down closes its asynchronous generators, and by this one the streams left open."""
+        """A loop that is shut down closes its asynchronous generators, and with this one the open streams."""
         try:
             yield
         finally:
@@ -63,12 +65,12 @@ class LoopHub:
                     del _hubs[loop]
 
     def close_streams(self) -> None:
-        """Closes what the loop left open."""
+        """Closes the streams that the loop left open."""
         for stream in list(self._streams):
             stream.close()
 
     def let_go(self) -> None:
-        """Its loop was closed."""
+        """Called when its loop was closed."""
         self.close_streams()
         # It holds the hub, and the hub holds the descriptor.
         self._guard = None
@@ -81,7 +83,7 @@ os.register_at_fork(after_in_child=_hubs.clear)
 
 
 def hub() -> LoopHub:
-    """The running event loop's."""
+    """The hub of the running event loop."""
     loop = asyncio.get_running_loop()
     found = _hubs.get(loop)
     if found is None:
@@ -91,7 +93,9 @@ def hub() -> LoopHub:
 
 
 def _let_go_of_closed_loops() -> None:
-    """A loop that was closed without being shut down may stay until it is collected; its descriptor goes now."""
+    """A loop that was closed without being shut down may stay until it is garbage-collected; its file descriptor is
+    closed now.
+    """
     for loop, left in list(_hubs.items()):
         if loop.is_closed():
             del _hubs[loop]

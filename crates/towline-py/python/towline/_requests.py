@@ -1,4 +1,4 @@
-"""What clients and engines send: one function for each request with arguments of its own."""
+"""The requests of clients and engines: one function for each request with its own arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=Fa
 
 
 def body(content: Any) -> bytes:
-    """A request's JSON. Text that is no valid Unicode is sent with U+FFFD."""
+    """A request's JSON. Invalid Unicode is sent as U+FFFD."""
     try:
         text = _JSON.encode(content)
     except (TypeError, ValueError, RecursionError) as error:
@@ -47,7 +47,7 @@ def body(content: Any) -> bytes:
 
 
 def build(make: Callable[[Any], Any], given: Any) -> Any:
-    """What ``make`` makes of ``given``. What cannot be sent is a `RequestError` that names the place."""
+    """Applies ``make`` to ``given``. Input that cannot be sent raises a `RequestError` that names the position."""
     try:
         try:
             return make(given)
@@ -69,8 +69,10 @@ def json_of(cls: Type[BaseModel], /, **fields: Any) -> Dict[str, Any]:
 
 
 def answer(cls: Type[T], content: bytes, splits_thinking: bool = False) -> T:
-    """The model of a whole answer. Text that is not valid UTF-8 is repaired; what is not JSON, or does not fit the model,
-    is a `ProtocolError`. With ``splits_thinking``, thinking between tags at the start of the text moves to ``thinking``."""
+    """The model of a whole answer. Invalid UTF-8 is repaired; an answer that is not JSON, or does not fit the model,
+    raises a `ProtocolError`. With ``splits_thinking``, thinking between tags at the start of the text moves to
+    ``thinking``.
+    """
     try:
         parsed = json.loads(content.decode("utf-8", "replace"))
     except ValueError:
@@ -89,7 +91,9 @@ def answer(cls: Type[T], content: bytes, splits_thinking: bool = False) -> T:
 
 
 def split_thinking_in(record: Dict[str, Any]) -> None:
-    """Moves the thinking at the start of a record's text to its ``thinking``, unless the server told it apart itself."""
+    """Moves the thinking at the start of a record's text to its ``thinking``, unless the server has separated it
+    itself.
+    """
     message = record.get("message")
     part, name = (message, "content") if isinstance(message, dict) else (record, "response")
     if not part.get("thinking"):
@@ -99,7 +103,7 @@ def split_thinking_in(record: Dict[str, Any]) -> None:
 
 
 def text_in(record: Any) -> str:
-    """The text of the answer in a record of any shape."""
+    """The answer's text in a record of any kind."""
     if not isinstance(record, dict):
         return ""
     message = record.get("message")
@@ -108,7 +112,7 @@ def text_in(record: Any) -> str:
 
 
 def joined(cls: Type[T], records: Sequence[T]) -> T:
-    """The whole answer of a stream's records, as a server would have sent it."""
+    """The whole answer from a stream's records, as a server would have sent it."""
     last: Any = records[-1]
     whole: Dict[str, Any] = last.model_dump(exclude_unset=True)
     parts = [record.model_dump(exclude_none=True) for record in records]
@@ -129,7 +133,7 @@ def joined(cls: Type[T], records: Sequence[T]) -> T:
 
 
 def each(name: str, values: Any, make: Callable[[Any], T]) -> Iterator[T]:
-    """What ``make`` makes of each of the ``values``; what one of them lacks is said with its place."""
+    """Applies ``make`` to each of the ``values``; an error names the position of the value."""
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise bad_request(TypeError(f"{name} is a list, not of type {type(values).__name__}"))
     for number, value in enumerate(values):
@@ -177,7 +181,7 @@ def copy_tools(tools: Optional[Tools] = None) -> Iterator[Tool]:
 
 
 def schema(format: Any) -> Any:
-    """What a request says of the answer's form: of a pydantic model its schema."""
+    """The ``format`` of a request: for a pydantic model, its schema."""
     return format.model_json_schema() if isinstance(format, type) and issubclass(format, BaseModel) else format
 
 
@@ -215,7 +219,7 @@ def push(**fields: Any) -> Dict[str, Any]:
 
 
 def digest(path: Any) -> str:
-    """The name of a file among a server's blobs."""
+    """The digest that names a file among a server's blobs."""
     import hashlib
 
     summed = hashlib.sha256()

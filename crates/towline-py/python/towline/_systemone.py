@@ -12,7 +12,7 @@ SystemOneContent = Union[str, Dict[str, Any], List[Any]]
 
 
 class SystemOneChoiceQuestion(Model):
-    """One of several; a criterion without words stands for itself.
+    """A choice among several options; a criterion without a description stands for itself.
 
     ::
 
@@ -38,7 +38,7 @@ class SystemOneNoulQuestion(Model):
 
 
 class SystemOneScoreQuestion(Model):
-    """A place on a scale, lowest first.
+    """A position on a scale, lowest first.
 
     ::
 
@@ -82,7 +82,7 @@ class SystemOneNoulAnswer(Answer):
 
 
 class SystemOneChoiceAnswer(Answer):
-    """What was chosen, and how likely each was.
+    """The choice, and the probability of each option.
 
     ::
 
@@ -96,7 +96,7 @@ class SystemOneChoiceAnswer(Answer):
 
 
 class SystemOneScoreAnswer(Answer):
-    """The place on the scale, and how likely each was.
+    """The position on the scale, and the probability of each position.
 
     ::
 
@@ -116,7 +116,7 @@ SystemOneAnswer = Annotated[
 
 
 class SystemOneUsage(Answer):
-    """The tokens that the questions took.
+    """The number of tokens used for the questions.
 
     ::
 
@@ -141,7 +141,7 @@ class SystemOneResponse(Answer):
 
 
 def systemone_json(fields: Dict[str, Any]) -> Dict[str, Any]:
-    """The request's body. What is left out is not sent; a null inside the state or a criterion is."""
+    """The request's body. Omitted fields are not sent; a null inside the state or a criterion is."""
     request = SystemOneRequest(**fields).model_dump()
     if request["keep_alive"] is None:
         del request["keep_alive"]

@@ -1,4 +1,4 @@
-"""What a client knows about its server: address, headers, keys, timeouts, and the native half made of them."""
+"""A client's data about its server: address, headers, keys, timeouts, and the native client made from them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEFAULT = _Default()
 
 
 class Headers(Mapping[str, str]):
-    """Headers by name in any case. Values do not show in a ``repr``: they may be secrets."""
+    """Headers with case-insensitive names. Values are not shown in a ``repr``, since they may be secrets."""
 
     def __init__(self, headers: Mapping[str, str]):
         self._headers = {name.lower(): value for name, value in headers.items()}
@@ -53,9 +53,9 @@ class Headers(Mapping[str, str]):
 class Transport:
     """The connection of one `towline.Client` to its server; ``client._client``.
 
-    A key goes to its own host only. What the caller gives as a header goes to the server the caller names.
-    ``OLLAMA_API_KEY`` goes to the server that is named, where it is on this machine or speaks TLS; else it is taken for
-    ollama.com's, and goes there for web searches alone.
+    A key is only sent to its own host. A header from the caller is sent to the server that the caller names.
+    ``OLLAMA_API_KEY`` is sent to the named server if that is on this machine or uses TLS; otherwise it is treated as a
+    key for ollama.com, and only sent there for web searches.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Transport:
         return self._closed
 
     def native(self, fault: str = "") -> NativeClient:
-        """The native client of the own server, or of ``https://ollama.com``. A forked process gets its own."""
+        """The native client for this client's server, or for ``https://ollama.com``. A forked process gets its own."""
         if self._process != os.getpid():
             self._natives, self._process = {}, os.getpid()
         native = self._natives.get(fault)
@@ -150,13 +150,13 @@ class Transport:
         return native
 
     def relay_client(self) -> NativeClient:
-        """The native client of the relay that runs the streams."""
+        """The native client for the relay that runs the streams."""
         if not self.relay:
             raise RequestError("no relay runs the streams: give relay=\"own\", or a relay's address")
         return self.native()
 
     def for_url(self, url: str) -> Tuple[NativeClient, str]:
-        """The native client for a path of the own server, or for a whole address at ollama.com; and the path."""
+        """The native client for a path of this client's server, or for a full URL at ollama.com; and the path."""
         if url.startswith("/"):
             return self.native(), url
         if url.startswith(WEB + "/"):
@@ -164,7 +164,7 @@ class Transport:
         raise ValueError(f"a request goes to the client's own server or to {WEB}, not to {url!r}")
 
     def web_key(self) -> Optional[str]:
-        """What authorises requests to ollama.com."""
+        """The key for requests to ollama.com."""
         is_theirs = self._is_web() or self._is_local()
         if self._given_key and is_theirs:
             return self._given_key
@@ -173,7 +173,7 @@ class Transport:
         return None
 
     def close(self) -> None:
-        """Stops whatever is under way, from any thread."""
+        """Stops all running requests, from any thread."""
         self._closed = True
         for native in list(self._natives.values()):
             native.close()
@@ -208,7 +208,7 @@ class Transport:
 
 
 def _places() -> Tuple[Optional[str], str]:
-    """Where programs of this user keep sockets."""
+    """The folder for sockets of this user's programs."""
     import tempfile
 
     return os.environ.get("XDG_RUNTIME_DIR") or None, tempfile.gettempdir()
@@ -222,7 +222,7 @@ def _program() -> str:
 
 
 def _stitches(resume: Any) -> int:
-    """How often a cut answer is continued."""
+    """How many times a cut answer is continued."""
     if resume == "continue":
         return STITCHES
     if resume == "never":
@@ -236,7 +236,7 @@ _TIMEOUTS = "seconds, (connect, read), None or an httpx.Timeout"
 
 
 def timeouts(timeout: Any) -> Dict[str, Optional[float]]:
-    """The native timeouts for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
+    """The native timeouts for a timeout in httpx's form: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
     connect: Optional[float]
     first_event: Optional[float]
     idle: Optional[float]

@@ -1,4 +1,4 @@
-"""The requests and responses, under the names and with the fields of the package ``ollama``."""
+"""The requests and responses, with the names and fields of the package ``ollama``."""
 
 import json
 from base64 import b64decode, b64encode
@@ -29,7 +29,7 @@ _IMAGE_ENDINGS = ("png", "jpg", "jpeg", "webp")
 
 
 def _object_in(value: Any) -> Any:
-    """Some models write a call's arguments as text that holds a JSON object."""
+    """Some models write a call's arguments as text that contains a JSON object."""
     if isinstance(value, str):
         try:
             parsed = json.loads(value or "{}")
@@ -40,12 +40,12 @@ def _object_in(value: Any) -> Any:
 
 
 def _none_if_empty(value: Any) -> Any:
-    """Servers that know no date send an empty text."""
+    """Servers that do not know the date send an empty text."""
     return None if value == "" else value
 
 
 def _message_of_model(value: Any) -> Any:
-    """Servers leave out whose message it is where it can only be the model's."""
+    """Servers omit the role of a message if it can only be the model's."""
     return {"role": "assistant", **value} if isinstance(value, dict) and "role" not in value else value
 
 
@@ -55,7 +55,7 @@ SubscriptableBaseModel = Model
 
 
 class Options(Model):
-    """How a model is loaded and how it samples. What is left out is the server's choice.
+    """How a model is loaded and how it samples. Omitted options are the server's choice.
 
     ::
 
@@ -96,7 +96,7 @@ class Options(Model):
 
 
 class Image(Lazy):
-    """An image: a path to a file, its bytes, its base64 text, or a data URL of it. It is sent as base64.
+    """An image: a path to a file, its bytes, its base64 text, or its data URL. It is sent as base64.
 
     ::
 
@@ -149,10 +149,10 @@ class Message(Answer):
     """
 
     class ToolCall(Answer):
-        """A function the model asks to be run."""
+        """A function call that the model requests."""
 
         class Function(Answer):
-            """Which function, with what."""
+            """The function's name and arguments."""
 
             name: str
             arguments: Annotated[Mapping[str, Any], BeforeValidator(_object_in)]
@@ -176,7 +176,7 @@ class Tool(Model):
     """
 
     class Function(Model):
-        """Its name, what it is for, what it takes."""
+        """Its name, its purpose and its parameters."""
 
         class Parameters(Model):
             """A JSON schema of its arguments."""
@@ -322,7 +322,7 @@ class WebFetchRequest(Model):
 
 
 class BaseGenerateResponse(Answer):
-    """What answers have in common. Durations are in nanoseconds; the last record has the figures."""
+    """The common fields of answers. Durations are in nanoseconds; the last record has the statistics."""
 
     model: Optional[str] = None
     created_at: Optional[str] = None
@@ -379,7 +379,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Parsed(ChatResponse, Generic[M]):
-    """An answer of ``chat`` that was to follow a pydantic model.
+    """An answer of ``chat`` that follows a pydantic model.
 
     ::
 
@@ -395,7 +395,7 @@ class Parsed(ChatResponse, Generic[M]):
 
     @classmethod
     def of(cls, answer: ChatResponse, model: Type[M]) -> "Parsed[M]":
-        """Raises ``ProtocolError``, with ``text``, where the answer does not fit."""
+        """Raises ``ProtocolError``, with ``text``, if the answer does not fit."""
         text = answer.message.content or ""
         try:
             parsed = model.model_validate_json(text)
@@ -429,7 +429,7 @@ class EmbeddingsResponse(Answer):
 
 
 class StatusResponse(Answer):
-    """What a server says of something that it did.
+    """A server's report on a completed operation.
 
     ::
 
@@ -440,7 +440,7 @@ class StatusResponse(Answer):
 
 
 class ProgressResponse(StatusResponse):
-    """Where a pull, push or create stands; the numbers are bytes of one layer.
+    """The progress of a pull, push or create; the numbers are bytes of one layer.
 
     ::
 
@@ -463,7 +463,7 @@ class ModelDetails(Answer):
 
 
 class ListResponse(Answer):
-    """The models a server has.
+    """The models of a server.
 
     ::
 
@@ -482,7 +482,7 @@ class ListResponse(Answer):
 
 
 class ProcessResponse(Answer):
-    """The models a server has in memory.
+    """The models that a server has in memory.
 
     ::
 
@@ -528,7 +528,7 @@ class WebSearchResult(Answer):
 
 
 class WebSearchResponse(Answer):
-    """What a web search found.
+    """The results of a web search.
 
     ::
 

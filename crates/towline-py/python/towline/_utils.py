@@ -19,7 +19,7 @@ _ARGUMENT = re.compile(r"(?P<name>[^:(]*?)\s*(?:\([^)]*\)\s*:?|:)\s*(?P<text>.*)
 
 
 def _parse_docstring(text: Optional[str]) -> "tuple[str, Dict[str, str]]":
-    """What a function is for, and what each of its arguments is, from a docstring in Google's style."""
+    """The descriptions of a function and its arguments, from a docstring in Google style."""
     about, arguments = [], {}
     section, last = "about", None
     for line in (text or "").splitlines():
@@ -48,7 +48,7 @@ def _type_names(schema: Dict[str, Any]) -> Set[str]:
 
 
 def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function that is called in the end: of a partial, and of an object that can be called."""
+    """The function that is finally called, for a partial or a callable object."""
     while isinstance(function, functools.partial):
         function = function.func
     has_code = inspect.isroutine(function) or inspect.isclass(function)
@@ -63,7 +63,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def _schema(annotation: Any, function: Callable[..., Any]) -> Dict[str, Any]:
-    """The JSON schema of an argument. What is a type of the caller's own, and has none, is an object."""
+    """The JSON schema of an argument. A type of the caller without a schema becomes an object."""
     try:
         if isinstance(annotation, str):
             inner = inspect.unwrap(getattr(function, "__func__", function))
@@ -77,10 +77,10 @@ def _schema(annotation: Any, function: Callable[..., Any]) -> Dict[str, Any]:
 
 
 def convert_function_to_tool(func: Callable[..., Any]) -> Tool:
-    """The tool that a function is: its name, its docstring, its annotated arguments.
+    """Makes a tool of a function: from its name, its docstring and its annotated arguments.
 
-    Also of a method, a partial, a coroutine function, and an object that can be called. What a partial has bound is not
-    asked for, nor are ``*args`` and ``**kwargs``.
+    A method, a partial, a coroutine function and a callable object work too. Bound arguments of a partial are not part
+    of the tool, nor are ``*args`` and ``**kwargs``.
     """
     plain, name = _plain(func), _name(func)
     try:

@@ -1,4 +1,6 @@
-"""Waiting for the engine inside an event loop: asyncio's or trio's. The engine rings a descriptor; nobody polls."""
+"""Waits for the engine inside an event loop of asyncio or trio. The engine signals a file descriptor; there is no
+polling.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,9 @@ def _trio() -> Any:
 
 
 async def found(poll: Callable[[Hub, int], Optional[T]], stream: Any = None) -> T:
-    """Waits until ``poll`` has something, without blocking the running event loop. ``stream`` is closed with an asyncio
-    loop that is shut down; in trio the scope around ends it."""
+    """Waits until ``poll`` has a result, without blocking the running event loop. ``stream`` is closed when its asyncio
+    loop is shut down; in trio, the surrounding scope ends it.
+    """
     trio = _trio()
     if trio is None:
         waiting = _loop_hub()
@@ -44,12 +47,12 @@ async def found(poll: Callable[[Hub, int], Optional[T]], stream: Any = None) -> 
 
 
 async def arrival(wait: Wait) -> None:
-    """Waits until ``wait`` has come."""
+    """Waits until ``wait`` is complete."""
     await found(wait.poll)
 
 
 async def wait_for(call: Call) -> bytes:
-    """A single answer. Cancelling the wait closes its connection."""
+    """Waits for a single answer. Cancelling the wait closes its connection."""
     try:
         return await found(call.poll)
     finally:
@@ -75,7 +78,7 @@ def _loop_hub() -> LoopHub:
 
 
 async def readable(descriptor: int) -> None:
-    """Waits until ``descriptor`` can be read."""
+    """Waits until ``descriptor`` is readable."""
     trio = _trio()
     if trio is not None:
         await trio.lowlevel.wait_readable(descriptor)
@@ -94,6 +97,6 @@ async def readable(descriptor: int) -> None:
 
 
 async def pause(seconds: float) -> None:
-    """Waits so long."""
+    """Waits for this long."""
     trio = _trio()
     await (asyncio if trio is None else trio).sleep(seconds)

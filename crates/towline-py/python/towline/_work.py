@@ -1,8 +1,8 @@
-"""Work that Python does for an engine's jobs: coroutines and async generators on a background asyncio loop, plain
-functions on threads.
+"""Python work for an engine's jobs: coroutines and async generators on a background asyncio loop, plain functions on
+threads.
 
-The engine decides what a job's state is. It orders the work here to begin, pause, resume or stop; the work says when it has
-begun and how it ended. Each piece of work runs in the context (``contextvars``) of the code that submitted it.
+The engine decides the state of a job. It orders the work here to begin, pause, resume or stop; the work reports when it
+has begun and how it ended. Each piece of work runs in the context (``contextvars``) of the code that submitted it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ MAX_VALUES = 65_536
 
 
 def current_job() -> Job[Any]:
-    """The job whose coroutine or function is running: to ask ``is_cancelling``, or to ``emit`` text.
+    """The job of the running coroutine or function, to check ``is_cancelling`` or to ``emit`` text.
 
-    Raises ``RuntimeError`` outside of a job, and once the engine is gone.
+    Raises ``RuntimeError`` outside a job, or if the engine is gone.
 
     ::
 
@@ -56,7 +56,7 @@ def current_job() -> Job[Any]:
 
 
 class PythonWork:
-    """What an order needs of a piece of work, and what it left behind."""
+    """The interface of a piece of work for orders, and its results."""
 
     can_pause = True
 
@@ -82,7 +82,7 @@ class PythonWork:
         raise NotImplementedError
 
     def close(self) -> None:
-        """It will not begin, or is over."""
+        """Called if it will not begin, or has ended."""
 
     def ended(self, error: Optional[BaseException], stopped: bool) -> None:
         self.error = error
@@ -97,7 +97,9 @@ class PythonWork:
 
 
 class _Steps:
-    """A coroutine that is held back while a gate is shut: at its next ``await``, once what it awaits has come."""
+    """A coroutine that can be paused: while a gate is closed, it stops at its next ``await``, after the awaited result
+    has arrived.
+    """
 
     def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
         self._inner = inner
@@ -175,7 +177,7 @@ class CoroutineWork(PythonWork):
 
 
 class GeneratorWork(CoroutineWork):
-    """An async generator: what it yields is kept for the job's readers, and text is also the job's text."""
+    """An async generator: its values are kept for the job's readers, and text is also added to the job's text."""
 
     def __init__(self, generator: AsyncIterator[Any], name: str) -> None:
         super().__init__(self._drive(generator), name)
@@ -231,7 +233,7 @@ class BlockingWork(PythonWork):
         return self._function()
 
     def pause(self, paused: bool) -> None:
-        """A function is not held back; ``Job.pause`` refuses it."""
+        """A function cannot be paused; ``Job.pause`` refuses it."""
 
     def stop(self) -> None:
         with self._lock:
@@ -251,7 +253,9 @@ class Threads:
         self._threads = self._idle = 0
 
     def run(self, work: Callable[[], None]) -> None:
-        """Runs ``work`` on a thread as soon as one is free. How many wait is bounded by the engine's jobs."""
+        """Runs ``work`` on a thread as soon as one is free. The engine's job limit bounds the number of waiting
+        ones.
+        """
         with self._lock:
             if self._idle > 0:
                 self._idle -= 1
@@ -263,7 +267,7 @@ class Threads:
         self._waiting.put(work)
 
     def close(self) -> None:
-        """Lets every thread end after what it is doing."""
+        """Lets every thread end after its current work."""
         for _ in range(self._limit):
             self._waiting.put(None)
 
@@ -277,12 +281,12 @@ class Threads:
 
 
 def _closes_a_generator(task: asyncio.Task[Any]) -> bool:
-    """Whether the loop itself made it, for an async generator that nobody will read to its end."""
+    """Whether the loop itself created the task, for an async generator that nobody will read to its end."""
     return type(task.get_coro()).__name__ == "async_generator_athrow"
 
 
 class LoopThread:
-    """The asyncio loop of an engine, on a thread of its own, and the orders that it obeys."""
+    """The asyncio loop of an engine, on its own thread, and the orders that it executes."""
 
     def __init__(self, core: EngineCore, max_threads: int) -> None:
         self._core = core
@@ -299,7 +303,7 @@ class LoopThread:
         return threading.current_thread() is self._thread
 
     def add(self, engine: Engine, work: PythonWork, make: Callable[[], Work]) -> Work:
-        """Makes the job for ``work``. Its orders may come at once, from another thread: they find it here."""
+        """Creates the job for ``work``. Orders may arrive at once, from another thread, and look up the work here."""
         with self._lock:
             self._start()
             work.engine = ref(engine)
@@ -312,7 +316,7 @@ class LoopThread:
         return made
 
     def call(self, make: Callable[[], Coroutine[Any, Any, None]]) -> bool:
-        """Runs a coroutine of the package's own, in the caller's context; ``False`` where the loop is closed."""
+        """Runs a coroutine of this package in the caller's context; ``False`` if the loop is closed."""
         context = copy_context()
 
         def start(loop: asyncio.AbstractEventLoop) -> None:

@@ -1,6 +1,7 @@
 """Jobs for IPython and Jupyter: ``%load_ext towline`` adds ``%bg``, ``%jobs``, ``%fg``, ``%kill`` and ``%timeout``.
 
-The engine is the one the name ``engine`` stands for, if it is one; else the process's own, which then gets that name.
+It uses the engine in the variable ``engine``, if there is one; else the engine of the process, which it assigns to that
+name.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .job import Job, JobTable
 _TABLE_FRAME = 0.25
 
 def load_ipython_extension(shell: Any) -> None:
-    """What ``%load_ext towline`` calls: it adds ``%bg``, ``%jobs``, ``%fg``, ``%kill`` and ``%timeout``.
+    """Called by ``%load_ext towline``: adds ``%bg``, ``%jobs``, ``%fg``, ``%kill`` and ``%timeout``.
 
     ::
 
@@ -43,7 +44,7 @@ class JobMagics(Magics):
 
     @property
     def _names(self) -> dict[str, Any]:
-        """What the user has defined."""
+        """The user's variables."""
         names: dict[str, Any] = self._shell.user_ns
         return names
 
@@ -58,10 +59,10 @@ class JobMagics(Magics):
 
     @line_cell_magic
     def bg(self, line: str, cell: Optional[str] = None) -> Job[Any]:
-        """Runs an expression, or with %%bg a cell, in the background, and gives its job.
+        """Runs an expression, or with %%bg a cell, in the background, and returns its job.
 
-        ``%bg coroutine()`` and ``%bg await thing`` run on the engine's asyncio loop, ``%bg function(…)`` on a thread: only
-        its arguments are evaluated here. ``%bg engine.chat(…)`` is a job as it is.
+        ``%bg coroutine()`` and ``%bg await thing`` run on the engine's asyncio loop, ``%bg function(…)`` on a thread:
+        only its arguments are evaluated here. ``%bg engine.chat(…)`` is already a job.
         """
         if cell is not None:
             return self._run_cell(cell)
@@ -105,7 +106,7 @@ class JobMagics(Magics):
 
     @line_magic
     def jobs(self, line: str) -> Optional[JobTable]:
-        """The jobs of the engine. In a notebook the table follows them until none of them runs."""
+        """The jobs of the engine. In a notebook, the table is updated until no job runs."""
         table = self._engine.jobs()
         if getattr(self._shell, "kernel", None) is None or all(job.done for job in table):
             return table
@@ -116,7 +117,7 @@ class JobMagics(Magics):
 
     @line_magic
     def fg(self, line: str) -> Any:
-        """``%fg [N]``: shows what job N, or the last one, yields, until it ends; Ctrl-C leaves it running."""
+        """``%fg [N]``: shows the output of job N, or of the last one, until it ends; Ctrl-C leaves it running."""
         job = self._job(line, last=True)
         shown = False
         try:
@@ -142,7 +143,7 @@ class JobMagics(Magics):
 
     @line_magic
     def timeout(self, line: str) -> Job[Any]:
-        """``%timeout N 30``: job N ends in 30 seconds; ``+10``: so much later; ``none``: when it likes."""
+        """``%timeout N 30``: job N ends in 30 seconds; ``+10``: 10 seconds later; ``none``: no deadline."""
         words = line.split()
         if len(words) != 2:
             raise UsageError("%timeout takes a job and a time in seconds: %timeout 1 30, %timeout 1 +10 or %timeout 1 none")
@@ -176,7 +177,7 @@ class JobMagics(Magics):
 
 
 async def _follow(engine: Engine, shown: Any) -> None:
-    """Keeps a table true until no job runs, at most once per frame."""
+    """Updates a table until no job runs, at most once per frame."""
     foreground = engine._core.foreground()
     while True:
         table = engine.jobs()
