@@ -11,7 +11,7 @@ use crate::hub::Hub;
 use crate::mailbox::{End, Mailbox, News, Reader};
 use crate::parker::Parker;
 
-/// A request under way. Dropping it before its answer closes its connection.
+/// A running request. Dropping it before its answer closes its connection.
 #[pyclass(module = "towline._towline", frozen)]
 pub(crate) struct Call {
     pub(crate) mailbox: Arc<Mailbox>,
@@ -46,7 +46,7 @@ impl Call {
         }
     }
 
-    /// The answer's body; `None` if it is not there yet: then the hub posts `token` when it is.
+    /// The answer's body; `None` if it has not arrived yet: then the hub posts `token` when it has.
     fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
         forked::check(self.started_in)?;
         self.answer(py, self.mailbox.look(Some(Reader::Task(Arc::clone(&hub.board), token))))

@@ -1,4 +1,4 @@
-//! A descriptor that is readable while there is something new: an eventfd on Linux, a pipe elsewhere.
+//! A file descriptor that is readable while there is news: an eventfd on Linux, a pipe elsewhere.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -29,7 +29,7 @@ impl Descriptor {
     }
 
     pub(crate) fn raise(&self) {
-        // A counter that is full is as readable as one that was just raised.
+        // A full counter is as readable as one that was just increased.
         rustix::io::write(&self.read, &1_u64.to_ne_bytes()).ok();
     }
 

@@ -1,4 +1,5 @@
-//! What Python raises for what went wrong. The classes are Python's own (`towline._errors`); the facts are from here.
+//! The Python exceptions for failures. The classes are defined in Python (`towline._errors`); this module
+//! provides the facts.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -6,12 +7,12 @@ use towline::error::{ErrorKind, Fault};
 use towline::outcome::Reply;
 use towline::{Ending, Error, Outcome};
 
-/// The exception for what the caller gave and cannot be used.
+/// The exception for unusable input of the caller.
 pub(crate) fn bad_input(message: String) -> PyErr {
     Python::attach(|py| of_error(py, &Error::new(ErrorKind::InvalidRequest, Fault::Caller, message), false))
 }
 
-/// The exception for an error without an answer. `relayed`: it was to come from a relay.
+/// The exception for an error without an answer. `relayed`: the answer was expected from a relay.
 pub(crate) fn of_error(py: Python<'_>, error: &Error, relayed: bool) -> PyErr {
     raise(py, error, None, relayed)
 }
@@ -22,7 +23,7 @@ pub(crate) fn of_outcome(py: Python<'_>, outcome: &Outcome, relayed: bool) -> Op
     Some(raise(py, &error, Some(outcome), relayed))
 }
 
-/// The exception for what is asked of a client that was closed.
+/// The exception for a call on a closed client.
 pub(crate) fn closed(py: Python<'_>) -> PyErr {
     match py.import("towline._errors").and_then(|errors| errors.getattr("ClosedError")?.call0()) {
         Ok(exception) => PyErr::from_value(exception),
@@ -30,7 +31,7 @@ pub(crate) fn closed(py: Python<'_>) -> PyErr {
     }
 }
 
-/// The exception for a record that its model refused with `error`, and what had come by then.
+/// The exception for a record that its model rejected with `error`, with the text received before.
 pub(crate) fn odd_record(py: Python<'_>, error: PyErr, reply: Option<&Reply>) -> PyErr {
     let (text, thinking) = reply.map_or(("", ""), |reply| (&reply.text, &reply.thinking));
     let made = py
@@ -39,7 +40,7 @@ pub(crate) fn odd_record(py: Python<'_>, error: PyErr, reply: Option<&Reply>) ->
     made.map_or_else(|failed| failed, PyErr::from_value)
 }
 
-/// The clock that ran out, if that was the end.
+/// The timeout that expired, if that ended the stream.
 pub(crate) fn clock(outcome: &Outcome) -> Option<&'static str> {
     match &outcome.ending {
         Ending::TimedOut { clock, .. } => Some(clock.as_str()),
@@ -47,7 +48,7 @@ pub(crate) fn clock(outcome: &Outcome) -> Option<&'static str> {
     }
 }
 
-/// Warns that a server has no way to say that its answer is whole.
+/// Warns that a server does not mark the end of its answers.
 pub(crate) fn warn_of_unmarked_end(py: Python<'_>) -> PyResult<()> {
     py.import("towline._errors")?.call_method0("warn_of_unmarked_end").map(drop)
 }

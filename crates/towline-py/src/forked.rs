@@ -1,11 +1,12 @@
-//! What belongs to the process that made it: threads, and locks that they hold, do not survive a fork.
+//! Values that belong to the process that created them: threads, and the locks that they hold, do not survive
+//! a fork.
 
 use std::mem;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-/// Refuses what the process `started_in` made, where that is another one than this.
+/// Rejects a value that another process, `started_in`, created.
 ///
 /// # Errors
 /// `RuntimeError` in a forked process.
@@ -19,8 +20,9 @@ pub(crate) fn check(started_in: u32) -> PyResult<()> {
     )))
 }
 
-/// A value that only its own process may use. Another process neither touches nor drops it: it could wait for a lock
-/// that nobody holds any more, or end connections of the parent, with which it shares its descriptors.
+/// A value that only its own process may use. Another process neither touches nor drops it: it could wait for
+/// a lock that nobody holds any more, or close connections of the parent, with which it shares its file
+/// descriptors.
 #[derive(Debug)]
 pub(crate) struct Here<T> {
     process: u32,
@@ -39,7 +41,7 @@ impl<T> Here<T> {
         self.value.as_ref().ok_or_else(|| PyRuntimeError::new_err("it has ended"))
     }
 
-    /// The value, to be dropped by the caller; `None` in a forked process, and the second time.
+    /// The value, for the caller to drop; `None` in a forked process and at the second call.
     pub(crate) fn take(&mut self) -> Option<T> {
         let value = self.value.take();
         if self.process == std::process::id() {

@@ -1,4 +1,4 @@
-//! Telling an event loop which of its readers have news.
+//! Tells an event loop which of its readers have news.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use crate::descriptor::Descriptor;
 use crate::leaf::Leaf;
 
-/// The tokens of readers that have news, and a descriptor that is readable while there are some.
+/// The tokens of readers with news, and a file descriptor that is readable while there are any.
 #[derive(Debug)]
 pub(crate) struct Board {
     descriptor: Descriptor,
@@ -25,8 +25,8 @@ impl Board {
     }
 }
 
-/// One event loop's board. A loop watches `fileno()` and calls `drain()` when it is readable: one wake, however many
-/// readers have news.
+/// The board of one event loop. The loop watches `fileno()` and calls `drain()` when it is readable: one
+/// wake-up, however many readers have news.
 #[pyclass(module = "towline._towline", frozen)]
 #[derive(Debug)]
 pub(crate) struct Hub {

@@ -1,7 +1,9 @@
-//! Instances of Python classes without their constructors, twice for every record of a stream, and their slots.
+//! Creates instances of Python classes without their constructors, twice for every record of a stream, and
+//! accesses their slots.
 //!
-//! The safe way, calls of `object.__new__` and `object.__setattr__`, took a third of all the time that a record costs:
-//! the stable ABI of Python 3.9 has no fast calls. These functions are what those calls end in.
+//! The safe way, calls of `object.__new__` and `object.__setattr__`, took a third of the total time of a
+//! record, because the stable ABI of Python 3.9 has no fast calls. These functions are the ones that those
+//! calls end in.
 
 #![expect(unsafe_code, reason = "the functions have no safe face, and the calls around them are what costs")]
 
@@ -9,8 +11,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-/// An instance of `class` with these attributes and nothing else. `class` must be a class written in Python, all of
-/// whose bases are too: then the memory it is given is all that there is to an instance.
+/// An instance of `class` with these attributes and nothing else. `class` and all its bases must be written
+/// in Python: then the allocated memory is all that an instance consists of.
 pub(crate) fn instance<'py>(
     class: &Bound<'py, PyType>,
     attributes: &Bound<'py, PyDict>,
@@ -29,7 +31,7 @@ pub(crate) fn instance<'py>(
     if set == 0 { Ok(made) } else { Err(PyErr::fetch(py)) }
 }
 
-/// Sets an attribute for which the class has a slot; a `__setattr__` of the class is not asked.
+/// Sets an attribute for which the class has a slot; a `__setattr__` of the class is not called.
 pub(crate) fn set_slot(
     object: &Bound<'_, PyAny>,
     name: &Bound<'_, PyString>,
@@ -41,10 +43,10 @@ pub(crate) fn set_slot(
     if set == 0 { Ok(()) } else { Err(PyErr::fetch(object.py())) }
 }
 
-/// What is in a slot of the object; a `__getattr__` of the class is not asked.
+/// The value in a slot of the object; a `__getattr__` of the class is not called.
 ///
 /// # Errors
-/// What reading it raises, but for `AttributeError`: the slot is empty.
+/// If reading it raises anything except `AttributeError`, which means an empty slot.
 pub(crate) fn slot<'py>(
     object: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,

@@ -1,7 +1,7 @@
 //! The one kind of lock that a thread may wait for. No Python code runs under it.
 //!
-//! Python code may hand over the interpreter's lock at any instruction. Where it ran under a lock of ours, another
-//! thread could hold the interpreter's lock and wait for ours, and both would wait for each other.
+//! Python code may release the interpreter's lock at any instruction. If it ran under one of our locks,
+//! another thread could hold the interpreter's lock and wait for ours: a deadlock.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -14,10 +14,10 @@ impl<T> Leaf<T> {
         Self(Mutex::new(value))
     }
 
-    /// Looks at the value, or changes it. What can be `Send` holds no token of the interpreter's lock and no object that
-    /// is bound to it, so `work` cannot call Python, and what it returns is not made of such objects.
+    /// Reads or changes the value. A `Send` type holds no token of the interpreter's lock and no object that
+    /// is bound to it, so `work` cannot call Python, and its result contains no such objects.
     pub(crate) fn with<R: Send>(&self, work: impl FnOnce(&mut T) -> R + Send) -> R {
-        // A panic while it was held left the value as it was: every `work` is a few plain lines.
+        // A panic while the lock was held leaves the value intact: every `work` is a few plain lines.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,5 +1,5 @@
-//! Records of Ollama's form, made of events: for an answer that came in OpenAI's dialect, or whose rest was fetched by
-//! another request.
+//! Builds records in Ollama's form from events, for an answer in OpenAI's dialect, or one whose rest was
+//! fetched by another request.
 
 use serde_json::{Map, Value, json};
 use towline::client::Operation;
@@ -11,7 +11,7 @@ use towline::{Event, Outcome};
 pub(crate) struct Made {
     operation: Operation,
     records: Records,
-    /// The last record was plain text, so the next can be like it.
+    /// Whether the last record was plain text, so that the next one can be like it.
     in_a_row: bool,
 }
 
@@ -48,7 +48,7 @@ impl Made {
         self.push(&record, text, kind);
     }
 
-    /// The terminal record, if the answer is whole.
+    /// The terminal record, if the answer is complete.
     pub(crate) fn end(&mut self, outcome: &Outcome) {
         if !outcome.is_completed() {
             return;

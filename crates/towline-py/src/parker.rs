@@ -1,4 +1,4 @@
-//! Where a Python thread waits for news, without the interpreter's lock.
+//! A place where a Python thread waits for news, without the interpreter's lock.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -10,15 +10,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::descriptor::Descriptor;
 
-/// A signal that arrives just before the main thread begins to wait cannot interrupt the wait. This long later it is
-/// seen all the same.
+/// The polling interval for signals: one that arrives just before the main thread begins to wait cannot
+/// interrupt the wait.
 const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(100);
 
-/// The place of one thread. The main thread, where Python handles signals, waits at a descriptor, since a signal
-/// interrupts that at once; the others wait at a condition and cost no descriptor.
+/// The place of one thread. The main thread, where Python handles signals, waits on a file descriptor, since
+/// a signal interrupts that at once; the others wait on a condition variable and need no descriptor.
 #[derive(Debug)]
 pub(crate) struct Parker {
-    /// A fork shares descriptors with its parent, and would take its rings.
+    /// A fork shares file descriptors with its parent, and would take its wake-ups.
     process: u32,
     descriptor: Option<Descriptor>,
     // Held without the interpreter's lock only.
@@ -63,11 +63,12 @@ impl Parker {
         }
     }
 
-    /// Waits for a ring, or until the time is up. It also returns after a signal, whose handler may have waited here
-    /// itself and taken the ring, and for an earlier ring that nobody waited for: the caller looks again.
+    /// Waits for a ring or until the timeout. It also returns after a signal, whose handler may have waited
+    /// here itself and taken the ring, and for an earlier ring that nobody waited for, so the caller must
+    /// check again.
     ///
     /// # Errors
-    /// What a signal's handler raises: `KeyboardInterrupt`, for one.
+    /// What a signal handler raises, such as `KeyboardInterrupt`.
     pub(crate) fn wait(&self, py: Python<'_>, until: Option<Instant>) -> PyResult<()> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let Some(descriptor) = &self.descriptor else {
@@ -83,7 +84,7 @@ impl Parker {
         py.check_signals()
     }
 
-    /// Waits for a ring, or so long.
+    /// Waits for a ring, or for this long.
     pub(crate) fn wait_at_condition(&self, left: Option<Duration>) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rung = match left {

@@ -1,4 +1,4 @@
-//! The threads that drive streams: one runtime for the process, started when it is first needed.
+//! The threads that drive streams: one runtime per process, started on first use.
 
 use std::future::Future;
 
@@ -12,7 +12,7 @@ use crate::leaf::Leaf;
 /// end around it.
 static RUNTIME: Leaf<Option<(u32, &'static Runtime)>> = Leaf::new(None);
 
-/// The runtime of this process. A process that was forked has none of its parent's threads, and gets its own.
+/// The runtime of this process. A forked process has none of its parent's threads and gets its own runtime.
 pub(crate) fn handle() -> PyResult<Handle> {
     let own = std::process::id();
     let handle = RUNTIME.with(|runtime| {

@@ -1,6 +1,7 @@
-//! Jobs whose work is done in Python: coroutines of the engine's asyncio loop, and plain functions on threads.
+//! Jobs with work in Python: coroutines on the engine's asyncio loop, and plain functions on threads.
 //!
-//! The engine's threads never call Python. Orders are put into a list, and a descriptor wakes the loop that obeys them.
+//! The engine's threads never call Python. They put orders into a list, and a file descriptor wakes the loop
+//! that executes them.
 
 use std::collections::VecDeque;
 
@@ -16,7 +17,7 @@ use super::job::JobCore;
 use crate::forked::Here;
 use crate::leaf::Leaf;
 
-/// Orders on their way to Python: for each job one to begin, one to pause or resume, and two to stop, at most.
+/// Pending orders for Python: for each job at most one to begin, one to pause or resume, and two to stop.
 #[derive(Debug)]
 pub(crate) struct Orders {
     pub(crate) bell: Bell,
@@ -54,7 +55,7 @@ impl Orders {
 /// The working end of a job. Dropping it without `end` ends the job as failed.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Work {
-    /// Names it in the orders.
+    /// Identifies it in the orders.
     #[pyo3(get)]
     number: u64,
     #[pyo3(get)]
@@ -81,7 +82,7 @@ impl Work {
         Ok(self.external.get()?.try_emit(Event::Text(text)).is_ok())
     }
 
-    /// Appends to the job's log that the work got further; `False` as for `emit`.
+    /// Appends progress of the work to the job's log; `False` as for `emit`.
     fn progress(&self, status: String) -> PyResult<bool> {
         let progress = Progress { status, ..Progress::default() };
         Ok(self.external.get()?.try_emit(Event::Progress(Box::new(progress))).is_ok())

@@ -18,7 +18,7 @@ use crate::leaf::Leaf;
 /// A job. It may be used from any thread; no call waits.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct JobCore {
-    /// Known without the engine, so that it can be shown in a forked process too.
+    /// Stored here, so that it can be shown in a forked process too.
     #[pyo3(get)]
     id: u64,
     job: Here<Job>,
@@ -51,13 +51,13 @@ pub(crate) struct JobInfo {
     group: Option<String>,
     /// The model it asks.
     model: Option<String>,
-    /// What it is doing.
+    /// Its state.
     state: &'static str,
     /// Records received.
     records: u64,
     /// Pieces of text received.
     tokens: u64,
-    /// Tokens a second since the first one.
+    /// Tokens per second since the first one.
     tokens_per_second: f64,
     /// Seconds since it was submitted; stops at its end.
     age: f64,
@@ -67,7 +67,7 @@ pub(crate) struct JobInfo {
     deadline_in: Option<f64>,
     /// Bytes its log holds.
     log_bytes: usize,
-    /// Whether it is paused because its log is full of what nobody has read.
+    /// Whether it is paused because its log is full of unread events.
     log_full: bool,
 }
 
@@ -134,7 +134,7 @@ impl JobCore {
         Ok(())
     }
 
-    /// The time the job has from now on; `None` for as long as it takes.
+    /// Sets the time that the job has from now on; `None` for no limit.
     #[pyo3(signature = (time))]
     fn set_deadline(&self, time: Option<f64>) -> PyResult<()> {
         let time = time.map(|time| seconds("deadline", time)).transpose()?.flatten();
@@ -152,7 +152,7 @@ impl JobCore {
         Ok(self.job()?.relay_id().map(|id| id.to_string()))
     }
 
-    /// Leaves the stream to its relay: its id there.
+    /// Leaves the stream to its relay, and returns its id there.
     fn detach(&self) -> PyResult<Option<String>> {
         Ok(self.job()?.detach().map(|id| id.to_string()))
     }
@@ -165,7 +165,7 @@ impl JobCore {
         Ok(self.job()?.retry().map(Self::from))
     }
 
-    /// The end of the job.
+    /// A wait for the end of the job.
     fn ended(&self) -> PyResult<Wait> {
         Ok(Wait::on(drop_outcome(ended(self.job()?.clone()))))
     }
@@ -176,7 +176,7 @@ impl JobCore {
     }
 }
 
-/// A place in a job's log. Dropping it leaves the job alone.
+/// A position in a job's log. Dropping it does not affect the job.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Cursor {
     reader: Here<Leaf<Reader>>,
@@ -184,7 +184,8 @@ pub(crate) struct Cursor {
 
 #[pymethods]
 impl Cursor {
-    /// What is new, adjacent text joined where it fell behind; `None` after the end. Never waits.
+    /// The new events, with adjacent text joined if the reader fell behind; `None` after the end. Never
+    /// waits.
     fn take(&self) -> PyResult<Option<Vec<PyEvent>>> {
         let read = self.reader.get()?.with(|reader| match reader.try_read() {
             Some(batch) => Some(batch.events),
@@ -194,7 +195,7 @@ impl Cursor {
         Ok(read.map(|events| events.into_iter().map(PyEvent::from).collect()))
     }
 
-    /// Something new, or the end.
+    /// A wait for a new event or the end.
     fn news(&self) -> PyResult<Wait> {
         Ok(Wait::on(self.reader.get()?.with(|reader| -> Awaited<()> { Box::pin(reader.news()) })))
     }
@@ -202,7 +203,8 @@ impl Cursor {
 
 type Awaited<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The end of a job. Nobody who waits for it has use for its log, so a full one is passed over and holds nothing up.
+/// Waits for the end of a job. A waiter does not need the log, so a full log is skipped and does not block
+/// the job.
 async fn ended(job: Job) -> bool {
     loop {
         let news = job.reader(StartAt::Now).news();
@@ -221,7 +223,8 @@ async fn drop_outcome(ended: impl Future<Output = bool>) {
     ended.await;
 }
 
-/// The end of `jobs`: of all; with `first` of one; with `failure` of one that did not complete, or of all.
+/// A wait for the end of all `jobs`; with `first` of one; with `failure` of one that did not complete, or of
+/// all.
 #[pyfunction]
 pub(crate) fn jobs_ended(jobs: Vec<PyRef<'_, JobCore>>, until: &str) -> PyResult<Wait> {
     let (at_success, at_failure) = match until {
