@@ -1,7 +1,8 @@
 //! The history with many conversations: `cargo bench -p towline-app --bench history [-- CONVERSATIONS | FILE.db]`.
 //!
-//! Each has two turns of about 150 words. Says how long lists and searches take: the median and the longest of 20, and the median of
-//! the processor time, which other programs on the machine stretch less. A file is measured as it is.
+//! Each conversation has two turns of about 150 words. The bench prints the times of lists and searches: the
+//! median and the maximum of 20, and the median of the CPU time, which depends less on other programs. A
+//! given file is measured as it is.
 
 #![expect(clippy::print_stdout, reason = "a program that reports")]
 
@@ -71,7 +72,7 @@ fn timed(what: &str, mut once: impl FnMut() -> Result<usize, HistoryError>) -> R
     Ok(())
 }
 
-/// What this thread has taken.
+/// The CPU time of this thread.
 fn processor_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

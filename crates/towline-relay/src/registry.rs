@@ -503,7 +503,7 @@ impl StreamRegistry {
         })
     }
 
-    /// Everybody's, as [`each`](Self::each).
+    /// The streams of all owners, like [`each`](Self::each).
     pub(crate) fn all(&self) -> impl Iterator<Item = Entry> {
         self.owners().into_iter().flat_map(|owner| self.each(owner, None))
     }

@@ -109,7 +109,7 @@ impl Server {
         }
     }
 
-    /// Whether there is the built-in model alone, which can fetch no other.
+    /// Whether the built-in model is the only one; it cannot pull others.
     pub fn is_builtin(&self) -> bool {
         match &self.place {
             Place::Builtin(_) => true,

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::id::Owner;
 use crate::quota::Quota;
 
-/// Who asks, and how.
+/// The origin of a request: the caller and the transport.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) owner: Owner,
@@ -51,7 +51,7 @@ impl AccessControl {
     }
 }
 
-/// What lets a request in.
+/// The access control for requests.
 #[derive(Debug)]
 pub(crate) struct Rules {
     keys: Vec<Key>,
@@ -75,7 +75,7 @@ impl Rules {
         })
     }
 
-    /// Whether anybody needs a token.
+    /// Whether tokens are required.
     pub(crate) fn has_keys(&self) -> bool {
         !self.keys.is_empty()
     }

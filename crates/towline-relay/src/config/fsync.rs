@@ -1,4 +1,4 @@
-//! How far what is written survives.
+//! The durability of written data.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is counted, in Prometheus' text format.
+//! The metrics, in Prometheus' text format.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -155,7 +155,7 @@ impl Outbox {
                 if let Err(error) = &arrived {
                     tracing::warn!(%error, "an order did not get to the relay that runs the answer");
                 }
-                // Nobody may wait for it.
+                // The receiver may be gone.
                 drop(letter.arrived.send(arrived));
             }
         }

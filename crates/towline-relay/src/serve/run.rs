@@ -163,7 +163,7 @@ impl Server {
         Box::pin(async move {
             let Self { relay, mut listeners, tls, among_others } = self;
             let connections = Tasks::new();
-            // As long as a device may come in.
+            // While devices may connect.
             if relay.devices.are_kept() {
                 listen::open_again(&relay.phone_door, &relay.config.store.place).await;
             }

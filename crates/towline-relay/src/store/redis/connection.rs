@@ -159,10 +159,10 @@ impl Connection {
     }
 }
 
-/// Replies of which none may be a failure.
+/// Returns the replies if none is a failure.
 ///
 /// # Errors
-/// The first that is one.
+/// The first failure.
 pub(crate) fn none_failed(replies: Vec<Reply>) -> Result<Vec<Reply>, RedisError> {
     let failed = replies.iter().find_map(|reply| match reply {
         Reply::Failed(why) => Some(RedisError::Refused(why.clone())),
