@@ -18,7 +18,12 @@ mod records;
 mod scale;
 mod watched;
 
+use std::future::Future;
+use std::pin::Pin;
+
 use towline_testkit::paced::PacedServer;
+
+type Part<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -30,31 +35,19 @@ fn main() {
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
     let server = PacedServer::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    if wanted("records") {
-        runtime.block_on(records::records(&server.url()));
-    }
-    if wanted("first") {
-        runtime.block_on(records::first(&server.url()));
-    }
-    if wanted("stalled") {
-        runtime.block_on(many::stalled(&server.url()));
-    }
-    if wanted("many") {
-        runtime.block_on(many::many(&server.url()));
-    }
-    if wanted("appends") {
-        runtime.block_on(scale::appends(&server.url()));
-    }
-    if wanted("memory") {
-        runtime.block_on(scale::memory(&server.url()));
-    }
-    if wanted("through") {
-        runtime.block_on(scale::through(&server.url()));
-    }
-    if wanted("watched") {
-        runtime.block_on(watched::watched(&server.url()));
-    }
-    if wanted("gathering") {
-        runtime.block_on(gathering::gathering(&server.url()));
+    let url = server.url();
+    let parts: [(&str, Part<'_>); 9] = [
+        ("records", Box::pin(records::records(&url))),
+        ("first", Box::pin(records::first(&url))),
+        ("stalled", Box::pin(many::stalled(&url))),
+        ("many", Box::pin(many::many(&url))),
+        ("appends", Box::pin(scale::appends(&url))),
+        ("memory", Box::pin(scale::memory(&url))),
+        ("through", Box::pin(scale::through(&url))),
+        ("watched", Box::pin(watched::watched(&url))),
+        ("gathering", Box::pin(gathering::gathering(&url))),
+    ];
+    for (_, part) in parts.into_iter().filter(|(name, _)| wanted(name)) {
+        runtime.block_on(part);
     }
 }

@@ -14,6 +14,7 @@ mod full;
 mod metrics;
 mod ollama;
 mod openapi;
+mod process;
 mod queue;
 mod record;
 mod scale;

@@ -123,6 +123,12 @@ impl Relay {
     }
 }
 
+pub(crate) async fn stop_all(relays: impl IntoIterator<Item = Relay>) {
+    for relay in relays {
+        relay.stop().await;
+    }
+}
+
 pub(crate) fn chat(model: &str) -> String {
     format!(r#"{{"model":"{model}","messages":[]}}"#)
 }

@@ -164,11 +164,10 @@ impl Connection {
 /// # Errors
 /// The first failure.
 pub(crate) fn none_failed(replies: Vec<Reply>) -> Result<Vec<Reply>, RedisError> {
-    let failed = replies.iter().find_map(|reply| match reply {
-        Reply::Failed(why) => Some(RedisError::Refused(why.clone())),
-        Reply::Said(_) | Reply::Number(_) | Reply::Bytes(_) | Reply::None | Reply::Many(_) => None,
-    });
-    failed.map_or(Ok(replies), Err)
+    if let Some(Reply::Failed(why)) = replies.iter().find(|reply| matches!(reply, Reply::Failed(_))) {
+        return Err(RedisError::Refused(why.clone()));
+    }
+    Ok(replies)
 }
 
 fn tls(address: &RedisAddress) -> Result<ClientConfig, RedisError> {

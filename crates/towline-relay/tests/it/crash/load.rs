@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use towline::Client;
 use towline_core::http1::Method;
 
-use super::process::{Process, ask};
-use crate::support::{chat, soon};
+use crate::process::Process;
+use crate::support::{chat, soon, try_ask as ask};
 
 /// Streams that a client writes, and answers that the relay records, of one round.
 const WRITERS: usize = 4;

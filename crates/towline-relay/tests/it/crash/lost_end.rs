@@ -7,8 +7,8 @@ use towline_relay::Fsync;
 use towline_testkit::{Server, fakemodel};
 
 use super::load::{source, until_killed};
-use super::process::ask;
 use super::{answer, assert_interrupted, restarts, start, status_at, written};
+use crate::support::try_ask as ask;
 
 /// Acknowledgements before the kill: enough that there is an end to lose.
 const EVENTS: usize = 300;

@@ -4,7 +4,6 @@
 
 mod load;
 mod lost_end;
-mod process;
 
 use std::path::Path;
 
@@ -13,8 +12,9 @@ use towline_core::http1::Method;
 use towline_relay::Fsync;
 use towline_testkit::{Server, fakemodel};
 
+use crate::process::Process;
+use crate::support::try_ask as ask;
 use load::{Acknowledged, source, until_killed};
-use process::{Process, ask};
 
 const RESTARTS: usize = 3;
 
@@ -49,7 +49,7 @@ async fn kill_again_and_again(fsync: Fsync) {
 }
 
 async fn start(store: &Path, fsync: Fsync, upstream: &Server) -> Process {
-    let (store, upstream) = (store.to_owned(), upstream.url());
+    let (store, upstream) = (store.to_str().unwrap().to_owned(), upstream.url());
     tokio::task::spawn_blocking(move || Process::start(&store, fsync, &upstream)).await.unwrap()
 }
 

@@ -1,19 +1,20 @@
 //! Relays and servers that die, or seem to.
 
 use serde_json::json;
+use towline_relay::Fsync;
 use towline_testkit::Server as Upstream;
 
-use super::process::Process;
 use super::proxy::Proxy;
 use super::redis::Redis;
 use super::{first, relay, shared, taken, until, upstream};
-use crate::support::{Relay, chat, config, soon};
+use crate::process::Process;
+use crate::support::{Relay, chat, config, soon, stop_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
     let (redis, upstream) = (Redis::start(), upstream());
     let b = relay(&redis, &upstream).await;
-    let a = Process::start(&redis.url(), &upstream.url());
+    let a = Process::start(&redis.url(), Fsync::Never, &upstream.url());
     let id = a.detached("stalling").await;
     let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
     tail.until(first()).await;
@@ -35,7 +36,7 @@ async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
 async fn an_answer_whose_end_cannot_be_read_gets_its_end_later() {
     let (redis, upstream) = (Redis::start(), upstream());
     let b = relay(&redis, &upstream).await;
-    let a = Process::start(&redis.url(), &upstream.url());
+    let a = Process::start(&redis.url(), Fsync::Never, &upstream.url());
     let id = a.detached("stalling").await;
     b.get(&format!("/streams/{id}?live=raw")).await.until(first()).await;
     a.kill();
@@ -66,7 +67,7 @@ async fn an_answer_whose_end_cannot_be_read_gets_its_end_later() {
 async fn a_relay_that_was_taken_for_dead_writes_nothing_more() {
     let (redis, upstream) = (Redis::start(), upstream());
     let b = relay(&redis, &upstream).await;
-    let a = Process::start(&redis.url(), &upstream.url());
+    let a = Process::start(&redis.url(), Fsync::Never, &upstream.url());
     let id = a.detached("gated").await;
     let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
     tail.until(first()).await;
@@ -95,7 +96,7 @@ async fn a_relay_keeps_its_lease_however_long_its_other_work_takes() {
     let (redis, upstream) = (Redis::start(), upstream());
     let proxy = Proxy::start(redis.port).await;
     let a = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
-    let b = Process::start(&redis.url(), &upstream.url());
+    let b = Process::start(&redis.url(), Fsync::Never, &upstream.url());
     let mut ids = Vec::new();
     for _ in 0..4 {
         let id = b.detached("stalling").await;
@@ -193,9 +194,7 @@ async fn answers_outlive_the_death_of_the_server() {
     while a.get("/readyz").await.status != 200 {
         tokio::task::yield_now().await;
     }
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 /// Two relays whose readers see nothing that a replica does not have.
@@ -228,9 +227,7 @@ async fn answers_continue_at_a_replica_that_is_promoted() {
     }
     let next = b.detached("short").await;
     assert_eq!(a.ended(&next).await["state"], "completed");
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,9 +258,7 @@ async fn no_relay_shows_what_the_replica_does_not_have() {
     let whole = tails.remove(0).text().await;
     assert!(whole.contains("\"done\":true"), "{whole}");
     assert_eq!(tails.remove(0).text().await, whole);
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 /// The store has what nobody was shown: the end is written after it, whole.
@@ -297,9 +292,7 @@ async fn an_answer_ends_truly_where_the_replica_stays_away_for_too_long() {
     let headers = [("towline-detach", "true")];
     let next = taken(&a.client, &headers, "short").await.json().await["id"].as_str().unwrap().to_owned();
     assert_eq!(b.ended(&next).await["state"], "completed");
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -355,9 +348,7 @@ async fn what_a_promoted_replica_does_not_have_is_written_again() {
     assert_eq!(relay.log(&id).await, whole);
     let later = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
     assert_eq!(later.log(&id).await, whole, "the replica has it all");
-    for relay in [relay, later] {
-        relay.stop().await;
-    }
+    stop_all([relay, later]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -382,7 +373,5 @@ async fn a_server_without_room_takes_nothing_and_says_so() {
     }
     let next = b.detached("short").await;
     assert_eq!(a.ended(&next).await["state"], "completed");
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }

@@ -1,7 +1,6 @@
 //! Several relays on one Redis: what one is asked, any of them answers.
 
 mod death;
-mod process;
 mod proxy;
 mod redis;
 mod rounds;
@@ -14,7 +13,7 @@ use towline_relay::{Config, Server, Store, StoreConfig, Token};
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server as Upstream};
 
-use crate::support::{Answer, Relay, ask, chat, config, soon};
+use crate::support::{Answer, Relay, ask, chat, config, soon, stop_all};
 use redis::Redis;
 
 fn shared(config: Config, store: &str) -> Config {
@@ -24,6 +23,13 @@ fn shared(config: Config, store: &str) -> Config {
 
 async fn relay(redis: &Redis, upstream: &Upstream) -> Relay {
     Relay::start(shared(config(&upstream.url()), &redis.url())).await
+}
+
+/// A store, a model server, and two relays.
+async fn two_relays() -> (Redis, Upstream, Relay, Relay) {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    (redis, upstream, a, b)
 }
 
 fn upstream() -> Upstream {
@@ -51,7 +57,7 @@ async fn order(relay: &Relay, id: &str, order: &str, body: Value) -> (u16, Value
 }
 
 /// Asks the model until the store behind the relay answers: what cannot be recorded is refused with 503.
-async fn taken(client: &Client, headers: &[(&str, &str)], model: &str) -> Answer {
+pub(crate) async fn taken(client: &Client, headers: &[(&str, &str)], model: &str) -> Answer {
     soon(async {
         loop {
             let answer = ask(client, Method::Post, "/api/chat", headers, &chat(model)).await;
@@ -111,9 +117,7 @@ async fn an_answer_is_read_listed_and_resumed_at_any_relay() {
         assert_eq!(relay.get(&format!("/streams/{id}")).await.status, 404);
     }
     assert_eq!(upstream.requests().len() - looks(&upstream), 2);
-    for relay in [a, b, c, d] {
-        relay.stop().await;
-    }
+    stop_all([a, b, c, d]).await;
 }
 
 /// Requests by which the relays look whether the model server is there.
@@ -123,8 +127,7 @@ fn looks(upstream: &Upstream) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_reach_the_relay_that_runs_the_answer() {
-    let (redis, upstream) = (Redis::start(), upstream());
-    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let (_redis, _upstream, a, b) = two_relays().await;
     let id = a.detached("stalling").await;
     until(&b, &id, |job| job["state"] == "streaming").await;
     assert_eq!(order(&b, &id, "pause", json!({})).await.0, 200);
@@ -150,9 +153,7 @@ async fn orders_reach_the_relay_that_runs_the_answer() {
     let id = b.detached("stalling").await;
     assert_eq!(a.delete(&format!("/towline/v1/jobs/{id}")).await.status, 204);
     assert_eq!(b.get(&format!("/towline/v1/jobs/{id}")).await.status, 404);
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,15 +184,12 @@ async fn orders_are_obeyed_in_the_order_in_which_they_were_given() {
     }
     let job = until(&a, &id, |job| job["deadline_s"].as_f64().is_some_and(|left| left > 210_000.0)).await;
     assert!(job["deadline_s"].as_f64().unwrap() > 309_000.0, "{job}");
-    for relay in [a, b, c] {
-        relay.stop().await;
-    }
+    stop_all([a, b, c]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_the_store_does_not_take_is_refused() {
-    let (redis, upstream) = (Redis::start(), upstream());
-    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let (redis, _upstream, a, b) = two_relays().await;
     let id = a.detached("stalling").await;
     until(&b, &id, |job| job["state"] == "streaming").await;
     redis.say("ACL SETUSER default -xadd");
@@ -199,15 +197,12 @@ async fn an_order_that_the_store_does_not_take_is_refused() {
     redis.say("ACL SETUSER default +xadd");
     assert_eq!(order(&b, &id, "cancel", json!({})).await.0, 202);
     assert_eq!(a.ended(&id).await["state"], "cancelled");
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_runs_once_whichever_relays_it_comes_to() {
-    let (redis, upstream) = (Redis::start(), upstream());
-    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let (_redis, upstream, a, b) = two_relays().await;
     for round in 0..10 {
         let id = format!("request-{round}");
         let headers = [("towline-request-id", id.as_str()), ("towline-detach", "true")];
@@ -221,9 +216,7 @@ async fn a_request_id_runs_once_whichever_relays_it_comes_to() {
         assert_eq!(another.status, 422);
     }
     assert_eq!(upstream.requests().len() - looks(&upstream), 10);
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,8 +249,7 @@ async fn a_request_that_another_relay_has_meanwhile_is_not_answered_twice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_lives_as_long_as_it_has_a_reader_at_any_relay() {
-    let (redis, upstream) = (Redis::start(), upstream());
-    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let (_redis, _upstream, a, b) = two_relays().await;
     let mut reader = a.post("/api/chat", &[], &chat("gated")).await;
     reader.until(first()).await;
     let id = reader.header("towline-stream").to_owned();
@@ -268,9 +260,7 @@ async fn an_answer_lives_as_long_as_it_has_a_reader_at_any_relay() {
     until(&a, &id, |job| job["readers"] == 1).await;
     drop(tail);
     assert_eq!(a.ended(&id).await["state"], "cancelled");
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -286,15 +276,12 @@ async fn requests_count_at_all_relays() {
     assert_eq!(seen["jobs"].as_array().unwrap().len(), 1);
     assert_eq!(b.post("/api/chat", &headers, &body).await.status, 202);
     assert_eq!(b.post("/api/chat", &headers, &body).await.status, 429);
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_sees_what_other_relays_do() {
-    let (redis, upstream) = (Redis::start(), upstream());
-    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let (_redis, _upstream, a, b) = two_relays().await;
     let mut watch = b.get("/towline/v1/jobs?watch=true").await;
     let id = a.detached("short").await;
     let is_told = |read: &[u8], word: &str| {
@@ -308,9 +295,7 @@ async fn a_watcher_sees_what_other_relays_do() {
     while !is_told(&watch.read, "\"removed\"") {
         watch.more().await.unwrap();
     }
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,11 +9,12 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use towline::Client;
 use towline_core::http1::Method;
+use towline_relay::Fsync;
 use towline_testkit::{Server as Upstream, fakemodel};
 
-use super::process::Process;
 use super::proxy::Proxy;
 use super::redis::Redis;
+use crate::process::Process;
 use crate::support::{Answer, SOON, soon, try_ask};
 
 const RELAYS: usize = 3;
@@ -66,7 +67,8 @@ impl Stage {
         for (relay, proxy) in self.relays.iter_mut().zip(&self.proxies) {
             if relay.is_none() {
                 let (store, upstream) = (proxy.url(), self.upstream.url());
-                let started = tokio::task::spawn_blocking(move || Process::start(&store, &upstream));
+                let started =
+                    tokio::task::spawn_blocking(move || Process::start(&store, Fsync::Never, &upstream));
                 *relay = Some(started.await.unwrap());
             }
         }

@@ -6,8 +6,8 @@ use towline_core::http1::Method;
 
 use super::proxy::Proxy;
 use super::redis::Redis;
-use super::{relay, shared, upstream};
-use crate::support::{Relay, ask, config, soon};
+use super::{relay, shared, two_relays, upstream};
+use crate::support::{Relay, ask, config, soon, stop_all};
 
 /// Appends of one client.
 const APPENDS: usize = 20;
@@ -56,8 +56,7 @@ async fn what_is_appended_at_several_relays_is_there_once_and_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_that_comes_again_at_another_relay_is_known() {
-    let (redis, upstream) = (Redis::start(), upstream());
-    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let (_redis, _upstream, a, b) = two_relays().await;
     let (one, other) = tokio::join!(put(&a, "made", "text/plain"), put(&b, "made", "text/plain"));
     assert_eq!([one, other].into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([200, 201]));
     assert_eq!(put(&b, "made", "text/html").await, 409);
@@ -79,9 +78,7 @@ async fn a_producer_that_comes_again_at_another_relay_is_known() {
     assert_eq!(a.delete("/streams/made").await.status, 204);
     assert_eq!(put(&b, "made", "text/plain").await, 201);
     assert_eq!(soon(a.get(&format!("/streams/made?offset={old}"))).await.status, 410);
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 /// The number of the only stream.
@@ -150,9 +147,7 @@ async fn what_is_gone_does_not_come_back_by_a_look_that_took_long() {
     soon(async { tokio::join!(looked, removed) }).await;
     assert_eq!(streams().await, 0);
     assert_eq!(b.get("/streams/log").await.status, 404);
-    for relay in [a, b] {
-        relay.stop().await;
-    }
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! A relay of a shared store in a process of its own, which can be stopped and killed.
+//! A relay in a process of its own, which can be stopped and killed.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -6,20 +6,24 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use towline::Client;
 use towline::client::Endpoint;
 use towline_core::http1::Method;
-use towline_relay::Server;
+use towline_relay::{Fsync, Server, StoreConfig};
 
-use super::{shared, taken};
+use crate::scale::taken;
 use crate::support::{Answer, ask, config};
 
-const STORE: &str = "TOWLINE_SHARED_STORE";
-const UPSTREAM: &str = "TOWLINE_SHARED_UPSTREAM";
+const STORE: &str = "TOWLINE_STORE";
+const FSYNC: &str = "TOWLINE_FSYNC";
+const UPSTREAM: &str = "TOWLINE_UPSTREAM";
 const LISTENING: &str = "the relay listens on ";
 
 /// Not a test of its own: the tests run it in another process, whose environment says what to do.
 #[test]
 fn relay_process() {
-    let Some(store) = std::env::var_os(STORE) else { return };
-    let config = shared(config(&std::env::var(UPSTREAM).unwrap()), store.to_str().unwrap());
+    let Ok(store) = std::env::var(STORE) else { return };
+    let said = |name: &str| std::env::var(name).unwrap();
+    let mut config = config(&said(UPSTREAM));
+    let (place, fsync) = (store.parse().unwrap(), said(FSYNC).parse().unwrap());
+    config.store = StoreConfig { place, fsync, ..StoreConfig::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = Server::bind(config).await.unwrap();
@@ -29,18 +33,20 @@ fn relay_process() {
 }
 
 /// The relay's process. Dropping it kills it.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Held open: the harness in the process says after a minute that its test still runs, and ends it where it cannot.
     _said: Lines<BufReader<ChildStdout>>,
-    pub(super) client: Client,
+    pub(crate) client: Client,
 }
 
 impl Process {
-    pub(super) fn start(store: &str, upstream: &str) -> Self {
+    /// On a folder, or the address of a Redis.
+    pub(crate) fn start(store: &str, fsync: Fsync, upstream: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "scale::process::relay_process", "--nocapture"]);
-        command.env(STORE, store).env(UPSTREAM, upstream).stdout(Stdio::piped());
+        command.args(["--exact", "process::relay_process", "--nocapture"]);
+        let fsync = if fsync == Fsync::Always { "always" } else { "1s" };
+        command.env(STORE, store).env(FSYNC, fsync).env(UPSTREAM, upstream).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut lines = said.by_ref().map_while(Result::ok);
@@ -51,25 +57,25 @@ impl Process {
         Self { child, _said: said, client }
     }
 
-    pub(super) async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         ask(&self.client, Method::Get, target, &[], "").await
     }
 
     /// A detached chat with the model; its id.
-    pub(super) async fn detached(&self, model: &str) -> String {
+    pub(crate) async fn detached(&self, model: &str) -> String {
         let mut answer = taken(&self.client, &[("towline-detach", "true")], model).await;
         assert_eq!(answer.status, 202);
         answer.json().await["id"].as_str().unwrap().to_owned()
     }
 
     /// `kill -9`; returns when the process is gone.
-    pub(super) fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Stops it as a machine that is paused, or lets it go on.
-    pub(super) fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());
     }
