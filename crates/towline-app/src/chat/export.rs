@@ -76,6 +76,7 @@ pub fn json(title: &str, chat: &Conversation) -> String {
     let whole = json!({
         "version": 1,
         "title": title,
+        "tags": chat.tags,
         "settings": {
             "model": settings.model,
             "system": settings.system,
@@ -99,6 +100,9 @@ pub fn read_json(text: &str) -> Result<Conversation, String> {
     let mut settings = whole["settings"].take();
     settings["record"] = json!("settings");
     let mut lines = session::header("") + &format!("{settings}\n");
+    if whole["tags"].is_array() {
+        lines += &format!("{}\n", json!({ "record": "tags", "tags": whole["tags"] }));
+    }
     for (number, turn) in turns.iter().enumerate() {
         let (question, answer) = (&turn["question"], &turn["answer"]);
         let mut asked =
@@ -161,6 +165,7 @@ mod tests {
     fn what_is_exported_is_read() {
         let settings = Settings { model: "m".into(), system: Some("be brief".into()), ..Settings::default() };
         let mut chat = Conversation::new(settings);
+        chat.tags = vec!["rust".into(), "work".into()];
         let id = chat.ask("m", Message::user("q?").with_image(b"png"));
         let call = towline::event::ToolCall {
             id: Some("c".into()),

@@ -372,6 +372,8 @@ impl Turn {
 pub struct Conversation {
     /// The settings of every question.
     pub settings: Settings,
+    /// The words that it is filed under, in their order.
+    pub tags: Vec<String>,
     turns: Vec<Turn>,
     next: u64,
     /// Fields of the session's first record that this version does not know.

@@ -70,6 +70,11 @@ pub fn settings(settings: &Settings) -> String {
     line(settings_value(settings))
 }
 
+/// The line of the tags.
+pub fn tags(tags: &[String]) -> String {
+    line(json!({ "record": "tags", "tags": tags }))
+}
+
 /// The lines of a question, with a record for each requested answer.
 pub fn question(turn: &Turn) -> String {
     let mut lines = first_question(turn);
@@ -225,6 +230,7 @@ pub fn write(chat: &Conversation, created: &str) -> String {
     let first = json!({ "record": "session", "version": VERSION, "created": created });
     let mut text = line(with(first, &chat.extra));
     text.push_str(&settings(&chat.settings));
+    text.extend((!chat.tags.is_empty()).then(|| tags(&chat.tags)));
     text.extend(chat.unknown.iter().map(|record| line(record.clone())));
     text.extend(chat.turns.iter().map(turn));
     text
@@ -297,6 +303,10 @@ impl Conversation {
         };
         match kind.as_str() {
             "settings" => self.settings = read_settings(record)?,
+            "tags" => {
+                let tags = take(&mut record, "tags").unwrap_or_default();
+                self.tags = serde_json::from_value(tags).map_err(|error| error.to_string())?;
+            }
             "question" => self.replay_question(turn?, named.unwrap_or(1), record)?,
             "text" => {
                 let event = Event::Text(text_of(&mut record, "text"));

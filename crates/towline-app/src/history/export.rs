@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use serde_json::{Map, Value, json};
 
 use super::record::Target;
-use super::{ChatId, History, HistoryError};
+use super::{ChatId, History, HistoryError, tags_of};
 use crate::chat::{Conversation, session};
 
 /// A variant, as stored in the tables.
@@ -64,13 +64,13 @@ impl History {
 pub(super) fn lines(view: &Connection, chat: ChatId, is_export: bool) -> Result<String, HistoryError> {
     let found = view
         .query_row(
-            "SELECT created, settings, extra, unknown, title FROM chat WHERE id = ?1",
+            "SELECT created, settings, extra, unknown, title, tags FROM chat WHERE id = ?1",
             [chat.0],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
         )
         .optional()?;
     let missing = || HistoryError::Missing(chat.0.to_string());
-    let (created, settings, extra, unknown, title): (i64, String, String, String, String) =
+    let (created, settings, extra, unknown, title, tags): (i64, String, String, String, String, String) =
         found.ok_or_else(missing)?;
     let created = jiff::Timestamp::from_millisecond(created).unwrap_or_default().to_string();
     let mut lines = String::new();
@@ -79,6 +79,10 @@ pub(super) fn lines(view: &Connection, chat: ChatId, is_export: bool) -> Result<
     push(&mut lines, with(json!({ "record": "settings" }), &settings));
     if is_export && !title.is_empty() {
         push(&mut lines, json!({ "record": "title", "title": title }));
+    }
+    let tags = tags_of(&tags);
+    if !tags.is_empty() {
+        lines.push_str(&session::tags(&tags));
     }
     lines.push_str(&unknown);
     let mut turns = view.prepare(

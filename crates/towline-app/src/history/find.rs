@@ -1,8 +1,9 @@
 //! Lists and names.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
 
-use super::{ChatId, History, HistoryError, WriterId};
+use super::{ChatId, History, HistoryError, WriterId, tags_of};
 use crate::chat::own_words;
 
 /// Maximum length of a conversation's name, in characters.
@@ -37,6 +38,8 @@ pub struct Summary {
     pub updated_ms: i64,
     /// The last writer.
     pub writer: WriterId,
+    /// The words that it is filed under, in their order.
+    pub tags: Vec<String>,
 }
 
 /// A conversation that matches a search.
@@ -51,7 +54,7 @@ pub struct Found {
 const SUMMARY: &str =
     "SELECT chat.id, chat.name, chat.title, chat.pinned, chat.created, chat.updated, chat.writer,
     (SELECT count(*) FROM turn WHERE turn.chat = chat.id),
-    coalesce((SELECT variant.model FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = chat.id
+    chat.tags, coalesce((SELECT variant.model FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = chat.id
               ORDER BY turn.number DESC, variant.number DESC LIMIT 1), '')
     FROM chat";
 /// The conversation has a question. A conversation whose only answer failed without any text has none, and
@@ -68,7 +71,8 @@ fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
         updated_ms: row.get(5)?,
         writer: WriterId(row.get(6)?),
         turns: row.get::<_, i64>(7)?.unsigned_abs(),
-        model: row.get(8)?,
+        tags: tags_of(row.get_ref(8)?.as_str()?),
+        model: row.get(9)?,
     })
 }
 
@@ -79,11 +83,21 @@ impl History {
     /// # Errors
     /// Those of the database.
     pub fn list(&self, limit: usize) -> Result<Vec<Summary>, HistoryError> {
+        self.tagged(&[], limit)
+    }
+
+    /// The same of those that have all of these tags.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn tagged(&self, tags: &[String], limit: usize) -> Result<Vec<Summary>, HistoryError> {
         let sql = format!(
-            "{SUMMARY} WHERE {ASKS} ORDER BY chat.pinned DESC, chat.updated DESC, chat.id DESC LIMIT ?1"
+            "{SUMMARY} WHERE {ASKS}{} ORDER BY chat.pinned DESC, chat.updated DESC, chat.id DESC LIMIT ?1",
+            has_tags(tags)
         );
         let mut chats = self.database.prepare_cached(&sql)?;
-        let rows = chats.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], summary)?;
+        let limit = Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = chats.query_map(params_from_iter([limit].into_iter().chain(values(tags))), summary)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -154,6 +168,15 @@ impl History {
             }
         }
     }
+}
+
+/// That a conversation has these tags, the values of the parameters from the second one on.
+pub(super) fn has_tags(tags: &[String]) -> String {
+    (2..tags.len() + 2).map(|number| format!(" AND instr(chat.tags, ?{number})")).collect()
+}
+
+pub(super) fn values(tags: &[String]) -> impl Iterator<Item = Value> + use<'_> {
+    tags.iter().map(|tag| Value::Text(format!(" {tag} ")))
 }
 
 /// A free name: this one, or this one with a number.

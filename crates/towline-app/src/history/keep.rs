@@ -1,8 +1,9 @@
-//! Names, titles and pins; manual and automatic deletion.
+//! Names, titles, tags and pins; what is deleted, and when by itself.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::record::now;
 use super::{ChatId, History, HistoryError, find};
@@ -60,6 +61,14 @@ impl History {
         found(self.database.execute(sql, params![chat.0, is_pinned])?, chat)
     }
 
+    /// Files a conversation under these [tags](tags_of), and no others.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], and those of the database.
+    pub fn tag(&mut self, chat: ChatId, tags: &[String]) -> Result<(), HistoryError> {
+        found(set_tags(&self.database, chat, tags)?, chat)
+    }
+
     /// Deletes a conversation.
     ///
     /// # Errors
@@ -106,6 +115,25 @@ impl History {
         }
         Ok(over.len())
     }
+}
+
+/// The tags that a text names: its words, whatever their case, in their order. A sign `#` before one is left out.
+pub fn tags_of(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control() || c == ',');
+    let words = words.map(|word| word.trim_start_matches('#').to_lowercase());
+    let tags = words.map(|word| word.chars().take(find::NAME_CHARS).collect::<String>());
+    let tags: BTreeSet<String> = tags.filter(|tag| !tag.is_empty()).collect();
+    tags.into_iter().collect()
+}
+
+/// Each with a blank before and behind it.
+pub(super) fn set_tags(
+    database: &Connection,
+    chat: ChatId,
+    tags: &[String],
+) -> Result<usize, rusqlite::Error> {
+    let tags: String = tags_of(&tags.join(" ")).iter().map(|tag| format!(" {tag} ")).collect();
+    database.execute("UPDATE chat SET tags = ?2 WHERE id = ?1", params![chat.0, tags])
 }
 
 fn found(changed: usize, chat: ChatId) -> Result<(), HistoryError> {

@@ -13,7 +13,7 @@
 //! | `export` | turns the tables back into records, and into a conversation |
 //! | `find` | lists and names |
 //! | `search` | searches all conversations |
-//! | `keep` | titles, pins, manual and automatic deletion |
+//! | `keep` | titles, tags, pins, manual and automatic deletion |
 //! | `files` | imports session files of earlier versions |
 //! | `lease` | which program writes an answer on a relay, and what happens when that program exits |
 //! | `place` | the conversation of an answer, from the relay's record |
@@ -39,7 +39,7 @@ use std::fmt;
 
 pub use files::Taken;
 pub use find::{Found, Summary, is_name};
-pub use keep::Limits;
+pub use keep::{Limits, tags_of};
 pub use lease::Rest;
 pub use place::{InHistory, for_answer, place_of, read_place, turn_of};
 pub use store::History;

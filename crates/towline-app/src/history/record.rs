@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
-use super::{ChatId, HistoryError, WriterId, find};
+use super::{ChatId, HistoryError, WriterId, find, keep};
 use crate::chat::AnswerId;
 use crate::chat::session::{SessionError, VERSION, take};
 
@@ -104,6 +104,12 @@ impl Target {
             "title" => {
                 let title = text(&mut record, "title");
                 database.execute("UPDATE chat SET title = ?2 WHERE id = ?1", params![chat.0, title])?;
+            }
+            "tags" => {
+                let tags = take(&mut record, "tags").unwrap_or_default();
+                let tags: Vec<String> =
+                    serde_json::from_value(tags).map_err(|error| HistoryError::Record(error.to_string()))?;
+                keep::set_tags(database, chat, &tags)?;
             }
             "clear" => {
                 database.execute("DELETE FROM turn WHERE chat = ?1", [chat.0])?;

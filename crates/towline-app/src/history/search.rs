@@ -12,7 +12,7 @@ use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Rows, params_from_iter};
 
 use super::find::{ASKS, Found};
-use super::{ChatId, History, HistoryError};
+use super::{ChatId, History, HistoryError, find, tags_of};
 
 /// Number of characters shown around a match.
 const AROUND_CHARS: usize = 60;
@@ -93,8 +93,9 @@ const PIECES: &str =
     WHERE piece.variant = variant.id AND NOT piece.thinking), '')";
 
 impl History {
-    /// The conversations that have a text in a question, an answer or their title, in any case; most recently
-    /// changed first, at most `limit`.
+    /// The conversations that have a text in a question, an answer or their title, whatever its case; the last written
+    /// first, at most `limit`. Of words like `tag:rust` in the text, a conversation has the tags; of them alone, those that have them
+    /// are [listed](Self::tagged).
     ///
     /// # Errors
     /// Those of the database.
@@ -108,13 +109,14 @@ impl History {
         limit: usize,
         common: Common,
     ) -> Result<Vec<Found>, HistoryError> {
-        let text = text.trim();
+        let (text, tags) = &wanted(text);
         if text.is_empty() {
-            return Ok(Vec::new());
+            let listed = if tags.is_empty() { Vec::new() } else { self.tagged(tags, limit)? };
+            return Ok(listed.into_iter().map(|chat| Found { around: chat.title.clone(), chat }).collect());
         }
         // One consistent view while several programs write.
         let view = self.database.unchecked_transaction()?;
-        let places = places(&view, text, limit, common)?;
+        let places = places(&view, (text, tags), limit, common)?;
         let found = places.into_iter().map(|(chat, place)| {
             let chat = self.summary(chat)?;
             let words = match place {
@@ -131,6 +133,23 @@ impl History {
     }
 }
 
+/// The text that is wanted, and the tags that are named in it.
+fn wanted(text: &str) -> (String, Vec<String>) {
+    let (tags, words): (Vec<&str>, Vec<&str>) =
+        text.split_whitespace().partition(|word| word.len() > 4 && word.starts_with("tag:"));
+    let text = if tags.is_empty() { text.trim().to_owned() } else { words.join(" ") };
+    let tags: Vec<&str> = tags.iter().filter_map(|word| word.strip_prefix("tag:")).collect();
+    (text, tags_of(&tags.join(" ")))
+}
+
+/// The conversations that have all of these tags.
+fn tagged(view: &Connection, tags: &[String]) -> Result<HashSet<i64>, rusqlite::Error> {
+    let sql = format!("SELECT id FROM chat WHERE ?1{}", find::has_tags(tags));
+    let mut chats = view.prepare_cached(&sql)?;
+    let values = [Value::Integer(1)].into_iter().chain(find::values(tags));
+    chats.query_map(params_from_iter(values), |row| row.get(0))?.collect()
+}
+
 fn words_at(view: &Connection, column: Column, id: i64) -> Result<String, rusqlite::Error> {
     let (table, name) = column.names();
     view.prepare_cached(&format!("SELECT {name} FROM {table} WHERE id = ?1"))?
@@ -140,15 +159,16 @@ fn words_at(view: &Connection, column: Column, id: i64) -> Result<String, rusqli
 /// The conversations that have a text, and where.
 fn places(
     view: &Connection,
-    text: &str,
+    (text, tags): (&str, &[String]),
     limit: usize,
     common: Common,
 ) -> Result<Vec<(ChatId, Place)>, rusqlite::Error> {
     let spellings = Spellings::of(text);
+    let tagged = if tags.is_empty() { None } else { Some(tagged(view, tags)?) };
     if let Spellings::Short(_) = spellings {
         let lists = Column::ALL.into_iter().map(|column| Ok((column, List::read(view, column, &spellings)?)));
         let lists = lists.collect::<Result<_, rusqlite::Error>>()?;
-        let found = Search::new(view, &spellings, lists)?.walk(limit, common.chats)?;
+        let found = Search::new(view, &spellings, tagged.as_ref(), lists)?.walk(limit, common.chats)?;
         if found.len() == limit {
             return Ok(found);
         }
@@ -166,13 +186,15 @@ fn places(
         are_few = are_few && list.are_few(common.places)?;
         lists.push((column, list));
     }
-    let mut search = Search::new(view, &spellings, lists)?;
+    let mut search = Search::new(view, &spellings, tagged.as_ref(), lists)?;
     if !are_few {
         return search.walk(limit, usize::MAX);
     }
     let mut found = Vec::new();
-    for chat in search.of_few()?.into_iter().take(limit) {
-        found.extend(search.place(chat)?.map(|place| (ChatId(chat), place)));
+    for chat in search.of_few()? {
+        if found.len() < limit {
+            found.extend(search.place(chat)?.map(|place| (ChatId(chat), place)));
+        }
     }
     Ok(found)
 }
@@ -180,6 +202,8 @@ fn places(
 struct Search<'s> {
     view: &'s Connection,
     spellings: &'s Spellings,
+    /// Those that have the tags, where some are wanted.
+    tagged: Option<&'s HashSet<i64>>,
     /// The conversations with a running answer that has the text, and that answer.
     pieces: HashMap<i64, i64>,
     lists: Vec<(Column, List<'s>)>,
@@ -189,9 +213,10 @@ impl<'s> Search<'s> {
     fn new(
         view: &'s Connection,
         spellings: &'s Spellings,
+        tagged: Option<&'s HashSet<i64>>,
         lists: Vec<(Column, List<'s>)>,
     ) -> Result<Self, rusqlite::Error> {
-        Ok(Self { view, pieces: pieces(view, spellings)?, spellings, lists })
+        Ok(Self { view, pieces: pieces(view, spellings)?, spellings, tagged, lists })
     }
 
     /// Checks up to `most` conversations, newest first, until `limit` of them have the text.
@@ -212,6 +237,9 @@ impl<'s> Search<'s> {
     /// Where a conversation has the text: in its last matching turn. A conversation without a question never
     /// matches.
     fn place(&mut self, chat: i64) -> Result<Option<Place>, rusqlite::Error> {
+        if self.tagged.is_some_and(|tagged| !tagged.contains(&chat)) {
+            return Ok(None);
+        }
         let mut turns = self.view.prepare_cached(
             "SELECT turn.id, variant.id FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = ?1
              ORDER BY turn.number DESC, variant.number DESC",

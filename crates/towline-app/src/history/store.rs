@@ -15,7 +15,7 @@ const BUSY: Duration = Duration::from_secs(5);
 ///
 /// Times are milliseconds since 1970. A growing text is stored in pieces until its answer ends, so that a
 /// long answer is not rewritten with each piece.
-pub(super) const VERSIONS: [&str; 4] = [
+pub(super) const VERSIONS: [&str; 5] = [
     "
 CREATE TABLE chat (
     id INTEGER PRIMARY KEY,
@@ -119,6 +119,10 @@ CREATE INDEX turn_end ON turn (substr(question, -2));
 CREATE INDEX variant_end ON variant (substr(text, -2));
 CREATE INDEX variant_own_end ON variant (substr(words, -2));
 ALTER TABLE variant ADD COLUMN images TEXT NOT NULL DEFAULT '';
+",
+    // Tags, with a blank before and behind each.
+    "
+ALTER TABLE chat ADD COLUMN tags TEXT NOT NULL DEFAULT '';
 ",
 ];
 

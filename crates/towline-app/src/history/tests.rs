@@ -48,6 +48,7 @@ fn what_is_imported_is_exported() {
         "{\"record\":\"session\",\"version\":1,\"created\":\"2026-01-02T03:04:05Z\",\"later\":1}\n",
         "{\"record\":\"settings\",\"model\":\"m\",\"system\":\"s\",\"options\":{\"seed\":1},\"format\":\"json\"}\n",
         "{\"record\":\"title\",\"title\":\"Hello there\"}\n",
+        "{\"record\":\"tags\",\"tags\":[\"rust\",\"work\"]}\n",
         "{\"record\":\"unheard\",\"of\":[1,2]}\n",
         "{\"record\":\"question\",\"turn\":3,\"model\":\"m\",\"content\":\"Hello there\",\"images\":[\"aGk=\"],\"x\":null}\n",
         "{\"record\":\"thinking\",\"turn\":3,\"text\":\"hm\"}\n",
@@ -76,6 +77,36 @@ fn what_is_imported_is_exported() {
     let again = history.import(&exported, None).unwrap();
     assert_eq!(&history.export(again).unwrap(), text);
     assert_eq!(history.summary(again).unwrap().name, "hello-there-2");
+    assert_eq!(shown.tags, ["rust", "work"]);
+    assert_eq!(history.summary(again).unwrap().tags, shown.tags);
+}
+
+#[test]
+fn tags_are_words_that_lists_and_searches_take() {
+    let mut history = History::in_memory().unwrap();
+    for (name, tags) in [("a", "#Rust, work"), ("b", "rust"), ("c", ""), ("d", "rusty 100%")] {
+        let chat = history.import(&lines(&[("a river", "bends")]), Some(name)).unwrap();
+        history.tag(chat, &tags_of(tags)).unwrap();
+    }
+    let tags = |history: &History, name| history.summary(history.find(name).unwrap()).unwrap().tags;
+    assert_eq!(tags(&history, "a"), ["rust", "work"]);
+    for (text, expected) in [
+        ("tag:rust", &["b", "a"][..]),
+        ("tag:RUST tag:#work", &["a"]),
+        ("tag:rus", &[]),
+        ("river tag:rust", &["b", "a"]),
+        ("tag:100% bend", &["d"]),
+        ("a tag:rusty", &["d"]),
+        ("ocean tag:rust", &[]),
+        ("tag:", &[]),
+    ] {
+        assert_eq!(names(&history.search(text, 9).unwrap()), expected, "{text}");
+    }
+    assert_eq!(history.search("bends tag:work", 1).unwrap().len(), 1, "the last written have none");
+    let chat = history.find("a").unwrap();
+    history.tag(chat, &[]).unwrap();
+    assert_eq!(tags(&history, "a"), [""; 0]);
+    assert!(history.tag(ChatId(99), &[]).is_err());
 }
 
 #[test]

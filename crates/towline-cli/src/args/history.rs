@@ -34,6 +34,9 @@ pub struct ListingArgs {
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output")]
     pub json: bool,
+    /// Only conversations with this tag; several tags: with all of them
+    #[arg(long = "tag", value_name = "TAG", help_heading = "Output")]
+    pub tags: Vec<String>,
 }
 
 /// The verbs of the history.
@@ -42,7 +45,7 @@ pub enum HistoryVerb {
     /// List the conversations, the most recent first [default]
     #[command(visible_alias = "ls", help_template = super::TEMPLATE)]
     List(ListingArgs),
-    /// Find a text in questions, answers and titles; case does not matter
+    /// Find a text in questions, answers and titles; case does not matter, and `tag:rust` is a tag
     #[command(help_template = super::TEMPLATE)]
     Search {
         /// The text; a part of a word is enough
@@ -94,6 +97,19 @@ pub enum HistoryVerb {
         /// The new name, without blanks
         #[arg(value_name = "NEW-NAME")]
         to: String,
+    },
+    /// File a conversation under tags, beside those that it has
+    #[command(help_template = super::TEMPLATE)]
+    Tag {
+        /// Its name or number
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Words; case does not matter
+        #[arg(value_name = "TAG", required = true)]
+        tags: Vec<String>,
+        /// Remove these tags
+        #[arg(long)]
+        off: bool,
     },
     /// Pin a conversation: it is listed first and never deleted for its age
     #[command(help_template = super::TEMPLATE)]

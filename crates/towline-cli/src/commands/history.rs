@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::json;
 use towline_app::chat::{export, files};
-use towline_app::history::{ChatId, History, Summary};
+use towline_app::history::{ChatId, History, Summary, tags_of};
 use towline_app::text::units;
 
 use crate::args::{HistoryArgs, HistoryVerb, ListingArgs};
@@ -55,6 +55,14 @@ pub fn run(args: &HistoryArgs) -> Result<Exit, Failure> {
         Some(HistoryVerb::Rename { name, to }) => {
             let chat = found(&history, name)?;
             history.rename(chat, to)?;
+            Ok(Exit::Completed)
+        }
+        Some(HistoryVerb::Tag { name, tags, off }) => {
+            let chat = found(&history, name)?;
+            let (mut all, named) = (history.summary(chat)?.tags, tags_of(&tags.join(" ")));
+            all.retain(|tag| !named.contains(tag));
+            all.extend(named.into_iter().filter(|_| !off));
+            history.tag(chat, &all)?;
             Ok(Exit::Completed)
         }
         Some(HistoryVerb::Pin { name, off }) => {
@@ -107,16 +115,19 @@ fn import(history: &mut History, file: &Path) -> Result<String, Failure> {
 }
 
 fn list(history: &History, listing: &ListingArgs) -> Result<Exit, Failure> {
-    let chats = history.list(listing.limit)?;
+    let chats = history.tagged(&tags_of(&listing.tags.join(" ")), listing.limit)?;
     show(chats.iter().map(|chat| (chat, None)), listing, &["NAME", "TITLE", "MODEL", "TURNS", "WRITTEN"])?;
     if chats.is_empty() && !listing.json {
-        output::note("the history has no conversations yet");
+        let none =
+            if listing.tags.is_empty() { "no conversations yet" } else { "no conversation with this tag" };
+        output::note(&format!("the history has {none}"));
     }
     Ok(Exit::Completed)
 }
 
 fn search(history: &History, text: &str, listing: &ListingArgs) -> Result<Exit, Failure> {
-    let found = history.search(text, listing.limit)?;
+    let tags: String = tags_of(&listing.tags.join(" ")).iter().map(|tag| format!(" tag:{tag}")).collect();
+    let found = history.search(&format!("{text}{tags}"), listing.limit)?;
     let rows = found.iter().map(|found| (&found.chat, Some(found.around.as_str())));
     show(rows, listing, &["NAME", "FOUND", "MODEL", "TURNS", "WRITTEN"])?;
     if !found.is_empty() {
@@ -150,10 +161,11 @@ fn show<'a>(
 }
 
 fn cells(chat: &Summary, words: &str) -> [String; 5] {
-    let shown: String = match words.char_indices().nth(TITLE_CHARS) {
+    let mut shown: String = match words.char_indices().nth(TITLE_CHARS) {
         Some((cut, _)) => format!("{}…", &words[..cut]),
         None => words.to_owned(),
     };
+    shown.extend(chat.tags.iter().map(|tag| format!(" #{tag}")));
     let name = if chat.is_pinned { format!("*{}", chat.name) } else { chat.name.clone() };
     let written = units::when(&time(chat.updated_ms), Timestamp::now());
     [name, shown, chat.model.clone(), chat.turns.to_string(), written]
@@ -167,6 +179,7 @@ fn document(chat: &Summary, around: Option<&str>) -> serde_json::Value {
         "model": chat.model,
         "turns": chat.turns,
         "pinned": chat.is_pinned,
+        "tags": chat.tags,
         "created": time(chat.created_ms),
         "updated": time(chat.updated_ms),
     });

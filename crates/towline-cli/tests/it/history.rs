@@ -111,6 +111,12 @@ fn sessions_of_the_prompt_are_in_it() {
     assert_eq!(history(home.path(), &["rename", "where-is-長江", "river"]).code, Some(0));
     assert_eq!(history(home.path(), &["pin", "river"]).code, Some(0));
     assert!(history(home.path(), &[]).stdout.lines().nth(1).unwrap().starts_with("*river "));
+    assert_eq!(history(home.path(), &["tag", "river", "China", "#water"]).code, Some(0));
+    assert_eq!(history(home.path(), &["tag", "--off", "river", "water"]).code, Some(0));
+    let tagged = history(home.path(), &["--tag", "china"]).stdout;
+    assert!(tagged.lines().count() == 2 && tagged.contains("Where is 長江? #china"), "{tagged}");
+    assert_eq!(history(home.path(), &["search", "tag:water", "長江"]).code, Some(1));
+    assert_eq!(history(home.path(), &["search", "--tag", "china", "長江"]).code, Some(0));
     let removed = history(home.path(), &["rm", "river", "absent", "where-is-長江-2"]);
     assert_eq!(
         (removed.code, removed.stdout.as_str()),
