@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use egui::Response;
 use towline::engine::JobId;
 use towline_app::chat::{AnswerId, Settings, Shown, TurnId};
 use towline_app::servers::ServerSpec;
@@ -37,6 +38,8 @@ pub enum Dialog {
     Help,
     /// Rename a chat.
     Rename(ChatKey, String),
+    /// The tags of a chat.
+    Tags(ChatKey, String),
     /// Rename one of the relay's jobs.
     RenameJob(String, String),
     /// Ask whether to close the window although this many answers run in it.
@@ -71,6 +74,22 @@ pub enum FindOrder {
     Close,
 }
 
+/// What a frame asks for, in its order.
+#[derive(Debug, Default)]
+pub struct Commands(pub Vec<Command>);
+
+impl Commands {
+    /// Asks for something.
+    pub fn push(&mut self, command: Command) {
+        self.0.push(command);
+    }
+
+    /// Asks for something when this was clicked.
+    pub fn on_click(&mut self, button: Response, command: Command) {
+        self.0.extend(button.clicked().then_some(command));
+    }
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -88,6 +107,8 @@ pub enum Command {
     Rename(ChatKey, String),
     /// Pin or unpin a chat.
     Pin(ChatKey, bool),
+    /// File a chat under these tags, and no others.
+    Tag(ChatKey, Vec<String>),
     /// Delete a chat; this can be undone for a while.
     Delete(ChatKey),
     /// Undo the deletion of this notice.

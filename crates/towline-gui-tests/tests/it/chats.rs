@@ -6,6 +6,7 @@ use egui::{Key, Modifiers, PointerButton};
 use towline::{Event, Message};
 use towline_app::chat::{Conversation, session};
 use towline_app::history::{History, Limits, Writer};
+use towline_gui::chats::ExportForm;
 use towline_testkit::{Routes, Script, fakemodel, records::ollama};
 
 use crate::stage::{Begin, Stage};
@@ -39,6 +40,55 @@ fn chats_come_back_in_another_window() {
     assert_eq!(turns(&stage), 1);
     stage.ask("and a lock?");
     stage.until("the answer", |stage| turns(stage) == 2 && !stage.can_click("Stop answer"));
+}
+
+#[test]
+fn chats_are_filed_under_tags() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("exported.json");
+    let far = r#"{"version":1,"title":"t","tags":["far"],"settings":{"model":"m"},"turns":[
+        {"question":{"role":"user","content":"about seas"},"model":"m","answer":{"role":"assistant","content":"Far."},"ending":"completed"}]}"#;
+    std::fs::write(&file, far).expect("a file");
+    let mut stage = Stage::new(fakemodel::plan(), Begin { files: vec![file], ..kept(&folder) });
+    stage.ask_to_end("about rivers");
+    stage.until_filed();
+    stage.click("Menu of about rivers");
+    stage.click("Tags");
+    stage.type_into("Tags of the chat", "#Water school");
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.until("its tags", |stage| stage.shows("#water") && stage.can_click("Chats with tag school"));
+    stage.until("the history", |_| {
+        history(&folder).search("tag:water", 9).is_ok_and(|found| found.len() == 1)
+    });
+    stage.click("New chat");
+    stage.ask_to_end("about hills");
+
+    let listed = |titles: &'static [&str]| {
+        move |stage: &Stage| {
+            stage.window(|window| window.listed().iter().map(|chat| chat.title()).eq(titles.iter().copied()))
+        }
+    };
+    stage.click("Chats with tag water");
+    stage.until("one", listed(&["about rivers"]));
+    assert_eq!(stage.typed("Search chats"), "tag:water");
+    stage.click("Chats with tag water");
+    stage.until("both", listed(&["about hills", "about rivers"]));
+
+    stage.click("Import");
+    stage.until("those of a file", |stage| stage.can_click("Chats with tag far"));
+    stage.until("the history", |_| {
+        history(&folder).search("seas tag:far", 9).is_ok_and(|found| found.len() == 1)
+    });
+    let exported = stage.window(|window| window.chat().map(|chat| chat.export(ExportForm::Json)));
+    assert!(exported.expect("a chat").contains("\"far\""));
+
+    stage.click("Menu of about rivers");
+    stage.click("Tags");
+    stage.until("the field", |stage| stage.typed("Tags of the chat") == "school water");
+    stage.press(Modifiers::COMMAND, Key::A);
+    stage.press(Modifiers::NONE, Key::Backspace);
+    stage.click("Save");
+    stage.until("none", |stage| !stage.can_click("Chats with tag water"));
 }
 
 #[test]

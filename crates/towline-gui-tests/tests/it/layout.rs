@@ -1,5 +1,6 @@
 //! Where things are: what has to be in sight is, at every size, and what is drawn last is right.
 
+use egui::accesskit::Role;
 use egui::{Color32, Key, Modifiers, Rect, Shape, Vec2};
 use towline_gui::command::{Command, Dialog, FindOrder};
 use towline_gui::ui::find::CURRENT;
@@ -55,6 +56,36 @@ fn in_a_narrow_window_the_list_and_the_chat_take_turns() {
         let place = stage.button_rect(name);
         assert!(place.right() <= 480.0 && place.bottom() <= 320.0 && place.area() > 0.0, "{name}: {place:?}");
     }
+}
+
+#[test]
+fn a_screen_reader_hears_headings_cells_ends_and_titles_before_menus() {
+    let text = "# Weirs\n\n| river | length |\n|---|---|\n| Nile | long |\n\nThat is all.\n";
+    let stage = answered(text, Begin::default());
+    assert_eq!(stage.heard(Role::Heading), ["Weirs"]);
+    assert_eq!(stage.heard(Role::ColumnHeader), ["river", "length"]);
+    assert_eq!(stage.heard(Role::Cell), ["Nile", "long"]);
+    assert_eq!(stage.heard(Role::Status), ["begin: The answer is complete."]);
+    let buttons = stage.heard(Role::Button);
+    let at = |label: &str| buttons.iter().position(|one| one == label);
+    assert!(at("begin").is_some() && at("begin") < at("Menu of begin"), "{buttons:?}");
+}
+
+#[test]
+fn in_a_low_window_the_jobs_and_the_chat_take_turns() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin { size: [480.0, 320.0], ..Begin::default() });
+    stage.ask_to_end(LONG);
+    stage.click("Jobs");
+    stage.until("the jobs", |stage| stage.can_click("Close the jobs") && !stage.can_click("Send"));
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage.until("the chat", |stage| stage.can_click("Jobs") && !stage.can_click("Close the jobs"));
+    assert!(!stage.window(|window| window.state.shows_jobs));
+    // In a higher one they leave room for it.
+    let mut stage = Stage::new(fakemodel::plan(), Begin { size: [1_000.0, 480.0], ..Begin::default() });
+    stage.ask_to_end(LONG);
+    stage.click("Jobs");
+    let place = |stage: &Stage| stage.button_rect("Question").top() - stage.button_rect("Jobs").bottom();
+    stage.until("both", |stage| stage.can_click("Close the jobs") && place(stage) > 120.0);
 }
 
 /// Whether a text with this ground is painted.

@@ -7,8 +7,11 @@ use egui::{Key, Modifiers, Theme};
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use towline::engine::JobState;
 use towline::engine::{JobId, JobInfo};
+use towline_app::history::tags_of;
+use towline_app::settings::NamedServer;
+use towline_gui::command::{Command, Commands};
 use towline_gui::relay::Known;
-use towline_gui::ui::theme::{self, Palette};
+use towline_gui::ui::theme;
 use towline_gui::ui::{jobs, rows};
 use towline_testkit::{Routes, Script, records::ollama};
 
@@ -178,6 +181,99 @@ fn two_models_side_by_side() {
 }
 
 #[test]
+fn the_menu_of_servers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    in_both("servers", |begin| {
+        let server = |host: &str| NamedServer { host: host.into(), key: None, running: None };
+        let named = [("gpu", "gpu.example:11434"), ("laptop", "192.168.1.7:11434")];
+        let servers = named.map(|(name, host)| (name.to_owned(), server(host))).into();
+        let relay = Some(folder.path().to_owned());
+        let mut stage = Stage::new(models(), Begin { model: "llama3.2", relay, servers, ..begin });
+        stage.until("the models", |stage| stage.shows("Models here"));
+        stage.click("Server");
+        stage
+    });
+}
+
+#[test]
+fn the_search_in_a_chat() {
+    in_both("find", |begin| {
+        let mut stage = answered(RIVERS, begin);
+        stage.press(Modifiers::COMMAND, Key::F);
+        stage.type_into("Find in this chat", "river");
+        stage.press(Modifiers::NONE, Key::Enter);
+        stage.until_shown("2 of");
+        stage
+    });
+}
+
+#[test]
+fn the_templates() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["letter", "review", "rhyme"] {
+        std::fs::write(folder.path().join(format!("{name}.md")), "Write: {{input}}").expect("a file");
+    }
+    in_both("templates", |begin| {
+        let templates = Some(folder.path().to_owned());
+        let mut stage = Stage::new(models(), Begin { model: "llama3.2", templates, ..begin });
+        stage.until("the models", |stage| stage.shows("Models here"));
+        stage.type_into("Question", "/");
+        stage.type_into("Question", "r");
+        stage.until("those that fit", |stage| stage.can_click("Template rhyme"));
+        stage
+    });
+}
+
+#[test]
+fn the_context_that_is_nearly_full() {
+    in_both("context", |begin| {
+        let done = r#"{"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","prompt_eval_count":350,"eval_count":100}"#;
+        let answer = Script::ndjson([ollama::chat_text("It is a dam."), done.to_owned()]);
+        let ps = r#"{"models":[{"name":"llama3.2","context_length":512}]}"#;
+        let ps = Script::respond(200, "application/json", ps);
+        let tags = r#"{"models":[{"name":"llama3.2","size":2000000000}]}"#;
+        let tags = Script::respond(200, "application/json", tags);
+        let routes = Routes::new().path("/api/chat", answer).path("/api/tags", tags).path("/api/ps", ps);
+        let mut stage = Stage::new(routes, Begin { model: "llama3.2", ..begin });
+        stage.ask_to_end("What is a weir?");
+        stage.until_shown("context 87 % of 512");
+        stage
+    });
+}
+
+#[test]
+fn code_that_is_not_wrapped() {
+    in_both("wrap", |begin| {
+        let long = "let everything = [\"a river\", \"a lake\", \"a sea\", \"an ocean\"].map(String::from).join(\", and then \");";
+        let mut stage = answered(&format!("```rust\n{long}\nlet short = 1;\n```\n"), begin);
+        stage.click("Wrap lines");
+        stage
+    });
+}
+
+#[test]
+fn tags() {
+    let folder = tempfile::tempdir().expect("a folder");
+    in_both("tags", |begin| {
+        let folder = Some(folder.path().join(format!("{:?}", begin.theme)));
+        let mut stage = answered("A **river** is water that flows.", Begin { folder, ..begin });
+        let tag = |stage: &mut Stage, tags: &str| {
+            stage.until_filed();
+            stage.window(|window| window.act(Command::Tag(window.current, tags_of(tags))));
+        };
+        tag(&mut stage, "rivers school");
+        for (question, tags) in [("What is a tide?", "seas"), ("What is a lake?", "lakes school")] {
+            stage.window(|window| window.act(Command::NewChat));
+            stage.ask_to_end(question);
+            tag(&mut stage, tags);
+        }
+        stage.click("Chats with tag school");
+        stage.until("two", |stage| stage.window(|window| window.listed().len() == 2));
+        stage
+    });
+}
+
+#[test]
 fn a_small_window_at_twice_the_pixels() {
     let begin = Begin { size: [480.0, 360.0], scale: 2.0, ..Begin::default() };
     let mut stage = answered("A river is a *natural* stream of **water**: `flow`.\n\n1. One\n2. Two", begin);
@@ -239,8 +335,7 @@ fn the_jobs() {
         })
         .build_ui(move |ui| {
             egui::CentralPanel::default().show(ui, |ui| {
-                let palette = Palette::of(ui.visuals().dark_mode);
-                jobs::show(ui, &rows, None, &palette, &mut Vec::new());
+                jobs::show(ui, &rows, None, &mut Commands::default());
             });
         });
     harness.run_steps(3);

@@ -296,6 +296,12 @@ impl Stage {
         self.harness.query_all(wanted).next()
     }
 
+    /// What the parts with this role say to a screen reader, in their order.
+    pub(crate) fn heard(&self, role: Role) -> Vec<String> {
+        let found = self.harness.query_all(by().predicate(move |node| node.role() == role));
+        found.filter_map(|node| node.accesskit_node().label()).collect()
+    }
+
     /// What the field with this label holds.
     pub(crate) fn typed(&self, label: &str) -> String {
         self.field(label).and_then(|field| field.value()).unwrap_or_default()

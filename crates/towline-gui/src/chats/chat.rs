@@ -1,11 +1,10 @@
 //! One chat: its conversation, its answers, and its draft.
 
+use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use towline::engine::{JobInfo, Reader};
 use towline::{Job, Message};
-use towline_app::chat::{AnswerId, Conversation, Reading, Settings, own_words};
+use towline_app::chat::{AnswerId, Conversation, Reading, Settings, own_words, session};
 use towline_app::history::{self, ChatId, Summary};
 
 use super::{Answer, Attachment, Loaded, Note};
@@ -16,7 +15,7 @@ pub const STALLED_SECONDS: u64 = 5;
 const MAX_TITLE: usize = 60;
 
 /// A chat's number, unique while the window runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ChatKey(pub u64);
 
 /// A running answer.
@@ -32,7 +31,7 @@ pub struct Live {
 }
 
 /// How much of a chat is in memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Contents {
     /// Only its title; the rest is on disk.
     OnDisk,
@@ -41,11 +40,12 @@ pub enum Contents {
     /// It cannot be read; why.
     Unreadable(String),
     /// All of it.
+    #[default]
     Here,
 }
 
 /// One chat.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Chat {
     /// Its number.
     pub key: ChatKey,
@@ -90,27 +90,9 @@ pub struct Chat {
 impl Chat {
     /// A new chat.
     pub fn new(key: ChatKey, settings: Settings) -> Self {
-        Self {
-            key,
-            id: None,
-            written_to: None,
-            titled: String::new(),
-            written_ms: now_ms(),
-            is_pinned: false,
-            is_unread: false,
-            contents: Contents::Here,
-            conversation: Conversation::new(settings),
-            answers: HashMap::new(),
-            live: Vec::new(),
-            left: HashSet::new(),
-            draft: String::new(),
-            attached: Vec::new(),
-            compared: Vec::new(),
-            editing: None,
-            is_stale: false,
-            lines: String::new(),
-            leaving: Vec::new(),
-        }
+        let mut chat = Self { key, conversation: Conversation::new(settings), ..Self::default() };
+        chat.touch();
+        chat
     }
 
     /// A chat of the history.
@@ -124,6 +106,7 @@ impl Chat {
     pub fn listed(&mut self, summary: Summary) {
         self.id = Some(summary.id);
         self.titled = beginning(&summary.title);
+        self.conversation.tags = summary.tags;
         (self.written_ms, self.is_pinned) = (summary.updated_ms, summary.is_pinned);
     }
 
@@ -137,7 +120,7 @@ impl Chat {
 
     /// Marks it as changed now.
     pub(super) fn touch(&mut self) {
-        self.written_ms = now_ms();
+        self.written_ms = Timestamp::now().as_millisecond();
     }
 
     /// It was read.
@@ -161,7 +144,9 @@ impl Chat {
     /// Imports a chat and passes it to the history.
     pub fn import(&mut self, loaded: Loaded) {
         self.fill(loaded);
-        self.lines.extend(self.conversation.turns().iter().map(towline_app::chat::session::turn));
+        let tags = &self.conversation.tags;
+        self.lines.extend((!tags.is_empty()).then(|| session::tags(tags)));
+        self.lines.extend(self.conversation.turns().iter().map(session::turn));
     }
 
     /// Its title.
@@ -187,7 +172,7 @@ impl Chat {
     /// Records a change of the settings.
     pub fn settings_changed(&mut self) {
         if !self.is_empty() {
-            self.lines.push_str(&towline_app::chat::session::settings(&self.conversation.settings));
+            self.lines.push_str(&session::settings(&self.conversation.settings));
         }
     }
 
@@ -196,11 +181,6 @@ impl Chat {
             self.titled = beginning(own_words(&question.content));
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn beginning(question: &str) -> String {

@@ -2,7 +2,7 @@
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `disk` | the thread: takes orders, sends reports |
+//! | `disk` | the thread: takes orders |
 //! | `shelf` | the history, which the prompt also reads and writes; files |
 //! | `state` | the window's own state, such as size and theme |
 
@@ -10,6 +10,6 @@ mod disk;
 mod shelf;
 mod state;
 
-pub use disk::{Disk, MAX_ORDERS, Order, Report};
-pub use shelf::{Listed, MAX_LISTED, Which, path};
+pub use disk::Disk;
+pub use shelf::{Listed, MAX_LISTED, Shelf, Which, attachment, import, path, write};
 pub use state::{State, Theme};

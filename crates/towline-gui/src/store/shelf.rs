@@ -10,10 +10,8 @@ use towline::relay::Job;
 use towline_app::chat::session::SessionError;
 use towline_app::chat::{export, files, session};
 use towline_app::history::{ChatId, History, HistoryError, Summary, WriterId, Written};
-use towline_app::settings::templates;
 
-use super::disk::{Order, Report};
-use crate::chats::{ChatKey, Loaded};
+use crate::chats::Loaded;
 
 /// Maximum number of listed chats; older ones stay in the history, where `towline history` finds them.
 pub const MAX_LISTED: usize = 2_000;
@@ -51,7 +49,7 @@ impl Which {
 
 /// The history in a folder.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub struct Shelf {
     folder: Option<PathBuf>,
     /// The window's writer id.
     writer: Option<WriterId>,
@@ -61,47 +59,11 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
-    pub(super) fn new(folder: Option<PathBuf>, writer: Option<WriterId>) -> Self {
+    /// The history in `folder`, for a window that writes as `writer`; with `None` nothing is kept.
+    pub fn new(folder: Option<PathBuf>, writer: Option<WriterId>) -> Self {
         Self { folder, writer, history: None, edition: None, listed: None }
     }
 
-    pub(super) fn obey(&mut self, order: Order) -> Vec<Report> {
-        match order {
-            Order::List { pinned } => self.first_list(&pinned),
-            Order::Load { key, id, left } => vec![Report::Loaded { key, result: self.load(id, &left) }],
-            Order::TakeOver { key, which, relay } => self.take_over(key, which, relay),
-            Order::Link(job) => self.link(&job),
-            Order::FindOwner { relay } => {
-                let chat =
-                    self.history().and_then(|history| history.map_or(Ok(None), |own| own.of_relay(&relay)));
-                vec![chat.map_or_else(
-                    |error| Report::Failed(error.to_string()),
-                    |chat| Report::Owner { relay, chat },
-                )]
-            }
-            Order::Import { path } => vec![Report::Imported(import(&path))],
-            Order::Title { which, title } => {
-                self.change("renamed", which, |history, id| history.set_title(id, &title))
-            }
-            Order::Pin { which, is_pinned } => {
-                self.change("pinned", which, |history, id| history.pin(id, is_pinned))
-            }
-            Order::Delete { which } => self.change("deleted", which, History::remove),
-            Order::Search { text } => self.search(text),
-            Order::Write { path, text, announce } => write(path, &text, announce),
-            Order::Attach { key, paths } => attach(key, &paths),
-            Order::ListTemplates { folder } => vec![Report::Templates(templates::names(&folder))],
-            Order::Template { key, folder, name, input } => {
-                let read = templates::read(&folder, &name).and_then(|template| {
-                    let schema = template.schema_file().map(|file| templates::schema(&file)).transpose()?;
-                    Ok(Report::Template { key, template: Box::new(template), schema, input })
-                });
-                vec![read.unwrap_or_else(Report::Failed)]
-            }
-        }
-    }
-
-    /// The history; `None` if there is none.
     fn history(&mut self) -> Result<Option<&mut History>, HistoryError> {
         let Some(folder) = &self.folder else { return Ok(None) };
         Ok(Some(match &mut self.history {
@@ -110,35 +72,37 @@ impl Shelf {
         }))
     }
 
-    /// The first list of chats, after the import of session files of earlier versions.
-    fn first_list(&mut self, pinned: &[String]) -> Vec<Report> {
-        let sessions = self.folder.as_ref().map(|folder| folder.join("sessions"));
-        let taken = match (self.history(), sessions) {
-            (Ok(Some(history)), Some(sessions)) => history.take_in(&sessions).and_then(|taken| {
-                pinned.iter().try_for_each(|name| history.pin_taken_in(&sessions, name))?;
-                Ok(taken.complaints())
-            }),
-            (Ok(_), _) => Ok(Vec::new()),
-            (Err(error), _) => Err(error),
-        };
-        let mut reports: Vec<Report> = match taken {
-            Ok(complaints) => complaints.into_iter().map(Report::Failed).collect(),
-            Err(error) => vec![Report::Failed(format!("chats are not kept: {error}"))],
-        };
-        reports.push(Report::Listed(self.list().unwrap_or_default()));
-        reports
+    /// Does something with the history; nothing where none is kept.
+    fn with<T: Default>(
+        &mut self,
+        work: impl FnOnce(&mut History) -> Result<T, HistoryError>,
+    ) -> Result<T, String> {
+        let done = self.history().and_then(|history| history.map_or_else(|| Ok(T::default()), work));
+        done.map_err(|error| error.to_string())
+    }
+
+    /// The chats, with session files of earlier versions among them, of which those of these names are pinned; and what could not
+    /// be read.
+    pub fn first_list(&mut self, pinned: &[String]) -> (Listed, Vec<String>) {
+        let sessions = self.folder.as_ref().map(|folder| folder.join("sessions")).unwrap_or_default();
+        let taken = self.with(|history| {
+            let taken = history.take_in(&sessions)?;
+            pinned.iter().try_for_each(|name| history.pin_taken_in(&sessions, name))?;
+            Ok(taken.complaints())
+        });
+        let complaints = taken.unwrap_or_else(|error| vec![format!("chats are not kept: {error}")]);
+        (self.list().unwrap_or_default(), complaints)
     }
 
     /// The current contents of the history, if they differ from the last report.
-    pub(super) fn news(&mut self) -> Option<Report> {
+    pub(super) fn news(&mut self) -> Option<Listed> {
         self.listed.as_ref()?;
         let edition = self.history().ok()??.edition().ok()?;
         if self.edition == Some(edition) {
             return None;
         }
         let before = self.listed.clone();
-        let listed = self.list().ok()?;
-        (before.as_ref() != Some(&listed)).then_some(Report::Listed(listed))
+        self.list().ok().filter(|listed| before.as_ref() != Some(listed))
     }
 
     fn list(&mut self) -> Result<Listed, HistoryError> {
@@ -150,65 +114,58 @@ impl Shelf {
         Ok(listed)
     }
 
-    fn load(&mut self, id: ChatId, left: &[String]) -> Result<Box<Loaded>, String> {
+    /// Reads a chat, and writes from now on what a relay has the rest of and nobody writes; but for what was `left`, by the relay's
+    /// names.
+    pub fn load(&mut self, id: ChatId, left: &[String]) -> Result<Box<Loaded>, String> {
         let writer = self.writer;
-        let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
-        // Before it is read: the window continues only answers without a writer.
-        let is_wanted = |relay: &str| left.iter().all(|left| left != relay);
-        let taken = writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer, is_wanted));
-        let loaded = taken.and_then(|taken| Ok(Box::new(Loaded { taken, ..*Loaded::of(history.load(id)?) })));
-        loaded.map_err(|error| error.to_string())
-    }
-
-    fn link(&mut self, job: &Job) -> Vec<Report> {
-        let linked =
-            self.history().and_then(|history| history.map_or(Ok(false), |history| history.link(job)));
-        // If it cannot be found now, the relay's process finds it when the answer has ended.
-        let listed = linked.unwrap_or(false).then(|| self.list().ok()).flatten();
-        listed.map(Report::Listed).into_iter().collect()
-    }
-
-    fn take_over(&mut self, key: ChatKey, which: Which, relay: String) -> Vec<Report> {
-        let Some(writer) = self.writer else { return Vec::new() };
-        let taken = which.id().and_then(|id| {
-            let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
-            history.take_over(id, writer, |other| other == relay).map_err(|error| error.to_string())
+        let loaded = self.with(|history| {
+            // Before it is read: the window continues only answers without a writer.
+            let is_wanted = |relay: &str| left.iter().all(|left| left != relay);
+            let taken =
+                writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer, is_wanted));
+            Ok(Some(Box::new(Loaded { taken: taken?, ..*Loaded::of(history.load(id)?) })))
         });
-        match taken {
-            Ok(taken) => vec![Report::TakenOver { key, relay, is_ours: !taken.is_empty() }],
-            Err(why) => vec![Report::Failed(format!("the rest of the answer cannot be read: {why}"))],
-        }
+        loaded?.ok_or_else(|| "chats are not kept".to_owned())
+    }
+
+    /// Takes note of which answer one of a relay's jobs brings; what the history has then, if that was new.
+    pub fn link(&mut self, job: &Job) -> Option<Listed> {
+        // If it cannot be found now, the relay's process finds it when the answer has ended.
+        let is_linked = self.with(|history| history.link(job)).unwrap_or(false);
+        is_linked.then(|| self.list().ok()).flatten()
+    }
+
+    /// The chat that has the answer of one of a relay's jobs, by the relay's name.
+    pub fn owner(&mut self, relay: &str) -> Result<Option<ChatId>, String> {
+        self.with(|history| history.of_relay(relay))
+    }
+
+    /// Writes from now on an answer that was left to a relay, by the relay's name. Whether nobody else does.
+    pub fn take_over(&mut self, which: Which, relay: &str) -> Result<bool, String> {
+        let writer = self.writer.ok_or("chats are not kept")?;
+        let taken = which
+            .id()
+            .and_then(|id| self.with(|history| history.take_over(id, writer, |other| other == relay)));
+        let taken = taken.map_err(|why| format!("the rest of the answer cannot be read: {why}"))?;
+        Ok(!taken.is_empty())
     }
 
     /// Applies a change to a chat.
-    fn change(
+    pub fn change(
         &mut self,
         done: &str,
         which: Which,
         change: impl FnOnce(&mut History, ChatId) -> Result<(), HistoryError>,
-    ) -> Vec<Report> {
-        let changed = which.id().and_then(|id| match self.history() {
-            Ok(Some(history)) => change(history, id).map_err(|error| error.to_string()),
-            Ok(None) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        });
-        let failed = changed.err().map(|why| Report::Failed(format!("the chat cannot be {done}: {why}")));
-        failed.into_iter().collect()
+    ) -> Result<(), String> {
+        let changed = which.id().and_then(|id| self.with(|history| change(history, id)));
+        changed.map_err(|why| format!("the chat cannot be {done}: {why}"))
     }
 
-    fn search(&mut self, text: String) -> Vec<Report> {
-        let found = match self.history() {
-            Ok(Some(history)) => history.search(&text, MAX_LISTED),
-            Ok(None) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        };
-        match found {
-            Ok(found) => {
-                let ids: HashSet<ChatId> = found.iter().map(|found| found.chat.id).collect();
-                vec![Report::Found { text, ids }]
-            }
-            Err(error) => vec![Report::Failed(format!("the chats cannot be searched: {error}"))],
-        }
+    /// The chats that hold a text.
+    pub fn search(&mut self, text: &str) -> Result<HashSet<ChatId>, String> {
+        let found = self.with(|history| history.search(text, MAX_LISTED));
+        let found = found.map_err(|error| format!("the chats cannot be searched: {error}"))?;
+        Ok(found.into_iter().map(|found| found.chat.id).collect())
     }
 }
 
@@ -217,8 +174,9 @@ pub fn path(folder: &Path) -> PathBuf {
     folder.join("history.db")
 }
 
-fn import(path: &Path) -> Result<Box<Loaded>, String> {
-    let said = |error: String| format!("{}: {error}", path.display());
+/// Reads a chat from a file.
+pub fn import(path: &Path) -> Result<Box<Loaded>, String> {
+    let said = |error: String| format!("It cannot be read: {}: {error}", path.display());
     let text = files::read(path).map_err(|error| said(error.to_string()))?;
     let read = match session::read(&text) {
         // An exported chat is JSON too.
@@ -228,41 +186,29 @@ fn import(path: &Path) -> Result<Box<Loaded>, String> {
     read.map(Loaded::of).map_err(said)
 }
 
-fn write(path: PathBuf, text: &str, announce: bool) -> Vec<Report> {
+/// Writes a file, whole or not at all.
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
     let folder_made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     let written = folder_made.and_then(|()| {
         let beside = path.with_extension("part");
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(text.as_bytes())?;
-        std::fs::rename(&beside, &path)
+        std::fs::rename(&beside, path)
     });
-    match written {
-        Ok(()) if announce => vec![Report::Written(path)],
-        Ok(()) => Vec::new(),
-        Err(error) => vec![Report::Failed(format!("{} cannot be written: {error}", path.display()))],
-    }
+    written.map_err(|error| format!("{} cannot be written: {error}", path.display()))
 }
 
-fn attach(key: ChatKey, paths: &[PathBuf]) -> Vec<Report> {
-    let mut reports = Vec::new();
-    let mut files = Vec::new();
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let size = path.metadata().map(|metadata| metadata.len());
-        match size {
-            Ok(size) if size > MAX_ATTACHED_BYTES => {
-                let limit = MAX_ATTACHED_BYTES >> 20;
-                reports.push(Report::Failed(format!("{name} is larger than {limit} MiB")));
-            }
-            Ok(_) | Err(_) => match std::fs::read(path) {
-                Ok(bytes) => files.push((name, bytes)),
-                Err(error) => reports.push(Report::Failed(format!("{name} cannot be read: {error}"))),
-            },
-        }
+/// Reads a file that goes with a question: its name and bytes.
+pub fn attachment(path: &Path) -> Result<(String, Vec<u8>), String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if path.metadata().is_ok_and(|metadata| metadata.len() > MAX_ATTACHED_BYTES) {
+        return Err(format!("{name} is larger than {} MiB", MAX_ATTACHED_BYTES >> 20));
     }
-    reports.push(Report::Attached { key, files });
-    reports
+    match std::fs::read(path) {
+        Ok(bytes) => Ok((name, bytes)),
+        Err(error) => Err(format!("{name} cannot be read: {error}")),
+    }
 }
 
 #[cfg(test)]
@@ -277,9 +223,7 @@ mod tests {
     fn what_another_program_writes_is_news_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::new(Some(folder.path().to_owned()), None);
-        assert!(
-            matches!(&shelf.obey(Order::List { pinned: Vec::new() })[..], [Report::Listed(listed)] if listed.chats.is_empty())
-        );
+        assert!(shelf.first_list(&[]).0.chats.is_empty());
         assert!(shelf.news().is_none());
         let mut chat = Conversation::default();
         let id = chat.ask("m", Message::user("What is a Weir?"));
@@ -287,18 +231,17 @@ mod tests {
         let written = writer.begin(None);
         writer.append(written, chat.turn(id.turn).map(session::question).unwrap_or_default());
         let id = writer.when_written(written).wait(SOON).unwrap();
-        let Some(Report::Listed(listed)) = shelf.news() else { panic!("it is news") };
+        let Some(listed) = shelf.news() else { panic!("it is news") };
         assert_eq!((listed.chats[0].id, listed.chats[0].title.as_str()), (id, "What is a Weir?"));
         assert_eq!(listed.chats[0].writer, writer.writer_id());
         assert!(shelf.news().is_none());
         for (text, found) in [("weir", 1), ("river", 0)] {
-            let reports = shelf.obey(Order::Search { text: text.into() });
-            assert!(matches!(&reports[..], [Report::Found { ids, .. }] if ids.len() == found), "{reports:?}");
+            assert_eq!(shelf.search(text).unwrap().len(), found, "{text}");
         }
         let which = || Which::There(id);
-        assert!(shelf.obey(Order::Title { which: which(), title: "Weirs".into() }).is_empty());
-        assert!(shelf.obey(Order::Delete { which: which() }).is_empty());
-        assert!(matches!(&shelf.obey(Order::Delete { which: which() })[..], [Report::Failed(_)]));
+        shelf.change("renamed", which(), |history, id| history.set_title(id, "Weirs")).unwrap();
+        shelf.change("deleted", which(), History::remove).unwrap();
+        assert!(shelf.change("deleted", which(), History::remove).is_err());
     }
 
     #[test]
@@ -322,8 +265,7 @@ mod tests {
         let state = State::read(&state);
         assert!(!state.text().contains("2026"), "it is told once");
         let mut shelf = Shelf::new(Some(folder.path().to_owned()), None);
-        let reports = shelf.obey(Order::List { pinned: state.pinned });
-        let [Report::Listed(listed)] = &reports[..] else { panic!("{reports:?}") };
+        let (listed, _) = shelf.first_list(&state.pinned);
         let pinned: Vec<(&str, bool)> =
             listed.chats.iter().map(|chat| (chat.title.as_str(), chat.is_pinned)).collect();
         assert_eq!(pinned, [("What is a weir?", true), ("Why do rivers bend?", false)]);

@@ -16,10 +16,12 @@ use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
 use crate::chats::{Chat, Contents};
-use crate::command::{Command, Dialog};
+use crate::command::{Command, Commands, Dialog};
 
 /// The minimum width of side-by-side answers; if there is less room, they go into further rows.
 const MIN_COLUMN: f32 = 250.0;
+/// So many tags stand beside a title.
+const MAX_TAGS: usize = 3;
 /// Room for the question above answers side by side, in points.
 const QUESTION_ROOM: f32 = 130.0;
 /// When a repaint shows what could not be shown in this frame.
@@ -52,25 +54,25 @@ pub struct Head {
 }
 
 /// Draws the header of the chat.
-pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Vec<Command>) {
+pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Commands) {
     let Head { has_chats, has_jobs, running } = shown;
     ui.horizontal(|ui| {
         if !has_chats && icons::button(ui, "☰", "Show or hide the chats").clicked() {
             out.push(Command::ToggleChats);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if icons::button(ui, "⚙", "Settings of this chat").clicked() {
-                out.push(Command::Show(Dialog::Chat));
-            }
+            out.on_click(icons::button(ui, "⚙", "Settings of this chat"), Command::Show(Dialog::Chat));
             let words = if running == 0 { "Jobs".to_owned() } else { format!("Jobs ({running})") };
             let button = Button::selectable(has_jobs, words);
-            if ui
-                .add(button)
-                .accessible_name("Jobs")
-                .on_hover_text("Every answer, and what can be done (Ctrl+J)")
-                .clicked()
-            {
-                out.push(Command::ToggleJobs);
+            out.on_click(
+                ui.add(button)
+                    .accessible_name("Jobs")
+                    .on_hover_text("Every answer, and what can be done (Ctrl+J)"),
+                Command::ToggleJobs,
+            );
+            for tag in chat.conversation.tags.iter().take(MAX_TAGS).rev() {
+                let short: String = tag.chars().take(16).collect();
+                ui.label(RichText::new(format!("#{short}")).small().weak());
             }
             let title = if chat.is_empty() { String::new() } else { chat.title() };
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -81,7 +83,7 @@ pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Vec<Command>) {
 }
 
 /// Draws the turns.
-pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palette, out: &mut Vec<Command>) {
+pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, out: &mut Commands) {
     let chat = seen.chat;
     match &chat.contents {
         Contents::Here => {}
@@ -91,14 +93,14 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
         }
         Contents::Unreadable(why) => {
             ui.centered_and_justified(|ui| {
-                ui.colored_label(palette.bad, format!("This chat cannot be read: {why}."))
+                ui.colored_label(Palette::at(ui).bad, format!("This chat cannot be read: {why}."))
             });
             return;
         }
     }
     if chat.conversation.turns().is_empty() {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            column(ui, COLUMN, |ui| empty(ui, seen, palette, out));
+            column(ui, COLUMN, |ui| empty(ui, seen, out));
         });
         return;
     }
@@ -132,7 +134,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
             }
             named(ui, turn.id, |ui| {
                 column(ui, width, |ui| {
-                    draw_turn(ui, seen, (turn, &shown), height, layouts, palette, out);
+                    draw_turn(ui, seen, (turn, &shown), height, layouts, out);
                 });
             });
             layouts.groups.insert(key, (ui.cursor().top() - top, width));
@@ -148,14 +150,15 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
         ui.ctx().request_repaint_after(FRAME);
     }
     layouts.page = visible.height();
-    if !scroll.follows() && newest(ui, visible, palette) {
+    if !scroll.follows() && newest(ui, visible) {
         scroll.to_end();
         ui.ctx().request_repaint();
     }
 }
 
 /// Draws a button over the transcript that scrolls to the newest text, and returns whether it was clicked.
-fn newest(ui: &Ui, seen: Rect, palette: &Palette) -> bool {
+fn newest(ui: &Ui, seen: Rect) -> bool {
+    let palette = Palette::at(ui);
     let area = Area::new(egui::Id::unique("newest")).order(Order::Middle).pivot(Align2::CENTER_BOTTOM);
     let area = area.fixed_pos(pos2(seen.center().x, seen.bottom() - 10.0));
     let button = Button::new("↓ Newest")
@@ -171,13 +174,12 @@ fn draw_turn(
     (turn, shown): (&Turn, &[&Variant]),
     height: f32,
     layouts: &mut Layouts,
-    palette: &Palette,
-    out: &mut Vec<Command>,
+    out: &mut Commands,
 ) {
-    turn::question(ui, (seen.chat, turn), layouts.find.as_mut(), palette, out);
+    turn::question(ui, (seen.chat, turn), layouts.find.as_mut(), out);
     if let [only] = shown {
         let place = Place { seen, turn, answer: only, is_compared: false };
-        return turn::answer(ui, place, layouts, palette, out);
+        return turn::answer(ui, place, layouts, out);
     }
     let gap = 10.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of columns")]
@@ -200,7 +202,7 @@ fn draw_turn(
                         frame.show(ui, |ui| {
                             let place = Place { seen, turn, answer: one, is_compared: true };
                             ui.set_width(width - 14.0);
-                            turn::pane(ui, place, pane - 14.0, layouts, palette, out);
+                            turn::pane(ui, place, pane - 14.0, layouts, out);
                         });
                         let find = layouts.find.as_ref();
                         if find.is_some_and(|find| find.is_seeking() && find.marks(one.id).current.is_some())
@@ -221,7 +223,8 @@ fn balanced(panes: usize, fitting: usize) -> usize {
     panes.div_ceil(rows.max(1)).max(1)
 }
 
-fn empty(ui: &mut Ui, seen: Seen<'_>, palette: &Palette, out: &mut Vec<Command>) {
+fn empty(ui: &mut Ui, seen: Seen<'_>, out: &mut Commands) {
+    let palette = Palette::at(ui);
     ui.add_space((ui.clip_rect().height() * 0.16).max(8.0));
     ui.vertical_centered(|ui| {
         ui.label(RichText::new("Ask something").font(Face::SemiBold.font(26.0)).color(palette.strong));
@@ -244,9 +247,7 @@ fn empty(ui: &mut Ui, seen: Seen<'_>, palette: &Palette, out: &mut Vec<Command>)
                 "No model server was found, so a tiny built-in model answers: its words look like sentences, and it knows \
                  nothing. For real answers install Ollama (ollama.com), run “ollama pull llama3.2”, and look again.",
             ).wrap());
-            if ui.button("Look again").clicked() {
-                out.push(Command::Connect(ServerSpec::default()));
-            }
+            out.on_click(ui.button("Look again"), Command::Connect(ServerSpec::default()));
         });
     } else if there.is_empty() && seen.servers.server.client().is_some() && !seen.catalog.is_listing() {
         ui.vertical_centered(|ui| {
@@ -259,7 +260,7 @@ fn empty(ui: &mut Ui, seen: Seen<'_>, palette: &Palette, out: &mut Vec<Command>)
             Button::new(question).wrap().corner_radius(10).stroke(egui::Stroke::new(1.0, palette.edge));
         let button = button.fill(palette.ground).min_size(vec2(ui.available_width(), 40.0));
         if ui.add_enabled(!model.is_empty(), button).clicked() {
-            out.extend([Command::Draft(question.to_owned()), Command::Send]);
+            out.0.extend([Command::Draft(question.to_owned()), Command::Send]);
         }
     }
     if there.len() > 1 {

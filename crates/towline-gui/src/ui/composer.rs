@@ -16,7 +16,7 @@ use super::templates;
 use super::theme::{Palette, TEXT};
 use crate::catalog::Catalog;
 use crate::chats::{Attachment, Chat};
-use crate::command::{Command, Dialog};
+use crate::command::{Command, Commands, Dialog};
 
 /// The maximum height of the field, in rows.
 const MAX_ROWS: f32 = 8.0;
@@ -30,10 +30,11 @@ const CONTEXT_ROOM: f32 = 170.0;
 const MAX_OFFERED: usize = 3;
 
 /// Draws the field and the attachments; focuses the field if it takes the focus.
-pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, out: &mut Commands) {
+    let palette = Palette::at(ui);
     let Seen { chat, catalog, .. } = seen;
     if catalog.lacks(&chat.conversation.settings.model) {
-        missing(ui, catalog, &chat.conversation.settings.model, palette, out);
+        missing(ui, catalog, &chat.conversation.settings.model, out);
     }
     let has_focus = ui.memory(|memory| memory.has_focus(field_id()));
     let edge = if has_focus { palette.link } else { palette.edge };
@@ -42,7 +43,7 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
         if !chat.attached.is_empty() {
             ui.horizontal_wrapped(|ui| {
                 for (index, attachment) in chat.attached.iter().enumerate() {
-                    chip(ui, index, attachment, palette, out);
+                    chip(ui, index, attachment, out);
                 }
             });
         }
@@ -71,7 +72,7 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
             out.push(Command::Draft(draft));
         }
         let typed = Typed { can_send, sends, stops };
-        named(ui, "buttons", |ui| ui.horizontal(|ui| buttons(ui, seen, typed, palette, out)));
+        named(ui, "buttons", |ui| ui.horizontal(|ui| buttons(ui, seen, typed, out)));
     });
     ui.add_space(6.0);
 }
@@ -85,12 +86,11 @@ struct Typed {
 }
 
 /// Draws the row below the field: files, models, and one button that sends or stops.
-fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &mut Vec<Command>) {
+fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, out: &mut Commands) {
+    let palette = Palette::at(ui);
     let (Seen { chat, catalog, servers, .. }, Typed { can_send, sends, stops }) = (seen, typed);
     ui.spacing_mut().item_spacing.x = 2.0;
-    if icons::button(ui, "📎", "Add files").clicked() {
-        out.push(Command::ChooseFiles);
-    }
+    out.on_click(icons::button(ui, "📎", "Add files"), Command::ChooseFiles);
     menus::model(ui, chat, catalog, out);
     menus::compare(ui, chat, catalog, out);
     menus::server(ui, servers, out);
@@ -104,7 +104,7 @@ fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &m
         let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
         let is_clicked = button.on_hover_text(name).clicked();
         ui.add_space(6.0);
-        context(ui, chat, catalog, palette);
+        context(ui, chat, catalog);
         if (is_clicked && !is_stop) || (sends && can_send) {
             out.push(Command::Send);
         }
@@ -115,7 +115,8 @@ fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &m
 }
 
 /// Shows how full the model's context is.
-fn context(ui: &mut Ui, chat: &Chat, catalog: &Catalog, palette: &Palette) {
+fn context(ui: &mut Ui, chat: &Chat, catalog: &Catalog) {
+    let palette = Palette::at(ui);
     let model = &chat.conversation.settings.model;
     let context = Context::of(&chat.conversation, catalog.context(model));
     let coming = chat.live.iter().filter(|live| live.info.model.as_deref() == Some(model.as_str()));
@@ -155,8 +156,8 @@ fn field(ui: &mut Ui, draft: &mut String) -> egui::Response {
 }
 
 /// The chip of an attachment.
-fn chip(ui: &mut Ui, index: usize, attachment: &Attachment, palette: &Palette, out: &mut Vec<Command>) {
-    let frame = Frame::new().stroke(Stroke::new(1.0, palette.edge)).corner_radius(8);
+fn chip(ui: &mut Ui, index: usize, attachment: &Attachment, out: &mut Commands) {
+    let frame = Frame::new().stroke(Stroke::new(1.0, Palette::at(ui).edge)).corner_radius(8);
     frame.inner_margin(Margin::symmetric(8, 4)).show(ui, |ui| {
         ui.horizontal(|ui| {
             let name = attachment.name();
@@ -182,17 +183,15 @@ fn chip(ui: &mut Ui, index: usize, attachment: &Attachment, palette: &Palette, o
 }
 
 /// Says that the server does not have the chat's model, and offers other models.
-fn missing(ui: &mut Ui, catalog: &Catalog, model: &str, palette: &Palette, out: &mut Vec<Command>) {
+fn missing(ui: &mut Ui, catalog: &Catalog, model: &str, out: &mut Commands) {
     ui.horizontal_wrapped(|ui| {
-        ui.colored_label(palette.warning, format!("The server does not have {}.", safe::text(model)));
+        ui.colored_label(Palette::at(ui).warning, format!("The server does not have {}.", safe::text(model)));
         for other in catalog.installed.iter().take(MAX_OFFERED) {
             if ui.small_button(format!("Use {}", other.name)).clicked() {
                 out.push(Command::Model(other.name.clone()));
             }
         }
-        if ui.small_button("More models…").clicked() {
-            out.push(Command::Show(Dialog::Models));
-        }
+        out.on_click(ui.small_button("More models…"), Command::Show(Dialog::Models));
     });
 }
 
@@ -204,7 +203,7 @@ fn take_enter(input: &mut InputState) -> bool {
 }
 
 /// Takes dropped files, pasted pictures and long pasted texts as attachments.
-pub fn take_files(ui: &Ui, out: &mut Vec<Command>) {
+pub fn take_files(ui: &Ui, out: &mut Commands) {
     let dropped: Vec<_> =
         ui.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());
     if !dropped.is_empty() {

@@ -2,8 +2,8 @@
 
 use egui::{Button, Grid, Key, Label, RichText, ScrollArea, TextEdit, Ui};
 
-use super::theme::{Face, Palette};
-use crate::command::{Command, Dialog};
+use super::theme::{self, Face, Palette};
+use crate::command::{Command, Commands, Dialog};
 
 /// The height of a dialog around its scrolled contents, in points: edges, heading and buttons.
 const AROUND: f32 = 170.0;
@@ -17,41 +17,41 @@ pub(super) fn body<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
 }
 
 /// Draws a section: its heading, and rows of a name and its controls.
-pub(super) fn section(
-    ui: &mut Ui,
-    title: &str,
-    columns: usize,
-    palette: &Palette,
-    add: impl FnOnce(&mut Ui),
-) {
+pub(super) fn section(ui: &mut Ui, title: &str, columns: usize, add: impl FnOnce(&mut Ui)) {
     ui.add_space(8.0);
-    ui.label(RichText::new(title).font(Face::SemiBold.font(15.0)).color(palette.strong));
+    ui.label(RichText::new(title).font(Face::SemiBold.font(15.0)).color(Palette::at(ui).strong));
     Grid::new(title).num_columns(columns).spacing([16.0, 8.0]).show(ui, add);
 }
 
 /// The button that closes a dialog.
-pub(super) fn close(ui: &mut Ui, out: &mut Vec<Command>) {
-    if ui.button("Close").clicked() {
-        out.push(Command::Show(Dialog::None));
-    }
+pub(super) fn close(ui: &mut Ui, out: &mut Commands) {
+    out.on_click(ui.button("Close"), Command::Show(Dialog::None));
 }
 
 /// Asks whether to close the window although this many answers run in it.
-pub fn close_window(ui: &mut Ui, count: usize, palette: &Palette, out: &mut Vec<Command>) {
+pub fn close_window(ui: &mut Ui, count: usize, out: &mut Commands) {
     ui.heading("Close the window");
     let (answers, run, their) =
         if count == 1 { ("answer", "runs", "its") } else { ("answers", "run", "their") };
-    ui.add(Label::new(format!(
+    let words = format!(
         "{count} {answers} {run} in this window and would be stopped; {their} text so far is kept. Answers on the relay continue \
          without the window: Settings (Ctrl+,)."
-    )).wrap());
+    );
+    confirm(ui, &words, ("Stop and close", Command::Close), ("Keep it open", Dialog::None), out);
+}
+
+/// Asks whether something is to be done that cannot be undone.
+pub(super) fn confirm(
+    ui: &mut Ui,
+    words: &str,
+    (does, command): (&str, Command),
+    (not, back): (&str, Dialog),
+    out: &mut Commands,
+) {
+    ui.add(Label::new(words).wrap());
     ui.horizontal(|ui| {
-        if ui.button(RichText::new("Stop and close").color(palette.bad)).clicked() {
-            out.push(Command::Close);
-        }
-        if ui.button("Keep it open").clicked() {
-            out.push(Command::Show(Dialog::None));
-        }
+        out.on_click(ui.button(RichText::new(does).color(Palette::at(ui).bad)), command);
+        out.on_click(ui.button(not), Command::Show(back));
     });
 }
 
@@ -62,22 +62,21 @@ pub fn ask(
     (name, example): (&str, &str),
     text: &mut String,
     words: &str,
-    (palette, command): (&Palette, impl Fn(&str) -> Command),
-    out: &mut Vec<Command>,
+    command: impl Fn(String) -> Command,
+    out: &mut Commands,
 ) {
     let field = TextEdit::singleline(text).hint_text(example).desired_width(f32::INFINITY);
-    let field = palette.field(ui, field).accessible_name(name);
+    let field = theme::field(ui, field).accessible_name(name);
     let is_entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     if !field.has_focus() && !is_entered {
         field.request_focus();
     }
     ui.horizontal(|ui| {
-        let may = !text.trim().is_empty();
+        // Only tags can all be removed.
+        let may = !text.trim().is_empty() || words == "Save";
         if (ui.add_enabled(may, Button::new(words)).clicked() || is_entered) && may {
-            out.push(command(text.trim()));
+            out.push(command(text.trim().to_owned()));
         }
-        if ui.button("Cancel").clicked() {
-            out.push(Command::Show(Dialog::None));
-        }
+        out.on_click(ui.button("Cancel"), Command::Show(Dialog::None));
     });
 }

@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::LayoutJob;
-use egui::{Button, Galley, Label, Rect, ScrollArea, Stroke, Ui, WidgetText};
+use egui::{Button, Galley, Label, Rect, Role, ScrollArea, Stroke, Ui, WidgetText};
 
 use super::find::Marks;
 use super::icons;
 use super::links::words;
-use super::named::named;
+use super::named::{heard, named};
 use super::pieces::{self, Drawn};
 use super::strips::{Strips, current_in};
 use super::theme::{CODE, Palette, ROUND, ROW, TEXT};
@@ -152,10 +152,10 @@ pub(super) fn show(
     ui: &mut Ui,
     document: &Document,
     layout: &mut Layout,
-    palette: &Palette,
     is_live: bool,
     (marks, is_sought): (Marks, bool),
 ) -> Option<Clicked> {
+    let palette = Palette::at(ui);
     let width = ui.available_width();
     let key = (width.to_bits(), ui.pixels_per_point().to_bits(), ui.visuals().dark_mode);
     layout.update(document, key, width);
@@ -193,7 +193,7 @@ pub(super) fn show(
             ui.add_space(std::mem::take(&mut skipped));
             let from = ui.cursor().top();
             let pieces = layout.closed(document, index, palette);
-            let current = named(ui, index, |ui| draw(ui, pieces, &mut across, palette, &mut clicked));
+            let current = named(ui, index, |ui| draw(ui, pieces, &mut across, &mut clicked));
             layout.current = layout.current.or(current);
             let measured = ui.cursor().top() - from;
             layout.measured(index, measured);
@@ -208,7 +208,7 @@ pub(super) fn show(
         let is_visible = ui.cursor().top() < clip.bottom();
         if is_visible || is_live || sought == Some(blocks.len()) {
             let pieces = layout.grown(document, &open, palette);
-            let current = named(ui, "open", |ui| draw(ui, pieces, &mut across, palette, &mut clicked));
+            let current = named(ui, "open", |ui| draw(ui, pieces, &mut across, &mut clicked));
             layout.current = layout.current.or(current);
             ui.add_space(GAP);
         }
@@ -230,20 +230,21 @@ fn draw(
     ui: &mut Ui,
     pieces: &mut [Drawn],
     across: &mut HashMap<usize, Across>,
-    palette: &Palette,
     clicked: &mut Option<Clicked>,
 ) -> Option<f32> {
+    let palette = Palette::at(ui);
     let mut current = None;
     for (number, piece) in pieces.iter_mut().enumerate() {
         if number > 0 {
             ui.add_space(4.0);
         }
         match piece {
-            Drawn::Text { text, links, indent, mark, is_quoted } => {
+            Drawn::Text { text, heading, links, indent, mark, is_quoted } => {
                 let mut link = |ui: &mut Ui| {
                     let mut found = None;
-                    let at =
-                        text.show(ui, |ui, shown| found = found.take().or_else(|| words(ui, shown, links)));
+                    let at = text.show(ui, |ui, shown| {
+                        found = found.take().or_else(|| words(ui, shown, *heading, links))
+                    });
                     current = current.or(at);
                     found
                 };
@@ -279,13 +280,13 @@ fn draw(
             }
             Drawn::Code { text, head, fence } => {
                 let across = fence.and_then(|fence| across.get_mut(&fence));
-                let (at, action) = code(ui, text, (head.as_ref(), *fence), across, palette);
+                let (at, action) = code(ui, text, (head.as_ref(), *fence), across);
                 (current, *clicked) = (current.or(at), clicked.take().or(action));
             }
             Drawn::Rule => {
                 ui.separator();
             }
-            Drawn::Table(rows, align) => current = current.or(table(ui, rows, align, number, palette)),
+            Drawn::Table(rows, align) => current = current.or(table(ui, rows, align, number)),
         }
     }
     current
@@ -296,8 +297,8 @@ fn code(
     text: &mut Strips,
     (head, fence): (Option<&pieces::Head>, Option<usize>),
     across: Option<&mut Across>,
-    palette: &Palette,
 ) -> (Option<f32>, Option<Clicked>) {
+    let palette = Palette::at(ui);
     let mut clicked = None;
     let frame = egui::Frame::new().fill(palette.code_ground).stroke(Stroke::new(1.0, palette.edge));
     let frame = frame.corner_radius(ROUND).inner_margin(egui::Margin::symmetric(14, 8));
@@ -344,13 +345,7 @@ fn code(
 /// The padding of a table cell, in points.
 const CELL: egui::Vec2 = egui::vec2(10.0, 5.0);
 
-fn table(
-    ui: &mut Ui,
-    rows: &[Vec<Arc<LayoutJob>>],
-    align: &[Align],
-    number: usize,
-    palette: &Palette,
-) -> Option<f32> {
+fn table(ui: &mut Ui, rows: &[Vec<Arc<LayoutJob>>], align: &[Align], number: usize) -> Option<f32> {
     let columns = rows.first().map_or(1, Vec::len).max(1);
     #[expect(clippy::cast_precision_loss, reason = "a width on a screen")]
     let widest = (ui.available_width() / columns as f32 - 2.0 * CELL.x).max(90.0);
@@ -384,11 +379,13 @@ fn table(
                     };
                     let at = egui::pos2(left + CELL.x + before, top + CELL.y);
                     current = current.or_else(|| current_in(cell).map(|down| at.y + down));
-                    ui.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
+                    let shown = ui.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
+                    let role = if index == 0 { Role::ColumnHeader } else { Role::Cell };
+                    heard(&shown, role, cell.text(), |_| {});
                     left += width;
                 }
                 let weight = if index == 0 { 2.0 } else { 1.0 };
-                ui.painter().hline(place.x_range(), bottom, Stroke::new(weight, palette.edge));
+                ui.painter().hline(place.x_range(), bottom, Stroke::new(weight, Palette::at(ui).edge));
                 top = bottom;
             }
             current

@@ -5,18 +5,10 @@ use std::path::PathBuf;
 use egui::{Label, Ui};
 
 use super::dialog;
-use super::theme::Palette;
-use crate::command::{Command, Purpose};
+use crate::command::{Command, Commands, Purpose};
 
 /// Asks for a path.
-pub fn path(
-    ui: &mut Ui,
-    purpose: &Purpose,
-    why: &str,
-    text: &mut String,
-    palette: &Palette,
-    out: &mut Vec<Command>,
-) {
+pub fn path(ui: &mut Ui, purpose: &Purpose, why: &str, text: &mut String, out: &mut Commands) {
     let (title, words) = match purpose {
         Purpose::Attach(_) => ("Add a file to the question", "Add file"),
         Purpose::Import => ("Import a chat", "Import file"),
@@ -24,8 +16,8 @@ pub fn path(
     };
     ui.heading(title);
     ui.add(Label::new(why).wrap());
-    let command = |text: &str| Command::Chosen(purpose.clone(), vec![expanded(text)]);
-    dialog::ask(ui, ("Path of the file", "~/Documents/notes.txt"), text, words, (palette, command), out);
+    let command = |text: String| Command::Chosen(purpose.clone(), vec![expanded(&text)]);
+    dialog::ask(ui, ("Path of the file", "~/Documents/notes.txt"), text, words, command, out);
 }
 
 /// Expands a path as a shell does: `~` is the home folder.

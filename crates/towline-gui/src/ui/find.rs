@@ -12,10 +12,10 @@ use towline_app::text::safe;
 
 use super::icons;
 use super::pieces::{self, Marking};
-use super::theme::Palette;
+use super::theme::{self, Palette};
 use super::turn::LONG_QUESTION;
 use crate::chats::{Chat, ChatKey};
-use crate::command::{Command, FindOrder};
+use crate::command::{Command, Commands, FindOrder};
 
 /// Maximum length of the search text, in characters.
 const MAX_LETTERS: usize = 200;
@@ -214,7 +214,7 @@ pub(super) fn question(turn: &Turn) -> &str {
 }
 
 /// Draws the bar.
-pub fn show(ui: &mut Ui, find: &Find, takes_focus: bool, palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, find: &Find, takes_focus: bool, out: &mut Commands) {
     let id = egui::Id::unique("find");
     let has_focus = ui.memory(|memory| memory.has_focus(id));
     let mut order = |order| out.push(Command::Find(order));
@@ -232,7 +232,7 @@ pub fn show(ui: &mut Ui, find: &Find, takes_focus: bool, palette: &Palette, out:
         let width = (ui.available_width() - 210.0).clamp(100.0, 320.0);
         let field =
             TextEdit::singleline(&mut text).id(id).hint_text("Find in this chat").desired_width(width);
-        let response = palette.field(ui, field).accessible_name("Find in this chat");
+        let response = theme::field(ui, field).accessible_name("Find in this chat");
         if takes_focus {
             response.request_focus();
         }
@@ -249,7 +249,7 @@ pub fn show(ui: &mut Ui, find: &Find, takes_focus: bool, palette: &Palette, out:
         }
         match find.total() {
             _ if find.letters.is_empty() => {}
-            0 => drop(ui.colored_label(palette.warning, "nothing found")),
+            0 => drop(ui.colored_label(Palette::at(ui).warning, "nothing found")),
             total => drop(ui.weak(format!("{} of {total}", find.current % total + 1))),
         }
     });

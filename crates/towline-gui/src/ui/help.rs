@@ -3,7 +3,7 @@
 use egui::{Grid, Ui};
 
 use super::dialog;
-use crate::command::Command;
+use crate::command::Commands;
 use crate::shortcuts::{SHORTCUTS, Shortcut};
 
 /// Keys that the focused widget handles.
@@ -21,7 +21,7 @@ const OTHERS: [(&str, &str); 10] = [
 ];
 
 /// Draws the keys.
-pub fn show(ui: &mut Ui, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, out: &mut Commands) {
     ui.heading("Keys");
     let widest = ui.available_width() * 0.55;
     dialog::body(ui, |ui| {

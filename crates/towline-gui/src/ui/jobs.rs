@@ -11,7 +11,7 @@ use towline_app::text::{safe, units};
 
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::{Face, Palette};
-use crate::command::{Command, Dialog, JobOrder};
+use crate::command::{Command, Commands, Dialog, JobOrder};
 use crate::relay::Control;
 use crate::relay::{Relay, RelayOrder, Standing};
 
@@ -35,7 +35,7 @@ const NOT_AT_RELAY: &str = "It runs in this window, and ends with it. What is as
                             (Ctrl+, shows the settings) can be detached.";
 
 /// Draws jobs.
-pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, out: &mut Commands) {
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         ui.strong("Jobs");
@@ -49,9 +49,7 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
             standing(ui, relay, out);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            if ui.small_button("✖").accessible_name("Close the jobs").clicked() {
-                out.push(Command::ToggleJobs);
-            }
+            out.on_click(ui.small_button("✖").accessible_name("Close the jobs"), Command::ToggleJobs);
         });
     });
     if rows.is_empty() {
@@ -63,13 +61,13 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
             // The column headers are the first row.
             if visible.start == 0 && !rows.is_empty() {
                 for head in HEADS {
-                    ui.label(RichText::new(head).font(Face::Medium.font(12.0)).color(palette.weak));
+                    ui.label(RichText::new(head).font(Face::Medium.font(12.0)).color(Palette::at(ui).weak));
                 }
                 ui.end_row();
             }
             let visible = visible.start.saturating_sub(1)..visible.end.saturating_sub(1);
             for row in rows.get(visible).unwrap_or_default() {
-                job(ui, row, palette, out);
+                job(ui, row, out);
                 ui.end_row();
             }
         });
@@ -77,7 +75,7 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
 }
 
 /// The state of the connection to the relay.
-fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
+fn standing(ui: &mut Ui, relay: &Relay, out: &mut Commands) {
     ui.separator();
     let standing = relay.list().standing.clone();
     match standing {
@@ -94,7 +92,8 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
     }
 }
 
-fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
+fn job(ui: &mut Ui, row: &Row, out: &mut Commands) {
+    let palette = Palette::at(ui);
     let (number, mark, place) = match &row.which {
         Which::Own(id, true) => (id.to_string(), "◆", "The relay runs it, and this window reads it."),
         Which::Own(id, false) => (id.to_string(), "", "It runs here."),
@@ -148,7 +147,7 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
 struct Buttons<'a> {
     ui: &'a mut Ui,
     label: String,
-    out: &'a mut Vec<Command>,
+    out: &'a mut Commands,
 }
 
 impl Buttons<'_> {
@@ -217,7 +216,7 @@ fn typed_limit(ui: &mut Ui) -> Option<Deadline> {
     Some(limit.map_or(Deadline::Never, Deadline::In))
 }
 
-fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Command>) {
+fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Commands) {
     if row.state.is_ended {
         return;
     }
@@ -236,7 +235,7 @@ fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Comma
     Buttons { ui, label: row.which.label(), out }.control(row, tell, detach);
 }
 
-fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mut Vec<Command>) {
+fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mut Commands) {
     let order = |order| Command::RelayJob(id.to_owned(), order);
     let tell = |told| order(RelayOrder::Control(told));
     let read = |buttons: &mut Buttons<'_>| {

@@ -1,6 +1,7 @@
 //! Selectable text with links for mouse and keyboard.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use egui::text::{CCursor, CharIndex};
 use egui::text_selection::LabelSelectionState;
@@ -11,19 +12,23 @@ use egui::{
 use egui::{StrokeKind, Ui, WidgetInfo, WidgetText};
 use towline_app::text::safe;
 
+use super::named::heard;
 use super::strips::Shown;
 
 /// A link: its byte range in the text, and its target.
 type Link = (Range<usize>, String);
 
-/// Draws text, and returns the link that was followed.
-pub(super) fn words(ui: &mut Ui, shown: Shown, links: &[Link]) -> Option<String> {
+/// Draws text, of a heading where its level is not 0; the link that was followed.
+pub(super) fn words(ui: &mut Ui, shown: Shown, heading: u8, links: &[Link]) -> Option<String> {
     let end = shown.from + shown.job.text.len();
     let links: Vec<&Link> =
         links.iter().filter(|(range, _)| range.start < end && shown.from < range.end).collect();
-    let label = Label::new(WidgetText::LayoutJob(shown.job)).wrap();
+    let label = Label::new(WidgetText::LayoutJob(Arc::clone(&shown.job))).wrap();
     if links.is_empty() {
-        ui.add(label);
+        let response = ui.add(label);
+        if heading > 0 {
+            heard(&response, Role::Heading, &shown.job.text, |node| node.set_level(heading.into()));
+        }
         return None;
     }
     let (place, galley, response) = label.sense(Sense::click()).layout_in_ui(ui);

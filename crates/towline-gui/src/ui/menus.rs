@@ -9,14 +9,14 @@ use towline_app::text::units;
 use super::seen::Servers;
 use crate::catalog::{Catalog, abilities};
 use crate::chats::{Chat, MAX_COMPARED};
-use crate::command::{Command, Dialog};
+use crate::command::{Command, Commands, Dialog};
 use crate::server::Server;
 
 /// In a composer narrower than this, in points, the names are shortened.
 const NARROW: f32 = 520.0;
 
 /// The menu of models.
-pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
+pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Commands) {
     let own = &chat.conversation.settings.model;
     let shown = if own.is_empty() { "no model" } else { own.as_str() };
     menu(ui, "Model", shown, shown, |ui| {
@@ -55,7 +55,7 @@ pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<C
 }
 
 /// The menu of servers.
-pub(super) fn server(ui: &mut Ui, servers: Servers<'_>, out: &mut Vec<Command>) {
+pub(super) fn server(ui: &mut Ui, servers: Servers<'_>, out: &mut Commands) {
     let Servers { server, named, chosen, is_others } = servers;
     let whole = server.shown();
     let shown = match (&chosen.server, server) {
@@ -105,13 +105,14 @@ fn menu(ui: &mut Ui, name: &str, shown: &str, whole: &str, add: impl FnOnce(&mut
     let button = Button::new(format!("{short}{cut} ⏷")).frame_when_inactive(false);
     let (response, _) = MenuButton::from_button(button).config(config).ui(ui, |ui| {
         ui.set_width_range(280.0..=440.0);
+        ui.spacing_mut().button_padding.x = 10.0;
         add(ui);
     });
     drop(response.accessible_name(name).on_hover_text(whole));
 }
 
 /// The menu of models that are asked in addition to the chat's own.
-pub(super) fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
+pub(super) fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Commands) {
     let words = match chat.compared.len() {
         0 => "Compare".to_owned(),
         more => format!("+{more}"),

@@ -9,8 +9,8 @@
 //! | `links` | text with links |
 //! | `document` | the visible blocks of an answer |
 //! | `turn` | a question and its answer, with their buttons |
-//! | `named` | parts whose buttons stay clickable while their surroundings change |
-//! | `bottom` | panels at the bottom that are as high as their contents |
+//! | `named` | parts whose buttons can be clicked whatever changes around them, and what screen readers are told of parts |
+//! | `bottom` | panels at the bottom that are as high as what is in them |
 //! | `chat` | the chat in the middle |
 //! | `find` | the search in it |
 //! | `scroll` | the scroll position of its transcript |
@@ -40,7 +40,7 @@ pub mod jobs;
 mod links;
 mod menus;
 pub mod models;
-mod named;
+pub mod named;
 mod pieces;
 pub mod rows;
 pub mod scroll;

@@ -5,9 +5,9 @@ use towline_app::text::{safe, units};
 
 use super::dialog;
 use super::seen::Fields;
-use super::theme::Palette;
+use super::theme::{self, Palette};
 use crate::catalog::{Catalog, Pull, abilities};
-use crate::command::{Command, Dialog};
+use crate::command::{Command, Commands, Dialog};
 
 /// In a dialog narrower than this, in points, only names and sizes are shown.
 const ROOM: f32 = 500.0;
@@ -15,19 +15,11 @@ const ROOM: f32 = 500.0;
 const BESIDE: [f32; 2] = [285.0, 445.0];
 
 /// Draws the models.
-pub fn show(
-    ui: &mut Ui,
-    catalog: &Catalog,
-    current: &str,
-    fields: &mut Fields,
-    palette: &Palette,
-    out: &mut Vec<Command>,
-) {
+pub fn show(ui: &mut Ui, catalog: &Catalog, current: &str, fields: &mut Fields, out: &mut Commands) {
+    let palette = Palette::at(ui);
     ui.horizontal(|ui| {
         ui.heading("Models");
-        if ui.small_button("Refresh").clicked() {
-            out.push(Command::RefreshModels);
-        }
+        out.on_click(ui.small_button("Refresh"), Command::RefreshModels);
         if catalog.is_listing() {
             ui.weak("asking the server…");
         }
@@ -38,7 +30,7 @@ pub fn show(
         }
         let field =
             TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
-        drop(palette.field(ui, field).accessible_name("Find a model"));
+        drop(theme::field(ui, field).accessible_name("Find a model"));
         let has_room = ui.available_width() > ROOM;
         let widest = (ui.available_width() - BESIDE[usize::from(has_room)]).max(70.0);
         Grid::new("models").striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
@@ -76,7 +68,7 @@ pub fn show(
         ui.separator();
         ui.horizontal(|ui| {
             let field = TextEdit::singleline(&mut fields.pull).hint_text("llama3.2, gemma3:4b, …");
-            let response = palette.field(ui, field).accessible_name("Model to pull");
+            let response = theme::field(ui, field).accessible_name("Model to pull");
             let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             let may = !fields.pull.trim().is_empty();
             if (ui.add_enabled(may, egui::Button::new("Pull")).clicked() || entered) && may {
@@ -84,18 +76,18 @@ pub fn show(
             }
         });
         for pull in &catalog.pulls {
-            fetching(ui, pull, palette, out);
+            fetching(ui, pull, out);
         }
     });
     dialog::close(ui, out);
 }
 
-fn fetching(ui: &mut Ui, pull: &Pull, palette: &Palette, out: &mut Vec<Command>) {
+fn fetching(ui: &mut Ui, pull: &Pull, out: &mut Commands) {
     let Pull { model, progress, failed, .. } = pull;
     ui.horizontal(|ui| {
         ui.label(safe::text(model));
         match (failed, progress.total, progress.completed) {
-            (Some(why), _, _) => drop(ui.colored_label(palette.bad, safe::text(why))),
+            (Some(why), _, _) => drop(ui.colored_label(Palette::at(ui).bad, safe::text(why))),
             (None, Some(total), done) if total > 0 => {
                 let done = done.unwrap_or(0);
                 #[expect(clippy::cast_precision_loss, reason = "a part of one")]
@@ -113,15 +105,9 @@ fn fetching(ui: &mut Ui, pull: &Pull, palette: &Palette, out: &mut Vec<Command>)
 }
 
 /// Asks whether to delete a model.
-pub fn confirm_delete(ui: &mut Ui, model: &str, palette: &Palette, out: &mut Vec<Command>) {
+pub fn confirm_delete(ui: &mut Ui, model: &str, out: &mut Commands) {
     ui.heading("Delete a model");
-    ui.label(format!("{model} is deleted from the server. It has to be pulled again to be used."));
-    ui.horizontal(|ui| {
-        if ui.button(RichText::new("Delete model").color(palette.bad)).clicked() {
-            out.push(Command::DeleteModel(model.to_owned()));
-        }
-        if ui.button("Cancel").clicked() {
-            out.push(Command::Show(Dialog::Models));
-        }
-    });
+    let words = format!("{model} is deleted from the server. It has to be pulled again to be used.");
+    let delete = ("Delete model", Command::DeleteModel(model.to_owned()));
+    dialog::confirm(ui, &words, delete, ("Cancel", Dialog::Models), out);
 }

@@ -1,6 +1,7 @@
-//! Parts whose buttons stay clickable while their surroundings change.
+//! Parts whose buttons can be clicked whatever changes around them, and what screen readers are told of parts.
 
-use egui::{AsIdSalt, Ui, UiBuilder};
+use egui::accesskit::Node;
+use egui::{AsIdSalt, Response, Role, Ui, UiBuilder};
 
 /// Draws a part under a name that is unique in `ui`. egui identifies a button by the number of widgets before
 /// it, and registers a click only if press and release hit the same button. Without a name, a widget that
@@ -8,4 +9,13 @@ use egui::{AsIdSalt, Ui, UiBuilder};
 pub(super) fn named<R>(ui: &mut Ui, name: impl AsIdSalt, draw: impl FnOnce(&mut Ui) -> R) -> R {
     let id = ui.scope_id().with(name);
     ui.scope_builder(UiBuilder::new().scope_id(id), draw).inner
+}
+
+/// Tells screen readers what a part is and says, and more of it.
+pub fn heard(part: &Response, role: Role, words: &str, more: impl FnOnce(&mut Node)) {
+    part.ctx.accesskit_node_builder(part.id, |node| {
+        node.set_role(role);
+        node.set_label(words);
+        more(node);
+    });
 }

@@ -20,6 +20,8 @@ use super::theme::{CODE, Face, Palette, ROW, TEXT};
 pub(super) enum Drawn {
     Text {
         text: Strips,
+        /// Of which level it is a heading; 0 is none.
+        heading: u8,
         links: Vec<(Range<usize>, String)>,
         indent: u8,
         mark: Option<String>,
@@ -131,6 +133,7 @@ fn drawn(piece: Piece, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
         Piece::Text { rich, .. } if is_formula => formula(rich.text, palette, marking),
         Piece::Text { rich, heading, mark, depth: Depth { lists, quotes, .. } } => Drawn::Text {
             text: Strips::of(marking.mark(rich_job(&rich, heading, quotes > 0, palette), palette)),
+            heading,
             links: rich.links,
             indent: lists + quotes,
             mark,

@@ -8,8 +8,8 @@ use towline_app::text::safe;
 
 use super::dialog;
 use super::seen::Fields;
-use super::theme::Palette;
-use crate::command::{Command, Dialog};
+use super::theme::{self, Palette};
+use crate::command::{Command, Commands, Dialog};
 use crate::store::{State, Theme};
 
 /// An option with a field: its name in requests and for people, its description, and the range of its slider;
@@ -89,29 +89,23 @@ impl Form {
 }
 
 /// Draws a chat's settings.
-pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Command>) {
+pub fn chat(ui: &mut Ui, form: &mut Form, out: &mut Commands) {
+    let palette = Palette::at(ui);
     ui.heading("Settings of this chat");
     dialog::body(ui, |ui| {
-        dialog::section(ui, "Instructions", 1, palette, |ui| {
+        dialog::section(ui, "Instructions", 1, |ui| {
             let system =
                 TextEdit::multiline(&mut form.system).desired_rows(3).desired_width(ui.available_width());
-            drop(
-                palette
-                    .field(ui, system.hint_text("You are …"))
-                    .accessible_name("Instructions for the model"),
-            );
+            let system = theme::field(ui, system.hint_text("You are …"));
+            drop(system.accessible_name("Instructions for the model"));
             ui.end_row();
         });
         let (choice, others) = form.options.split_at_mut(CHOICE);
-        dialog::section(ui, "How words are chosen", 2, palette, |ui| {
-            OPTIONS.iter().zip(choice).for_each(|(field, text)| option(ui, field, text, palette));
+        dialog::section(ui, "How words are chosen", 2, |ui| {
+            OPTIONS.iter().zip(choice).for_each(|(field, text)| option(ui, field, text));
         });
-        dialog::section(ui, "Answers", 2, palette, |ui| {
-            OPTIONS
-                .iter()
-                .skip(CHOICE)
-                .zip(others)
-                .for_each(|(field, text)| option(ui, field, text, palette));
+        dialog::section(ui, "Answers", 2, |ui| {
+            OPTIONS.iter().skip(CHOICE).zip(others).for_each(|(field, text)| option(ui, field, text));
             ui.label("Thinking");
             let shown = thinking().into_iter().find(|(_, think)| *think == form.think);
             let combo = ComboBox::from_id_salt("think").selected_text(shown.map_or("", |(words, _)| words));
@@ -138,14 +132,12 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
             out.push(Command::ChatSettings(Box::new(settings)));
             out.push(Command::Show(Dialog::None));
         }
-        if ui.button("Cancel").clicked() {
-            out.push(Command::Show(Dialog::None));
-        }
+        out.on_click(ui.button("Cancel"), Command::Show(Dialog::None));
     });
 }
 
 /// A row of the form: the option's name, its slider, its number and its description.
-fn option(ui: &mut Ui, (_, label, help, slider): &Field, text: &mut String, palette: &Palette) {
+fn option(ui: &mut Ui, (_, label, help, slider): &Field, text: &mut String) {
     ui.label(*label);
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
@@ -159,7 +151,7 @@ fn option(ui: &mut Ui, (_, label, help, slider): &Field, text: &mut String, pale
                 }
             }
             let number = TextEdit::singleline(text).desired_width(80.0).hint_text("default");
-            drop(palette.field(ui, number).accessible_name(*label));
+            drop(theme::field(ui, number).accessible_name(*label));
         });
         ui.label(RichText::new(*help).small().weak());
     });
@@ -182,24 +174,18 @@ pub struct Served<'a> {
 }
 
 /// Draws the window's settings.
-pub fn window(
-    ui: &mut Ui,
-    state: &State,
-    served: Served<'_>,
-    (fields, palette): (&mut Fields, &Palette),
-    out: &mut Vec<Command>,
-) {
+pub fn window(ui: &mut Ui, state: &State, served: Served<'_>, fields: &mut Fields, out: &mut Commands) {
     ui.heading("Settings");
     dialog::body(ui, |ui| {
-        dialog::section(ui, "Look", 2, palette, |ui| look(ui, state, out));
-        dialog::section(ui, "Notifications", 1, palette, |ui| {
+        dialog::section(ui, "Look", 2, |ui| look(ui, state, out));
+        dialog::section(ui, "Notifications", 1, |ui| {
             let mut notifies = state.notifies;
             if ui.checkbox(&mut notifies, "when an answer ends in the background").changed() {
                 out.push(Command::Notify(notifies));
             }
             ui.end_row();
         });
-        dialog::section(ui, "Server", 1, palette, |ui| {
+        dialog::section(ui, "Server", 1, |ui| {
             ui.add(egui::Label::new(RichText::new(served.server).weak()).wrap());
             ui.end_row();
             if served.relay.is_some() && served.on_relay && !served.is_own {
@@ -208,7 +194,7 @@ pub fn window(
             }
             ui.horizontal(|ui| {
                 let field = TextEdit::singleline(&mut fields.host).hint_text("the usual one");
-                drop(palette.field(ui, field).accessible_name("Server address"));
+                drop(theme::field(ui, field).accessible_name("Server address"));
                 if ui.button("Connect").clicked() {
                     let host = Some(fields.host.trim().to_owned()).filter(|host| !host.is_empty());
                     out.push(Command::Connect(ServerSpec { host, server: None }));
@@ -216,7 +202,7 @@ pub fn window(
             });
             ui.end_row();
         });
-        dialog::section(ui, "Relay", 1, palette, |ui| {
+        dialog::section(ui, "Relay", 1, |ui| {
             ui.vertical(|ui| on_relay(ui, served, out));
             ui.end_row();
         });
@@ -224,13 +210,11 @@ pub fn window(
     dialog::close(ui, out);
 }
 
-fn look(ui: &mut Ui, state: &State, out: &mut Vec<Command>) {
+fn look(ui: &mut Ui, state: &State, out: &mut Commands) {
     ui.label("Colours");
     ui.horizontal(|ui| {
         for (theme, words) in [(Theme::System, "System"), (Theme::Dark, "Dark"), (Theme::Light, "Light")] {
-            if ui.selectable_label(state.theme == theme, words).clicked() {
-                out.push(Command::Theme(theme));
-            }
+            out.on_click(ui.selectable_label(state.theme == theme, words), Command::Theme(theme));
         }
     });
     ui.end_row();
@@ -240,9 +224,7 @@ fn look(ui: &mut Ui, state: &State, out: &mut Vec<Command>) {
         for (words, name, zoom) in
             [("−", "Smaller", zoom - 0.1), ("+", "Larger", zoom + 0.1), ("100 %", "Usual size", 1.0)]
         {
-            if ui.button(words).accessible_name(name).clicked() {
-                out.push(Command::Zoom(zoom));
-            }
+            out.on_click(ui.button(words).accessible_name(name), Command::Zoom(zoom));
         }
         ui.weak(format!("{:.0} %  (Ctrl and +, −, 0)", zoom * 100.0));
     });
@@ -250,7 +232,7 @@ fn look(ui: &mut Ui, state: &State, out: &mut Vec<Command>) {
 }
 
 /// Where answers run.
-fn on_relay(ui: &mut Ui, served: Served<'_>, out: &mut Vec<Command>) {
+fn on_relay(ui: &mut Ui, served: Served<'_>, out: &mut Commands) {
     let mut on_relay = served.on_relay;
     let button = egui::Checkbox::new(&mut on_relay, "Answers run on the relay");
     let button = ui

@@ -1,5 +1,7 @@
 //! The list of chats.
 
+use std::collections::BTreeSet;
+
 use egui::containers::menu::MenuButton;
 use egui::{Align, AtomExt as _, Button, Layout, RichText, ScrollArea, TextEdit, Ui, UiBuilder};
 use jiff::civil::Date;
@@ -8,12 +10,14 @@ use towline_app::servers::ServerSpec;
 
 use super::icons;
 use super::named::named;
-use super::theme::{Face, Palette};
+use super::theme::{self, Face, Palette};
 use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey, ExportForm};
-use crate::command::{Command, Dialog};
+use crate::command::{Command, Commands, Dialog};
 use crate::server::Server;
 
+/// So many tags are offered.
+const MAX_TAGS: usize = 12;
 /// The height of an entry, in points.
 const ENTRY: f32 = 30.0;
 /// The animated mark of a chat with a running answer.
@@ -30,6 +34,8 @@ enum Line<'a> {
 pub struct Sidebar<'a> {
     /// The chats, in their order.
     pub listed: Vec<&'a Chat>,
+    /// The tags that any chat has.
+    pub tags: BTreeSet<&'a str>,
     /// The current chat.
     pub current: ChatKey,
     /// What is looked for.
@@ -43,33 +49,30 @@ pub struct Sidebar<'a> {
 }
 
 /// Draws the list.
-pub fn show(ui: &mut Ui, shown: Sidebar<'_>, palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, shown: Sidebar<'_>, out: &mut Commands) {
     ui.add_space(8.0);
     ui.horizontal(|ui| {
-        if icons::button(ui, "☰", "Show or hide the chats").clicked() {
-            out.push(Command::ToggleChats);
-        }
+        out.on_click(icons::button(ui, "☰", "Show or hide the chats"), Command::ToggleChats);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let button =
                 ui.button("✏ New chat").accessible_name("New chat").on_hover_text("New chat (Ctrl+N)");
-            if button.clicked() {
-                out.push(Command::NewChat);
-            }
+            out.on_click(button, Command::NewChat);
         });
     });
     let mut search = shown.search.to_owned();
     let field = TextEdit::singleline(&mut search).hint_text("Search chats").desired_width(f32::INFINITY);
     let field = field.margin(egui::Margin::symmetric(10, 5));
-    let response = palette.field(ui, field).accessible_name("Search chats");
+    let response = theme::field(ui, field).accessible_name("Search chats");
     if shown.takes_focus {
         response.request_focus();
     }
     if response.changed() {
         out.push(Command::Search(search));
     }
-    super::bottom::show(ui, "server", egui::Frame::new(), |ui| {
-        server(ui, shown.server, shown.catalog, palette, out)
-    });
+    if !shown.tags.is_empty() {
+        tags(ui, &shown, out);
+    }
+    super::bottom::show(ui, "server", egui::Frame::new(), |ui| server(ui, shown.server, shown.catalog, out));
     let lines = lines(shown.listed);
     if lines.is_empty() {
         ui.weak("no chat holds this");
@@ -82,15 +85,33 @@ pub fn show(ui: &mut Ui, shown: Sidebar<'_>, palette: &Palette, out: &mut Vec<Co
                     let size = egui::vec2(ui.available_width(), ENTRY);
                     ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Max), |ui| {
                         ui.add_space(8.0);
-                        ui.label(RichText::new(words).font(Face::Medium.font(12.0)).color(palette.weak));
+                        ui.label(
+                            RichText::new(words).font(Face::Medium.font(12.0)).color(Palette::at(ui).weak),
+                        );
                         ui.allocate_space(ui.available_size());
                     });
                 }
                 Line::Chat(chat) => {
                     let is_current = chat.key == shown.current;
-                    named(ui, chat.key, |ui| entry(ui, chat, is_current, palette, out));
+                    named(ui, chat.key, |ui| entry(ui, chat, is_current, out));
                 }
             }
+        }
+    });
+}
+
+/// The tags: a click looks for the chats that have one, another one for all.
+fn tags(ui: &mut Ui, shown: &Sidebar<'_>, out: &mut Commands) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = egui::vec2(2.0, 2.0);
+        for tag in shown.tags.iter().take(MAX_TAGS) {
+            let word = format!("tag:{tag}");
+            let (found, mut others): (Vec<&str>, Vec<&str>) =
+                shown.search.split_whitespace().partition(|other| *other == word);
+            let button = Button::selectable(!found.is_empty(), RichText::new(format!("#{tag}")).small());
+            let button = ui.add(button).accessible_name(format!("Chats with tag {tag}"));
+            others.extend(found.is_empty().then_some(word.as_str()));
+            out.on_click(button, Command::Search(others.join(" ")));
         }
     });
 }
@@ -133,7 +154,8 @@ fn day(written_ms: i64, now: &Zoned) -> (String, i64) {
     (written.strftime("%B %Y").to_string(), begin(written.first_of_month()))
 }
 
-fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mut Vec<Command>) {
+fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, out: &mut Commands) {
+    let palette = Palette::at(ui);
     let title = chat.title();
     let (place, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), ENTRY), egui::Sense::hover());
     let is_near = ui.rect_contains_pointer(place);
@@ -156,10 +178,8 @@ fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mu
     let response =
         ui.new_child(whole).add(Button::selectable(is_current, (mark, text.atom_shrink(true))).truncate());
     let response = response.accessible_name(&title);
-    if response.clicked() {
-        out.push(Command::Open(chat.key));
-    }
     response.context_menu(|ui| menu(ui, chat, &title, out));
+    out.on_click(response, Command::Open(chat.key));
     let place = UiBuilder::new().max_rect(menu_place).layout(Layout::left_to_right(Align::Center));
     icons::revealed(&mut ui.new_child(place), is_near || is_current, |ui| {
         ui.spacing_mut().button_padding.x = 6.0;
@@ -169,10 +189,11 @@ fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mu
     });
 }
 
-fn menu(ui: &mut Ui, chat: &Chat, title: &str, out: &mut Vec<Command>) {
+fn menu(ui: &mut Ui, chat: &Chat, title: &str, out: &mut Commands) {
     let choices = [
         ("Rename", Command::Show(Dialog::Rename(chat.key, title.to_owned()))),
         (if chat.is_pinned { "Unpin" } else { "Pin" }, Command::Pin(chat.key, !chat.is_pinned)),
+        ("Tags", Command::Show(Dialog::Tags(chat.key, chat.conversation.tags.join(" ")))),
         ("Export as Markdown", Command::Export(chat.key, ExportForm::Markdown)),
         ("Export as JSON", Command::Export(chat.key, ExportForm::Json)),
         ("Delete", Command::Delete(chat.key)),
@@ -185,7 +206,8 @@ fn menu(ui: &mut Ui, chat: &Chat, title: &str, out: &mut Vec<Command>) {
     }
 }
 
-fn server(ui: &mut Ui, server: &Server, catalog: &Catalog, palette: &Palette, out: &mut Vec<Command>) {
+fn server(ui: &mut Ui, server: &Server, catalog: &Catalog, out: &mut Commands) {
+    let palette = Palette::at(ui);
     ui.add_space(4.0);
     ui.separator();
     let shown = server.shown();
@@ -216,9 +238,10 @@ fn server(ui: &mut Ui, server: &Server, catalog: &Catalog, palette: &Palette, ou
             ("Import", Command::Import),
             ("Keys", Command::Show(Dialog::Help)),
         ] {
-            if ui.add(Button::new(RichText::new(words).small()).frame_when_inactive(false)).clicked() {
-                out.push(command);
-            }
+            out.on_click(
+                ui.add(Button::new(RichText::new(words).small()).frame_when_inactive(false)),
+                command,
+            );
         }
     });
     ui.add_space(4.0);

@@ -116,13 +116,15 @@ pub struct Palette {
     is_dark: bool,
 }
 
+fn pick(is_dark: bool, dark: [u8; 3], light: [u8; 3]) -> Color32 {
+    let [red, green, blue] = if is_dark { dark } else { light };
+    Color32::from_rgb(red, green, blue)
+}
+
 impl Palette {
     /// The colours of a theme.
     pub fn of(is_dark: bool) -> Self {
-        let pick = |dark: [u8; 3], light: [u8; 3]| {
-            let [red, green, blue] = if is_dark { dark } else { light };
-            Color32::from_rgb(red, green, blue)
-        };
+        let pick = |dark, light| pick(is_dark, dark, light);
         Self {
             ground: pick([25, 26, 30], [255; 3]),
             side: pick([19, 20, 23], [245, 246, 248]),
@@ -146,21 +148,15 @@ impl Palette {
         }
     }
 
-    /// Draws a field, with a border while it is not focused.
-    pub fn field(&self, ui: &mut Ui, field: TextEdit<'_>) -> Response {
-        ui.scope(|ui| {
-            ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, self.field_edge);
-            ui.add(field)
-        })
-        .inner
+    /// The colours that a part of the window has.
+    pub fn at(ui: &Ui) -> &'static Self {
+        static BOTH: LazyLock<[Palette; 2]> = LazyLock::new(|| [false, true].map(Palette::of));
+        &BOTH[usize::from(ui.visuals().dark_mode)]
     }
 
     /// The colour of a part of code; `None` means the colour of plain text.
     pub fn code(&self, kind: Kind) -> Option<Color32> {
-        let pick = |dark: [u8; 3], light: [u8; 3]| {
-            let [red, green, blue] = if self.is_dark { dark } else { light };
-            Some(Color32::from_rgb(red, green, blue))
-        };
+        let pick = |dark, light| Some(pick(self.is_dark, dark, light));
         match kind {
             Kind::Plain => None,
             Kind::Comment => pick([140, 148, 160], [100, 105, 115]),
@@ -171,6 +167,16 @@ impl Palette {
             Kind::Removed => pick([240, 130, 120], [176, 30, 30]),
         }
     }
+}
+
+/// Draws a field, with an edge while nothing is typed in it.
+pub fn field(ui: &mut Ui, field: TextEdit<'_>) -> Response {
+    let edge = Stroke::new(1.0, Palette::at(ui).field_edge);
+    ui.scope(|ui| {
+        ui.visuals_mut().widgets.inactive.bg_stroke = edge;
+        ui.add(field)
+    })
+    .inner
 }
 
 /// Sets fonts, sizes and colours. Call it once, before the first frame.

@@ -7,7 +7,7 @@ use egui::{Align2, Area, Frame, Id, Label, Order, Ui, vec2};
 use towline_app::chat::Turn;
 
 use crate::chats::ChatKey;
-use crate::command::Command;
+use crate::command::{Command, Commands};
 
 /// Maximum number of notices shown at once.
 const MAX_SHOWN: usize = 4;
@@ -37,7 +37,7 @@ pub struct Toast {
 }
 
 /// Draws notices above everything else.
-pub fn show(ui: &Ui, toasts: &[Toast], out: &mut Vec<Command>) {
+pub fn show(ui: &Ui, toasts: &[Toast], out: &mut Commands) {
     if toasts.is_empty() {
         return;
     }
@@ -53,9 +53,10 @@ pub fn show(ui: &Ui, toasts: &[Toast], out: &mut Vec<Command>) {
                     if toast.undo.is_some() && ui.button("Undo").clicked() {
                         out.push(Command::Undo(toast.id));
                     }
-                    if ui.button("Dismiss").accessible_name("Dismiss notice").clicked() {
-                        out.push(Command::Dismiss(toast.id));
-                    }
+                    out.on_click(
+                        ui.button("Dismiss").accessible_name("Dismiss notice"),
+                        Command::Dismiss(toast.id),
+                    );
                 });
             });
         }

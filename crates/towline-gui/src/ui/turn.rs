@@ -12,10 +12,10 @@ use super::named::named;
 use super::pieces;
 use super::seen::{Layouts, Seen};
 use super::strips::current_in;
-use super::theme::{Face, Palette};
+use super::theme::{self, Face, Palette};
 use crate::catalog::Catalog;
 use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
-use crate::command::{Command, JobOrder};
+use crate::command::{Command, Commands, JobOrder};
 use crate::relay::Control;
 
 /// The length above which a question is folded, in characters.
@@ -37,16 +37,16 @@ pub(super) fn question(
     ui: &mut Ui,
     (chat, turn): (&Chat, &Turn),
     find: Option<&mut Find>,
-    palette: &Palette,
-    out: &mut Vec<Command>,
+    out: &mut Commands,
 ) {
+    let palette = Palette::at(ui);
     ui.add_space(14.0);
     let all = ui.available_width();
     let frame = egui::Frame::new().fill(palette.raised).corner_radius(16).inner_margin(BUBBLE);
     if let Some((editing, _)) = &chat.editing
         && editing.turn == turn.id
     {
-        frame.show(ui, |ui| edited(ui, chat, palette, out));
+        frame.show(ui, |ui| edited(ui, chat, out));
         return ui.add_space(6.0);
     }
     let shown = turn.answer();
@@ -83,9 +83,7 @@ pub(super) fn question(
         ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
             icons::revealed(ui, is_near, |ui| {
                 ui.spacing_mut().item_spacing.x = 0.0;
-                if icons::button(ui, "✏", "Edit question").clicked() {
-                    out.push(Command::Edit(shown.id));
-                }
+                out.on_click(icons::button(ui, "✏", "Edit question"), Command::Edit(shown.id));
                 if icons::copy(ui, "Copy question") {
                     out.push(Command::Copy(content.to_owned()));
                 }
@@ -94,76 +92,61 @@ pub(super) fn question(
     });
 }
 
-fn edited(ui: &mut Ui, chat: &Chat, palette: &Palette, out: &mut Vec<Command>) {
+fn edited(ui: &mut Ui, chat: &Chat, out: &mut Commands) {
     let Some((_, words)) = &chat.editing else { return };
     let mut text = words.clone();
     let field = TextEdit::multiline(&mut text).desired_width(f32::INFINITY).desired_rows(2);
-    let response = palette.field(ui, field).accessible_name("Changed question");
+    let response = theme::field(ui, field).accessible_name("Changed question");
     if response.changed() {
         out.push(Command::EditText(text));
     }
     ui.weak("The new answer is kept beside the earlier one.");
     ui.horizontal(|ui| {
-        if ui.button("Send changed question").clicked() {
-            out.push(Command::Resend);
-        }
-        if ui.button("Cancel").clicked() {
-            out.push(Command::CancelEdit);
-        }
+        out.on_click(ui.button("Send changed question"), Command::Resend);
+        out.on_click(ui.button("Cancel"), Command::CancelEdit);
     });
 }
 
 /// Draws an answer at its full height.
-pub(super) fn answer(
-    ui: &mut Ui,
-    place: Place<'_>,
-    layouts: &mut Layouts,
-    palette: &Palette,
-    out: &mut Vec<Command>,
-) {
+pub(super) fn answer(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, out: &mut Commands) {
     let top = ui.cursor().top();
-    heading(ui, place, palette, out);
-    body(ui, place, layouts, palette, out);
+    heading(ui, place, out);
+    body(ui, place, layouts, out);
     let is_last = place.seen.chat.conversation.last().is_some_and(|last| last.id == place.turn.id);
     let reach = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=ui.cursor().top() + 34.0);
     let is_near = is_last || ui.rect_contains_pointer(reach);
-    named(ui, "actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, place, palette, out)));
+    named(ui, "actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, place, out)));
     ui.add_space(10.0);
 }
 
 /// Draws an answer in its own pane.
-pub(super) fn pane(
-    ui: &mut Ui,
-    place: Place<'_>,
-    height: f32,
-    layouts: &mut Layouts,
-    palette: &Palette,
-    out: &mut Vec<Command>,
-) {
-    heading(ui, place, palette, out);
-    actions(ui, place, palette, out);
+pub(super) fn pane(ui: &mut Ui, place: Place<'_>, height: f32, layouts: &mut Layouts, out: &mut Commands) {
+    heading(ui, place, out);
+    actions(ui, place, out);
     let area =
         ScrollArea::vertical().id_salt(("pane", place.answer.id)).auto_shrink(false).stick_to_bottom(true);
-    area.max_height(height - 70.0).show(ui, |ui| body(ui, place, layouts, palette, out));
+    area.max_height(height - 70.0).show(ui, |ui| body(ui, place, layouts, out));
 }
 
 /// The header of an answer: its model, and its state or how it ended.
-fn heading(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
+fn heading(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
     let Place { seen, answer, .. } = place;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
-        let name =
-            RichText::new(safe::text(&answer.model)).font(Face::SemiBold.font(13.0)).color(palette.weak);
+        let name = RichText::new(safe::text(&answer.model))
+            .font(Face::SemiBold.font(13.0))
+            .color(Palette::at(ui).weak);
         ui.add(Label::new(name));
         match seen.chat.live(answer.id) {
-            Some(live) => running(ui, seen.catalog, live, palette, out),
-            None => ended(ui, answer, palette),
+            Some(live) => running(ui, seen.catalog, live, out),
+            None => ended(ui, answer),
         }
     });
     ui.add_space(2.0);
 }
 
-fn running(ui: &mut Ui, catalog: &Catalog, live: &Live, palette: &Palette, out: &mut Vec<Command>) {
+fn running(ui: &mut Ui, catalog: &Catalog, live: &Live, out: &mut Commands) {
+    let palette = Palette::at(ui);
     let info = &live.info;
     let is_loaded = info.model.as_deref().and_then(|model| catalog.is_loaded(model));
     let silent = info.since_last_event.map_or(0, |time| time.as_secs());
@@ -187,7 +170,8 @@ fn running(ui: &mut Ui, catalog: &Catalog, live: &Live, palette: &Palette, out: 
     }
 }
 
-fn ended(ui: &mut Ui, answer: &Variant, palette: &Palette) {
+fn ended(ui: &mut Ui, answer: &Variant) {
+    let palette = Palette::at(ui);
     let state = match answer.answered {
         Answered::Whole => None,
         Answered::Pending | Answered::Failed => Some(("failed", palette.bad)),
@@ -202,7 +186,7 @@ fn ended(ui: &mut Ui, answer: &Variant, palette: &Palette) {
 }
 
 /// The actions for an ended answer, and its duration.
-fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
+fn actions(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
     let Place { seen: Seen { chat, .. }, turn, answer, is_compared, .. } = place;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
@@ -218,15 +202,13 @@ fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Comma
             out.push(Command::Copy(answer.answer.content.clone()));
         }
         let again = if answer.answered == Answered::Whole { "Regenerate answer" } else { "Retry answer" };
-        if icons::button(ui, "🔄", again).clicked() {
-            out.push(Command::Regenerate(answer.id));
-        }
+        out.on_click(icons::button(ui, "🔄", again), Command::Regenerate(answer.id));
         if is_compared
             && ui.small_button("Keep this").accessible_name(format!("Keep {}", answer.model)).clicked()
         {
             out.push(Command::Choose(turn.id, Shown::One(answer.id.variant)));
             // The chat continues with only this answer.
-            out.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
+            out.0.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
             out.push(Command::Model(answer.model.clone()));
         }
         if chat.conversation.last().is_some_and(|last| last.id == turn.id)
@@ -239,14 +221,15 @@ fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Comma
         {
             #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
             let rate = tokens as f64 / time.as_secs_f64().max(0.001);
-            let words = RichText::new(format!("{tokens} tokens, {rate:.0}/s")).small().color(palette.weak);
+            let words =
+                RichText::new(format!("{tokens} tokens, {rate:.0}/s")).small().color(Palette::at(ui).weak);
             ui.label(words).on_hover_text(usage_words(usage));
         }
     });
 }
 
 /// The controls that choose among the answers of a turn.
-fn variants(ui: &mut Ui, place: Place<'_>, out: &mut Vec<Command>) {
+fn variants(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
     let Place { turn, answer, is_compared, .. } = place;
     let all = turn.variants();
     let Some(at) = all.iter().position(|one| one.id == answer.id).filter(|_| all.len() > 1 && !is_compared)
@@ -287,15 +270,16 @@ fn usage_words(usage: &towline::event::Usage) -> String {
     )
 }
 
-fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette, out: &mut Vec<Command>) {
+fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, out: &mut Commands) {
+    let palette = Palette::at(ui);
     let Place { seen: Seen { chat, .. }, answer: variant, .. } = place;
     let Some(answer) = chat.answers.get(&variant.id) else { return };
     let is_live = chat.live(variant.id).is_some();
-    thinking(ui, place, answer, is_live, layouts, palette);
+    thinking(ui, place, answer, is_live, layouts);
     let Layouts { documents, find, .. } = layouts;
     let layout = documents.entry((chat.key, variant.id, false)).or_default();
     let sought = find.as_ref().map(|find| (find.marks(variant.id), find.is_seeking())).unwrap_or_default();
-    let clicked = document::show(ui, &answer.text, layout, palette, is_live, sought);
+    let clicked = document::show(ui, &answer.text, layout, is_live, sought);
     if let (Some(find), Some(top)) = (find, layout.current) {
         find.reached(ui, top);
     }
@@ -327,14 +311,7 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette,
     }
 }
 
-fn thinking(
-    ui: &mut Ui,
-    place: Place<'_>,
-    answer: &Answer,
-    is_live: bool,
-    layouts: &mut Layouts,
-    palette: &Palette,
-) {
+fn thinking(ui: &mut Ui, place: Place<'_>, answer: &Answer, is_live: bool, layouts: &mut Layouts) {
     let length = answer.thinking.text().len();
     if length == 0 {
         return;
@@ -348,7 +325,7 @@ fn thinking(
         ui.with_layout(Layout::top_down(Align::Min), |ui| {
             let layout = layouts.documents.entry((place.seen.chat.key, place.answer.id, true)).or_default();
             // Copy and links apply to the answer, not to the thinking.
-            drop(document::show(ui, &answer.thinking, layout, palette, is_first, <_>::default()));
+            drop(document::show(ui, &answer.thinking, layout, is_first, <_>::default()));
         });
     });
 }

@@ -1,16 +1,15 @@
 //! Does what was asked for.
 
 use egui::OpenUrl;
-use towline::Job;
 use towline::engine::JobId;
 use towline_app::chat::{AnswerId, TurnId};
-use towline_app::servers::{Environment, ServerSpec};
+use towline_app::settings::templates;
 
-use super::{FileDialog, Target, Window, find_server};
+use super::{FileDialog, Window};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents, ExportForm};
 use crate::command::{Command, Dialog, FindOrder, JobOrder, Purpose};
-use crate::server::{Server, Sought};
-use crate::store::Order;
+use crate::relay::Relay;
+use crate::server::Server;
 use crate::ui::seen::{Focus, Layouts};
 use crate::ui::toasts::Undo;
 
@@ -33,26 +32,19 @@ impl Window {
             Command::Find(order) => self.find(order),
             Command::Rename(key, to) => self.rename(key, to),
             Command::Pin(key, is_pinned) => self.pin(key, is_pinned),
+            Command::Tag(key, tags) => self.tag(key, tags),
             Command::Delete(key) => self.delete(key),
             Command::Undo(id) => self.undo(id),
             Command::Send => self.send(),
             Command::Resend => self.resend(),
             Command::Regenerate(answer) => self.regenerate(answer),
-            Command::RegenerateLast => {
-                if let Some(answer) = self.last_answer() {
-                    self.regenerate(answer);
-                }
-            }
+            Command::RegenerateLast => self.last_answer().into_iter().for_each(|last| self.regenerate(last)),
             Command::Continue(answer) => self.go_on(answer),
             Command::StopAll => self.with_chat(|chat| chat.stop_all()),
             Command::Choose(turn, shown) => self.with_chat(|chat| chat.choose(turn, shown)),
             Command::Remove(turn) => self.remove(turn),
             Command::Edit(answer) => self.edit(answer),
-            Command::EditLast => {
-                if let Some(answer) = self.last_answer() {
-                    self.edit(answer);
-                }
-            }
+            Command::EditLast => self.last_answer().into_iter().for_each(|last| self.edit(last)),
             Command::EditText(text) => self.with_chat(|chat| {
                 if let Some((_, words)) = &mut chat.editing {
                     *words = text;
@@ -61,15 +53,12 @@ impl Window {
             Command::Draft(text) => {
                 self.to_send = None;
                 if let Some(folder) = self.templates_folder.clone().filter(|_| text == "/") {
-                    self.disk.order(Order::ListTemplates { folder });
+                    let names = move |_: &mut _| Ok(templates::names(&folder));
+                    self.on_disk(names, |window, names| window.templates = names);
                 }
                 self.with_chat(|chat| chat.draft = text);
             }
-            Command::Template(name, input) => {
-                if let Some(folder) = self.templates_folder.clone() {
-                    self.disk.order(Order::Template { key: self.current, folder, name, input });
-                }
-            }
+            Command::Template(name, input) => self.begin_from(name, input),
             Command::CancelEdit => self.with_chat(|chat| chat.editing = None),
             Command::Copy(text) => self.context.copy_text(text),
             Command::CopyLast => {
@@ -80,7 +69,7 @@ impl Window {
             }
             Command::Follow(link) => self.follow(&link),
             Command::ChooseFiles => self.choose(Purpose::Attach(self.current), FileDialog::Open),
-            Command::Attach(paths) => self.disk.order(Order::Attach { key: self.current, paths }),
+            Command::Attach(paths) => self.attach(self.current, paths),
             Command::AttachText(text) => self.with_chat(|chat| {
                 let name = format!("pasted {}.txt", chat.attached.len() + 1);
                 chat.attached.push(Attachment::Text { name, text });
@@ -141,8 +130,11 @@ impl Window {
             Command::Show(dialog) => self.show(dialog),
             Command::Job(id, order) => self.order_job(id, order),
             Command::RelayJob(id, order) => self.order_relay(&id, order),
-            Command::StartRelay => self.start_relay(),
-            Command::OnRelay(on_relay) => self.run_on_relay(on_relay),
+            Command::StartRelay => self.relay.iter().for_each(Relay::start),
+            Command::OnRelay(on_relay) => {
+                self.aim.is_direct = !on_relay;
+                self.change_server();
+            }
             Command::Close => {
                 self.is_closing = true;
                 self.context.send_viewport_cmd(egui::ViewportCommand::Close);
@@ -165,17 +157,16 @@ impl Window {
             Command::ToggleChats if self.is_narrow => self.shows_narrow_chats = !self.shows_narrow_chats,
             Command::ToggleChats => self.state.shows_chats = !self.state.shows_chats,
             Command::Notify(notifies) => self.state.notifies = notifies,
-            Command::Connect(spec) => self.connect(spec),
+            Command::Connect(spec) => {
+                self.aim.name(spec);
+                self.change_server();
+            }
             Command::FocusComposer => self.focus = Some(Focus::Composer),
             Command::FocusSearch => {
                 (self.state.shows_chats, self.shows_narrow_chats) = (true, true);
                 self.focus = Some(Focus::Search);
             }
-            Command::Dismiss(id) => {
-                for toast in self.toasts.iter_mut().filter(|toast| toast.id == id) {
-                    toast.until = std::time::Instant::now();
-                }
-            }
+            Command::Dismiss(id) => self.dismiss(id),
         }
         self.context.request_repaint();
     }
@@ -205,7 +196,7 @@ impl Window {
         }
     }
 
-    fn with_chat(&mut self, change: impl FnOnce(&mut Chat)) {
+    pub(super) fn with_chat(&mut self, change: impl FnOnce(&mut Chat)) {
         if let Some(chat) = self.chat_mut(self.current) {
             change(chat);
         }
@@ -247,13 +238,14 @@ impl Window {
     ) {
         self.with_client(|window, client| {
             let engine = window.engine.clone();
-            let place = window.place_of(key);
+            let place = window.chat_of(key).and_then(|chat| window.record.place_of(chat));
             let Some(chat) = window.chat_mut(key) else { return };
             if !matches!(chat.contents, Contents::Here) {
                 return window.say("the chat is still loading; ask again when it has loaded", None);
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client, place });
             window.own_jobs(key);
+            window.announced.clear();
             window.layouts.scrolls.entry(key).or_default().to_end();
             // The loaded models show whether the first token waits for a model to load.
             window.catalog.refresh(&engine, &client);
@@ -277,8 +269,7 @@ impl Window {
     /// Records which jobs answer a chat.
     pub(super) fn own_jobs(&mut self, key: ChatKey) {
         let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
-        let owned = chat.live.iter().map(|live| (live.job.id(), (key, live.reading.id())));
-        self.owners.extend(owned);
+        self.owners.extend(chat.live.iter().map(|live| (live.job.id(), key)));
     }
 
     fn regenerate(&mut self, answer: AnswerId) {
@@ -315,21 +306,6 @@ impl Window {
         self.say("The question and its answers are deleted.", Some(Undo::Turn(key, Box::new(turn))));
     }
 
-    fn undo(&mut self, id: u64) {
-        let Some(at) = self.toasts.iter().position(|toast| toast.id == id) else { return };
-        match self.toasts.remove(at).undo {
-            Some(Undo::Chat(key)) => {
-                self.deleted.remove(&key);
-                self.open(key);
-            }
-            Some(Undo::Turn(key, turn)) => {
-                self.open(key);
-                self.with_chat(|chat| chat.put_back(*turn));
-            }
-            None => {}
-        }
-    }
-
     fn follow(&mut self, link: &str) {
         let known = ["http://", "https://", "mailto:"];
         if known.iter().any(|scheme| link.starts_with(scheme)) {
@@ -339,21 +315,28 @@ impl Window {
         }
     }
 
+    /// Has the desktop ask for files; where it cannot, a path is asked for.
     fn choose(&mut self, purpose: Purpose, dialog: FileDialog) {
-        let (files, sender, context) =
-            (self.desktop.files.clone(), self.chosen.0.clone(), self.context.clone());
-        let asked = std::thread::Builder::new().name("towline-files".into()).spawn(move || {
-            // The window may be closed by then.
-            drop(sender.send((purpose, files(dialog))));
-            context.request_repaint();
-        });
-        if let Err(error) = asked {
-            self.say(format!("the dialog cannot be shown: {error}"), None);
-        }
+        let files = self.desktop.files.clone();
+        let path = match &dialog {
+            FileDialog::Save(name) => format!("~/{name}"),
+            FileDialog::Open | FileDialog::OpenSession => String::new(),
+        };
+        self.aside(
+            "towline-files",
+            move || Some(files(dialog)),
+            move |window, chosen| match chosen {
+                Ok(paths) => window.files_chosen(purpose, paths),
+                Err(why) => {
+                    window.fields.path = path;
+                    window.dialog = Dialog::Path(purpose, why);
+                }
+            },
+        );
     }
 
     fn export(&mut self, key: ChatKey, form: ExportForm) {
-        let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
+        let Some(chat) = self.chat_of(key) else { return };
         if !matches!(chat.contents, Contents::Here) {
             self.open(key);
             return self.say("open the chat first; it is still loading", None);
@@ -378,28 +361,17 @@ impl Window {
         match order {
             JobOrder::Control(control) => self.control(&job, control),
             JobOrder::Detach => self.detach(&job),
-            JobOrder::Show => self.show_job(&job),
+            JobOrder::Show => {
+                if let Some(chat) = self.owners.get(&id).copied() {
+                    self.open(chat);
+                }
+            }
         }
-    }
-
-    fn show_job(&mut self, job: &Job) {
-        if let Some((chat, _)) = self.owners.get(&job.id()).copied() {
-            self.open(chat);
-        }
-    }
-
-    fn connect(&mut self, spec: ServerSpec) {
-        if let Target::Client(_) = self.target {
-            self.target = Target::Find(Box::new(Sought::direct(Environment::default())));
-        }
-        self.named = spec;
-        self.change_server();
     }
 
     /// Switches to the chosen server.
     pub(super) fn change_server(&mut self) {
-        let found = find_server(&self.engine, &self.target, &self.named, self.is_direct);
-        let former = std::mem::replace(&mut self.server, found);
+        let former = std::mem::replace(&mut self.server, self.aim.find(&self.engine));
         if let Server::Here(found) = former {
             // It may still serve answers.
             self.former.extend(found.builtin);

@@ -3,13 +3,17 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use egui::{CentralPanel, Frame, Id, Margin, Modal, Panel, Ui};
+use egui::accesskit::Live;
+use egui::{CentralPanel, Frame, Id, Key, Margin, Modal, Modifiers, Panel, Rect, Role, Sense, Ui};
 
 use super::Window;
-use crate::command::{Command, Dialog};
+use towline_app::history::tags_of;
+
+use crate::command::{Command, Commands, Dialog};
 use crate::relay::{Relay, RelayOrder};
 use crate::shortcuts;
 use crate::ui::chat::Head;
+use crate::ui::named::heard;
 use crate::ui::seen::{Focus, Seen};
 use crate::ui::sidebar::Sidebar;
 use crate::ui::theme::{COLUMN, Palette};
@@ -19,6 +23,10 @@ use crate::ui::{
 
 /// In a window narrower than this, in points, either the list of chats or the chat is shown.
 const NARROW: f32 = 620.0;
+/// In a lower window the jobs stand in place of the chat, in points.
+const LOW: f32 = 430.0;
+/// In a higher one they leave the chat so much, in points.
+const CHAT: f32 = 320.0;
 /// When a dialog is repainted at its final position.
 const FRAME: Duration = Duration::from_millis(16);
 
@@ -26,36 +34,43 @@ impl Window {
     /// Draws one frame, and executes its commands.
     pub fn draw(&mut self, ui: &mut Ui) {
         self.counts.frames.fetch_add(1, Ordering::Relaxed);
-        let palette = Palette::of(ui.visuals().dark_mode);
-        let mut out = shortcuts::pressed(ui.ctx());
+        let mut out = Commands(shortcuts::pressed(ui.ctx()));
         self.watch(ui);
         self.scroll(ui);
         composer::take_files(ui, &mut out);
         let size = ui.available_size();
         self.is_narrow = size.x < NARROW;
         let shows_chats = if self.is_narrow { self.shows_narrow_chats } else { self.state.shows_chats };
-        let side = Frame::new().fill(palette.side).inner_margin(Margin::symmetric(10, 0));
+        let side = Frame::new().fill(Palette::at(ui).side).inner_margin(Margin::symmetric(10, 0));
         if shows_chats && !self.is_narrow {
             let panel = Panel::left("chats").default_size(260.0).size_range(200.0..=400.0).frame(side);
-            panel.show(ui, |ui| sidebar::show(ui, self.sidebar(), &palette, &mut out));
+            panel.show(ui, |ui| sidebar::show(ui, self.sidebar(), &mut out));
         }
-        if self.state.shows_jobs {
-            let rows = self.rows();
-            let highest = (size.y * 0.6).max(90.0);
+        let rows = if self.state.shows_jobs { self.rows() } else { Vec::new() };
+        self.is_low = size.y < LOW;
+        let covers = self.state.shows_jobs && self.is_low;
+        if self.state.shows_jobs && !covers {
+            let highest = (size.y * 0.6).min(size.y - CHAT);
             let panel = Panel::bottom("jobs").resizable(true).default_size(170.0).size_range(90.0..=highest);
-            panel.show(ui, |ui| jobs::show(ui, &rows, self.relay.as_ref(), &palette, &mut out));
+            panel.show(ui, |ui| jobs::show(ui, &rows, self.relay.as_ref(), &mut out));
         }
-        if shows_chats && self.is_narrow {
-            CentralPanel::default()
-                .frame(side)
-                .show(ui, |ui| sidebar::show(ui, self.sidebar(), &palette, &mut out));
+        if covers {
+            let is_free = self.dialog == Dialog::None && !egui::Popup::is_any_open(ui.ctx());
+            if is_free && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+                out.push(Command::ToggleJobs);
+            }
+            CentralPanel::default().show(ui, |ui| jobs::show(ui, &rows, self.relay.as_ref(), &mut out));
+        } else if shows_chats && self.is_narrow {
+            CentralPanel::default().frame(side).show(ui, |ui| sidebar::show(ui, self.sidebar(), &mut out));
         } else {
-            self.show_chat(ui, shows_chats, &palette, &mut out);
+            self.show_chat(ui, shows_chats, &mut out);
         }
-        toasts::show(ui, &self.toasts, &mut out);
+        toasts::show(ui, &self.notices.shown, &mut out);
+        let ends = ui.interact(Rect::ZERO, Id::unique("ends"), Sense::hover());
+        heard(&ends, Role::Status, &self.announced, |node| node.set_live(Live::Polite));
         self.focus = None;
-        self.dialogs(ui, &palette, &mut out);
-        for command in out {
+        self.dialogs(ui, &mut out);
+        for command in out.0 {
             self.act(command);
         }
     }
@@ -63,6 +78,7 @@ impl Window {
     fn sidebar(&self) -> Sidebar<'_> {
         Sidebar {
             listed: self.listed(),
+            tags: self.tags(),
             current: self.current,
             search: &self.search,
             takes_focus: self.focus == Some(Focus::Search),
@@ -71,28 +87,29 @@ impl Window {
         }
     }
 
-    fn show_chat(&mut self, ui: &mut Ui, has_chats: bool, palette: &Palette, out: &mut Vec<Command>) {
+    fn show_chat(&mut self, ui: &mut Ui, has_chats: bool, out: &mut Commands) {
         let mut layouts = std::mem::take(&mut self.layouts);
         if let Some(chat) = self.chat() {
-            let (catalog, servers, templates) = (&self.catalog, self.servers(), &*self.templates);
+            let (catalog, servers, templates) =
+                (&self.catalog, self.aim.servers(&self.server, self.relay.as_ref()), &*self.templates);
             let seen = Seen { chat, catalog, servers, templates };
             let head = Head { has_chats, has_jobs: self.state.shows_jobs, running: self.running() };
             let takes_focus = self.focus == Some(Focus::Composer);
-            let frame = Frame::new().fill(palette.ground);
+            let frame = Frame::new().fill(Palette::at(ui).ground);
             let top = Panel::top("head").frame(frame.inner_margin(Margin::symmetric(12, 6)));
             top.show_separator_line(false).show(ui, |ui| chat::head(ui, chat, head, out));
             if let Some(find) = layouts.find.as_ref().filter(|_| self.dialog == Dialog::None) {
                 let takes_focus = self.focus == Some(Focus::Find);
                 let bar = Panel::top("find").frame(frame.inner_margin(Margin::symmetric(16, 4)));
                 bar.show_separator_line(false).show(ui, |ui| {
-                    chat::column(ui, COLUMN, |ui| find::show(ui, find, takes_focus, palette, out));
+                    chat::column(ui, COLUMN, |ui| find::show(ui, find, takes_focus, out));
                 });
             }
             bottom::show(ui, "composer", frame.inner_margin(Margin::symmetric(16, 4)), |ui| {
-                chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, seen, takes_focus, palette, out));
+                chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, seen, takes_focus, out));
             });
             CentralPanel::default().frame(frame.inner_margin(Margin::symmetric(16, 0))).show(ui, |ui| {
-                chat::turns(ui, seen, &mut layouts, palette, out);
+                chat::turns(ui, seen, &mut layouts, out);
             });
         }
         self.layouts = layouts;
@@ -136,7 +153,7 @@ impl Window {
         }
     }
 
-    fn dialogs(&mut self, ui: &mut Ui, palette: &Palette, out: &mut Vec<Command>) {
+    fn dialogs(&mut self, ui: &mut Ui, out: &mut Commands) {
         if self.dialog == Dialog::None {
             self.dialog_size = egui::Vec2::ZERO;
             return;
@@ -152,38 +169,42 @@ impl Window {
                 Dialog::None => {}
                 Dialog::Help => help::show(ui, out),
                 Dialog::Models => {
-                    models::show(ui, &self.catalog, &current, &mut self.fields, palette, out);
+                    models::show(ui, &self.catalog, &current, &mut self.fields, out);
                 }
-                Dialog::Path(purpose, why) => {
-                    files::path(ui, purpose, why, &mut self.fields.path, palette, out)
-                }
-                Dialog::Close(count) => dialog::close_window(ui, *count, palette, out),
-                Dialog::DeleteModel(model) => models::confirm_delete(ui, model, palette, out),
+                Dialog::Path(purpose, why) => files::path(ui, purpose, why, &mut self.fields.path, out),
+                Dialog::Close(count) => dialog::close_window(ui, *count, out),
+                Dialog::DeleteModel(model) => models::confirm_delete(ui, model, out),
                 Dialog::Settings => {
                     let relay = self.relay.as_ref().map(|relay| relay.place().shown());
                     let served = settings::Served {
                         server: self.server.shown(),
                         relay: relay.as_deref(),
                         is_own: self.relay.as_ref().is_some_and(Relay::is_own),
-                        on_relay: self.server.found().map_or(!self.is_direct, |found| found.is_on_relay),
+                        on_relay: self.server.found().map_or(!self.aim.is_direct, |found| found.is_on_relay),
                         why_here: self.server.found().and_then(|found| found.why_here.as_deref()),
                     };
-                    settings::window(ui, &self.state, served, (&mut self.fields, palette), out);
+                    settings::window(ui, &self.state, served, &mut self.fields, out);
                 }
                 Dialog::Chat => {
                     if let Some(form) = &mut self.fields.chat {
-                        settings::chat(ui, form, palette, out);
+                        settings::chat(ui, form, out);
                     }
                 }
                 Dialog::RenameJob(id, to) => {
                     ui.heading("Rename answer");
-                    let command = |to: &str| Command::RelayJob(id.clone(), RelayOrder::Rename(to.to_owned()));
-                    dialog::ask(ui, ("Answer name", "story"), to, "Rename", (palette, command), out);
+                    let command = |to: String| Command::RelayJob(id.clone(), RelayOrder::Rename(to));
+                    dialog::ask(ui, ("Answer name", "story"), to, "Rename", command, out);
                 }
                 Dialog::Rename(key, to) => {
                     ui.heading("Rename chat");
-                    let command = |to: &str| Command::Rename(*key, to.to_owned());
-                    dialog::ask(ui, ("Chat name", ""), to, "Rename", (palette, command), out);
+                    let command = |to| Command::Rename(*key, to);
+                    dialog::ask(ui, ("Chat name", ""), to, "Rename", command, out);
+                }
+                Dialog::Tags(key, tags) => {
+                    ui.heading("Tags");
+                    ui.weak("Words with blanks between them. “tag:word” in the search finds the chats.");
+                    let command = |tags: String| Command::Tag(*key, tags_of(&tags));
+                    dialog::ask(ui, ("Tags of the chat", "rust work"), tags, "Save", command, out);
                 }
             }
         });

@@ -32,8 +32,8 @@ impl Window {
         let jobs = self.engine.jobs();
         let list = self.relay.as_ref().map(Relay::list);
         let titled = |(job, info): (&Job, JobInfo)| {
-            let owner = self.owners.get(&job.id()).map(|(chat, _)| *chat);
-            let chat = owner.and_then(|key| self.chats.iter().find(|chat| chat.key == key));
+            let owner = self.owners.get(&job.id());
+            let chat = owner.and_then(|key| self.chat_of(*key));
             let known = job.relay_id().and_then(|id| list.as_deref()?.jobs.get(&*id));
             rows::own(info, job.relay_id().is_some(), known, chat.map(Chat::title))
         };

@@ -1,14 +1,14 @@
 //! The list of chats: open, search, rename, delete.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use towline_app::chat::Settings;
-use towline_app::history::{ChatId, WriterId};
+use towline_app::history::{ChatId, History};
 
 use super::Window;
 use crate::chats::{Chat, ChatKey, Contents, Loaded};
 use crate::command::Dialog;
-use crate::store::{Listed, MAX_LISTED, Order, Which};
+use crate::store::{Listed, MAX_LISTED, Shelf, Which};
 use crate::ui::toasts::Undo;
 
 /// Maximum number of chats that are loaded at once because a relay runs their answers.
@@ -27,7 +27,7 @@ impl Window {
         let mut chats: Vec<&Chat> = self
             .chats
             .iter()
-            .filter(|chat| !self.deleted.contains(&chat.key))
+            .filter(|chat| !self.notices.deleted.contains(&chat.key))
             .filter(|chat| !chat.is_empty() || chat.key == self.current || !chat.draft.is_empty())
             .filter(|chat| is_wanted(chat))
             .collect();
@@ -50,11 +50,12 @@ impl Window {
 
     pub(super) fn open(&mut self, key: ChatKey) {
         self.current = key;
+        self.state.shows_jobs &= !self.is_low;
         let Some(chat) = self.chat_mut(key) else { return };
         chat.is_unread = false;
         if let (true, Some(id)) = (chat.is_stale, chat.id) {
             let left = chat.left_on_purpose();
-            self.disk.order(Order::Load { key, id, left });
+            self.read(key, id, left);
         }
         self.load(key);
     }
@@ -64,16 +65,19 @@ impl Window {
         let Some(chat) = self.chat_mut(key) else { return };
         if let (Contents::OnDisk | Contents::Unreadable(_), Some(id)) = (&chat.contents, chat.id) {
             chat.contents = Contents::Loading;
-            self.disk.order(Order::Load { key, id, left: Vec::new() });
+            self.read(key, id, Vec::new());
         }
+    }
+
+    /// Has a chat read; what was `left` to a relay on purpose stays there.
+    fn read(&mut self, key: ChatKey, id: ChatId, left: Vec<String>) {
+        let read = move |shelf: &mut Shelf| Ok(shelf.load(id, &left));
+        self.on_disk(read, move |window, result| window.loaded(key, result));
     }
 
     /// The chat's reference for the disk thread; `None` if nothing of it was written.
     pub(super) fn which(&self, key: ChatKey) -> Option<Which> {
-        let chat = self.chats.iter().find(|chat| chat.key == key)?;
-        let soon = self.writer.as_ref().zip(chat.written_to);
-        let soon = soon.map(|(writer, chat)| Which::Soon(writer.when_written(chat)));
-        chat.id.map(Which::There).or(soon)
+        self.record.which(self.chat_of(key)?)
     }
 
     pub(super) fn open_next(&mut self, places: isize) {
@@ -90,7 +94,15 @@ impl Window {
         let wanted = text.trim().to_owned();
         self.search = text;
         if wanted.chars().count() >= 2 {
-            self.disk.order(Order::Search { text: wanted });
+            let text = wanted.clone();
+            self.on_disk(
+                move |shelf| shelf.search(&text),
+                move |window, ids| {
+                    if wanted == window.search.trim() {
+                        window.found = Some(ids);
+                    }
+                },
+            );
         }
     }
 
@@ -106,7 +118,8 @@ impl Window {
         if let Some(chat) = self.chat_mut(key) {
             chat.titled.clone_from(&title);
         }
-        self.disk.order(Order::Title { which, title });
+        let rename = move |history: &mut History, id| history.set_title(id, &title);
+        self.change_on_disk(move |shelf| shelf.change("renamed", which, rename));
     }
 
     pub(super) fn pin(&mut self, key: ChatKey, is_pinned: bool) {
@@ -114,7 +127,28 @@ impl Window {
         if let Some(chat) = self.chat_mut(key) {
             chat.is_pinned = is_pinned;
         }
-        self.disk.order(Order::Pin { which, is_pinned });
+        let pin = move |history: &mut History, id| history.pin(id, is_pinned);
+        self.change_on_disk(move |shelf| shelf.change("pinned", which, pin));
+    }
+
+    pub(super) fn tag(&mut self, key: ChatKey, tags: Vec<String>) {
+        self.dialog = Dialog::None;
+        let Some(which) = self.which(key) else {
+            return self.say("a chat has tags once something was said in it", None);
+        };
+        if let Some(chat) = self.chat_mut(key) {
+            chat.conversation.tags.clone_from(&tags);
+        }
+        let tag = move |history: &mut History, id| history.tag(id, &tags);
+        self.change_on_disk(move |shelf| shelf.change("tagged", which, tag));
+        // What is looked for may be a tag.
+        self.look_for(self.search.clone());
+    }
+
+    /// The tags that chats have, in their order.
+    pub(super) fn tags(&self) -> BTreeSet<&str> {
+        let chats = self.chats.iter().filter(|chat| !self.notices.deleted.contains(&chat.key));
+        chats.flat_map(|chat| &chat.conversation.tags).map(String::as_str).collect()
     }
 
     pub(super) fn delete_for_good(&mut self, key: ChatKey) {
@@ -126,21 +160,15 @@ impl Window {
         self.layouts.groups.retain(|(owner, _), _| *owner != key);
         self.layouts.scrolls.remove(&key);
         if let Some(which) = which {
-            self.disk.order(Order::Delete { which });
+            self.change_on_disk(move |shelf| shelf.change("deleted", which, History::remove));
         }
     }
 
     /// Updates the chats from the history's list.
     pub(super) fn listed_by_disk(&mut self, listed: Listed) {
-        let (mine, ids) = match &self.writer {
-            Some(writer) => {
-                let ids = self.chats.iter().filter_map(|chat| Some((writer.id(chat.written_to?)?, chat.key)));
-                (writer.writer_id(), ids.collect())
-            }
-            None => (WriterId::default(), HashMap::new()),
-        };
-        let known = self.chats.iter().filter_map(|chat| Some((chat.id?, chat.key)));
-        let known: HashMap<ChatId, ChatKey> = known.chain(ids).collect();
+        let mine = self.record.writer_id();
+        let known = self.chats.iter().filter_map(|chat| Some((self.record.id_of(chat)?, chat.key)));
+        let known: HashMap<ChatId, ChatKey> = known.collect();
         let there: HashSet<ChatId> = listed.chats.iter().map(|summary| summary.id).collect();
         let is_first = !std::mem::replace(&mut self.is_listed, true);
         let last = self.state.chat.filter(|_| is_first).map(ChatId);
@@ -161,7 +189,7 @@ impl Window {
                 let (key, id, left) = (chat.key, chat.id, chat.left_on_purpose());
                 chat.is_stale = true;
                 if let Some(id) = id.filter(|_| key == self.current) {
-                    self.disk.order(Order::Load { key, id, left });
+                    self.read(key, id, left);
                 }
             }
         }
@@ -196,7 +224,7 @@ impl Window {
                     self.layouts.documents.retain(|(owner, _, _), _| *owner != key);
                 }
                 // Turns that another program has added get their numbers from the history.
-                chat.written_to = chat.id.and_then(|id| Some(self.writer.as_mut()?.resume(id)));
+                chat.written_to = chat.id.and_then(|id| Some(self.record.writer.as_mut()?.resume(id)));
             }
             Err(_) if is_again => {}
             Err(why) => chat.contents = Contents::Unreadable(why),
@@ -206,7 +234,7 @@ impl Window {
 
     pub(super) fn delete(&mut self, key: ChatKey) {
         let Some(title) = self.chat_mut(key).map(|chat| chat.title()) else { return };
-        self.deleted.insert(key);
+        self.notices.deleted.insert(key);
         if self.current == key {
             let next = self.listed().first().map(|chat| chat.key);
             match next {

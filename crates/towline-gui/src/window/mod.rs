@@ -2,45 +2,55 @@
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `act` | executes commands |
-//! | `look` | reads the changes since the last frame |
-//! | `listed` | the list of chats: open, search, rename, delete |
-//! | `jobs` | the jobs for display |
-//! | `relay` | the window's part of a relay |
+//! | `act` | does what was asked for |
+//! | `aim` | the server that is meant, and where answers run |
+//! | `inbox` | what other threads have done |
+//! | `look` | takes what has come since the last frame |
+//! | `listed` | the list of chats: opening, finding, renaming, deleting |
+//! | `jobs` | the jobs, as they are shown |
+//! | `notices` | what it says for a while |
+//! | `record` | what it writes to the history |
+//! | `relay` | what the window has of a relay |
 //! | `draw` | the frame: panels, dialogs |
 //! | `waker` | one wake-up per frame |
 
 mod act;
+mod aim;
 mod draw;
+mod inbox;
 mod jobs;
 mod listed;
 mod look;
+mod notices;
+mod record;
 mod relay;
 mod waker;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
+use towline::Engine;
 use towline::engine::JobId;
-use towline::{Client, Engine};
-use towline_app::chat::AnswerId;
 use towline_app::history::{ChatId, Limits, Writer};
-use towline_app::servers::{ServerSpec, Wanted};
 
+use aim::Aim;
+pub use aim::Target;
+use inbox::Inbox;
+use notices::Notices;
+use record::Record;
 pub use waker::Counts;
 
 use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey};
-use crate::command::{Dialog, Purpose};
+use crate::command::Dialog;
 use crate::relay::Relay;
-use crate::server::{Builtin, Found, Server, Sought};
-use crate::store::{self, Disk, Order, State, Theme};
-use crate::ui::seen::{Fields, Focus, Layouts, Servers};
+use crate::server::{Builtin, Server};
+use crate::store::{self, Disk, Shelf, State, Theme};
+use crate::ui::seen::{Fields, Focus, Layouts};
 use crate::ui::theme;
-use crate::ui::toasts::{Toast, Undo};
 
 /// How long the window waits for the disk when it closes.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -60,8 +70,6 @@ pub enum FileDialog {
 pub type ChooseFiles = dyn Fn(FileDialog) -> Result<Vec<PathBuf>, String> + Send + Sync;
 /// Shows a notification, waits until it closes, and returns whether it was clicked.
 pub type Notify = dyn Fn(&str, &str) -> bool + Send + Sync;
-/// Chosen files, and their purpose.
-type Chosen = (Purpose, Result<Vec<PathBuf>, String>);
 
 /// The desktop's services. Each may block, and is called on its own thread.
 #[derive(Clone)]
@@ -76,15 +84,6 @@ impl std::fmt::Debug for Desktop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Desktop")
     }
-}
-
-/// Which server the window uses.
-#[derive(Debug, Clone)]
-pub enum Target {
-    /// This one.
-    Client(Client),
-    /// It is looked for.
-    Find(Box<Sought>),
 }
 
 /// The initial settings of a window.
@@ -129,12 +128,8 @@ pub struct Window {
     pub search: String,
     /// The chats that match it.
     pub found: Option<HashSet<ChatId>>,
-    /// Notices.
-    pub toasts: Vec<Toast>,
-    /// The deleted chats whose deletion can still be undone.
-    pub deleted: HashSet<ChatKey>,
     /// The chat and the answer of each job.
-    pub owners: HashMap<JobId, (ChatKey, AnswerId)>,
+    pub owners: HashMap<JobId, ChatKey>,
     /// Text in the fields of dialogs.
     pub fields: Fields,
     /// The focus target of the next frame.
@@ -143,12 +138,9 @@ pub struct Window {
     pub counts: Arc<Counts>,
     /// Whether the window has the keyboard.
     pub is_focused: bool,
-    /// The chosen server, and where answers run.
-    target: Target,
-    /// The server that the user named in the window; by default the usual one.
-    named: ServerSpec,
-    /// Whether answers should run in the window in any case; the server says where they actually run.
-    pub(crate) is_direct: bool,
+    aim: Aim,
+    notices: Notices,
+    record: Record,
     /// Whether the user has confirmed closing it although answers run in it.
     is_closing: bool,
     /// Earlier built-in models, which may still serve answers.
@@ -162,6 +154,10 @@ pub struct Window {
     is_narrow: bool,
     /// Whether a narrow window shows the list.
     shows_narrow_chats: bool,
+    /// The window is too low for the jobs below the chat: they stand in its place.
+    is_low: bool,
+    /// The end of an answer that screen readers say.
+    announced: String,
     /// The last size of the dialog.
     dialog_size: egui::Vec2,
     layouts: Layouts,
@@ -170,20 +166,12 @@ pub struct Window {
     templates: Vec<String>,
     desktop: Desktop,
     disk: Disk,
-    writer: Option<Writer>,
+    inbox: (Inbox, Receiver<inbox::Done>),
     /// The answers whose rest is on a relay, according to the history: relay ids and chats.
     at_relay: BTreeMap<String, ChatId>,
-    /// Whether the next records are written without waiting for more.
-    is_urgent: bool,
-    /// Whether the disk lags and the user was told.
-    is_behind: bool,
     state_path: Option<PathBuf>,
     saved: State,
-    chosen: (SyncSender<Chosen>, Receiver<Chosen>),
-    /// Chats whose notification was clicked.
-    clicked: (SyncSender<ChatKey>, Receiver<ChatKey>),
     next_key: u64,
-    next_toast: u64,
     context: egui::Context,
     is_listed: bool,
 }
@@ -197,21 +185,18 @@ impl Window {
         theme::apply(context);
         let counts = Arc::new(Counts::default());
         waker::install(&setup.engine, context, &counts)?;
-        let wake = context.clone();
         let state_path = setup.folder.as_deref().map(State::path);
         let folder = setup.folder.filter(|_| setup.history.is_some());
         let history = folder.as_deref().map(store::path).zip(setup.history);
         let writer = history.map(|(path, limits)| Writer::start(&path, limits)).transpose();
         let writer = writer.map_err(|error| error.to_string())?;
-        let writes_as = writer.as_ref().map(Writer::writer_id);
-        let disk = Disk::start(folder, writes_as, move || wake.request_repaint())
+        let shelf = Shelf::new(folder, writer.as_ref().map(Writer::writer_id));
+        let inbox = Inbox::new(context);
+        let news = inbox.0.clone();
+        let disk = Disk::start(shelf, move |listed| news.put(|window| window.listed_by_disk(listed)))
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
-        let relay = relay::meet(context, &setup.target);
-        let is_direct = match &setup.target {
-            Target::Find(sought) => sought.wanted == Wanted::Here,
-            Target::Client(_) => true,
-        };
-        let server = find_server(&setup.engine, &setup.target, &ServerSpec::default(), is_direct);
+        let aim = Aim::at(setup.target);
+        let (relay, server) = (aim.relay(context), aim.find(&setup.engine));
         let mut window = Self {
             engine: setup.engine,
             server,
@@ -222,45 +207,46 @@ impl Window {
             dialog: Dialog::None,
             search: String::new(),
             found: None,
-            toasts: Vec::new(),
-            deleted: HashSet::new(),
             owners: HashMap::new(),
             fields: Fields::default(),
             focus: Some(Focus::Composer),
             counts,
             is_focused: true,
-            target: setup.target,
-            named: ServerSpec::default(),
-            is_direct,
+            aim,
+            notices: Notices::default(),
+            record: Record::by(writer),
             is_closing: false,
             former: Vec::new(),
             to_send: None,
             rejoins: true,
             is_narrow: false,
             shows_narrow_chats: false,
+            is_low: false,
+            announced: String::new(),
             dialog_size: egui::Vec2::ZERO,
             layouts: Layouts::default(),
             templates_folder: setup.templates,
             templates: Vec::new(),
             desktop: setup.desktop,
             disk,
-            writer,
+            inbox,
             at_relay: BTreeMap::new(),
-            is_urgent: false,
-            is_behind: false,
             state_path,
             saved: setup.state.clone(),
             state: setup.state,
-            chosen: sync_channel(8),
-            clicked: sync_channel(8),
             next_key: 0,
-            next_toast: 0,
             context: context.clone(),
             is_listed: false,
         };
         window.apply_look();
         let pinned = std::mem::take(&mut window.state.pinned);
-        window.disk.order(Order::List { pinned });
+        window.on_disk(
+            move |shelf| Ok(shelf.first_list(&pinned)),
+            |window, (listed, complaints)| {
+                complaints.into_iter().for_each(|complaint| window.say(complaint, None));
+                window.listed_by_disk(listed);
+            },
+        );
         window.new_chat();
         window.found_server();
         Ok(window)
@@ -294,19 +280,13 @@ impl Window {
         }
     }
 
-    /// The servers that can be chosen.
-    fn servers(&self) -> Servers<'_> {
-        let named = match &self.target {
-            Target::Find(sought) => Some(&sought.environment.servers),
-            Target::Client(_) => None,
-        };
-        let is_others = self.server.is_on_relay() && !self.relay.as_ref().is_some_and(Relay::is_own);
-        Servers { server: &self.server, named, chosen: &self.named, is_others }
-    }
-
     /// The chat that is shown.
     pub fn chat(&self) -> Option<&Chat> {
-        self.chats.iter().find(|chat| chat.key == self.current)
+        self.chat_of(self.current)
+    }
+
+    fn chat_of(&self, key: ChatKey) -> Option<&Chat> {
+        self.chats.iter().find(|chat| chat.key == key)
     }
 
     fn chat_mut(&mut self, key: ChatKey) -> Option<&mut Chat> {
@@ -318,57 +298,23 @@ impl Window {
         ChatKey(self.next_key)
     }
 
-    /// Shows a notice for a while.
-    pub fn say(&mut self, text: impl Into<String>, undo: Option<Undo>) {
-        self.next_toast += 1;
-        let time = if undo.is_some() { look::UNDO_TIME } else { look::TOAST_TIME };
-        self.toasts.push(Toast {
-            id: self.next_toast,
-            text: text.into(),
-            undo,
-            until: Instant::now() + time,
-        });
-    }
-
     /// Writes outstanding records and completes deletions. For the end of the window; waits for the disk.
     pub fn finish(&mut self) {
         self.drain();
         self.leave_to_relay();
         self.stop_here();
         self.hand_over();
-        for key in std::mem::take(&mut self.deleted) {
+        for key in std::mem::take(&mut self.notices.deleted) {
             self.delete_for_good(key);
         }
         self.save_state();
-        if let Some(writer) = self.writer.take() {
+        if let Some(writer) = self.record.writer.take() {
             // There is no window left to report an error.
             drop(writer.finish(LAST_WRITE));
         }
+        // Nothing is taken any more of what other threads do.
+        self.inbox = Inbox::new(&self.context);
         self.disk.finish();
-    }
-}
-
-/// The chosen server, which may require a search.
-fn find_server(engine: &Engine, target: &Target, named: &ServerSpec, is_direct: bool) -> Server {
-    match target {
-        Target::Client(client) => Server::Here(Box::new(Found::direct(client.clone()))),
-        Target::Find(sought) => {
-            let mut sought = sought.as_ref().clone();
-            if *named != ServerSpec::default() {
-                sought.spec = named.clone();
-                // A key belongs to the server for which it was given; no other server receives it.
-                sought.environment.api_key = None;
-            }
-            sought.wanted = match is_direct {
-                true => Wanted::Here,
-                false => sought.wanted.on_relay(&sought.configured, &sought.environment),
-            };
-            if let Wanted::At(_) = sought.wanted {
-                // Another relay chooses among its own servers, and refuses other addresses.
-                sought.spec = ServerSpec::default();
-            }
-            Server::find(sought, engine)
-        }
     }
 }
 

@@ -6,36 +6,21 @@ use std::time::{Duration, Instant};
 use towline::engine::JobState;
 use towline::{ChatRequest, Job, relay};
 use towline_app::chat::{AnswerId, Settings};
-use towline_app::history::{ChatId, InHistory, place_of};
-use towline_app::servers::RelayPlace;
+use towline_app::history::{ChatId, place_of};
 
-use super::{Target, Window};
+use super::Window;
 use crate::chats::{Chat, ChatKey, Contents};
 use crate::command::Dialog;
-use crate::relay::{Control, News, Relay, RelayOrder, short};
-use crate::server::Sought;
-use crate::store::Order;
+use crate::relay::{Control, News, RelayOrder, short};
 
-/// The minimum time between repaints for changes of the relay's list.
-const FRAME: Duration = Duration::from_millis(50);
 /// How long closing the window may wait for the notification about continuing answers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-
-/// Sets up the relay, if one is possible. If it should exist and does not, the search for the server reports
-/// the reason.
-pub(super) fn meet(context: &egui::Context, target: &Target) -> Option<Relay> {
-    let Target::Find(sought) = target else { return None };
-    let Sought { environment, wanted, configured, .. } = sought.as_ref();
-    let place = RelayPlace::find(wanted.on_relay(configured, environment).relay(), environment).ok()?;
-    let wake = context.clone();
-    Relay::new(place, environment, move || wake.request_repaint_after(FRAME)).ok()
-}
 
 impl Window {
     /// Reads the news of the relay.
     pub(super) fn look_at_relay(&mut self) {
         // Only while the panel is visible, or something waits for it.
-        let listens = self.state.shows_jobs || !self.is_direct || self.has_answers_at_relay();
+        let listens = self.state.shows_jobs || !self.aim.is_direct || self.has_answers_at_relay();
         let is_needed = self.is_on_relay() || self.reads_from_relay();
         let Some(relay) = &mut self.relay else { return };
         relay.listen(&self.engine, listens || is_needed, is_needed);
@@ -45,7 +30,7 @@ impl Window {
                 News::Here => {
                     self.rejoins = true;
                     // No relay could be started during the search for the server.
-                    if !self.is_direct && self.server.found().is_some_and(|found| !found.is_on_relay) {
+                    if !self.aim.is_direct && self.server.found().is_some_and(|found| !found.is_on_relay) {
                         self.change_server();
                     }
                 }
@@ -90,15 +75,14 @@ impl Window {
 
     /// Links an answer in the history whose program exited before it could do so itself.
     fn link(&mut self, job: relay::Job) {
-        if self.writer.is_some() && place_of(&job).is_some() {
-            self.disk.order(Order::Link(Box::new(job)));
+        if self.record.writer.is_some() && place_of(&job).is_some() {
+            self.on_disk(
+                move |shelf| Ok(shelf.link(&job)),
+                |window, listed| {
+                    listed.into_iter().for_each(|listed| window.listed_by_disk(listed));
+                },
+            );
         }
-    }
-
-    /// The place of a chat in the history, for the relay that runs its answers.
-    pub(super) fn place_of(&self, key: ChatKey) -> Option<InHistory> {
-        let (writer, chat) = (self.writer.as_ref()?, self.chats.iter().find(|chat| chat.key == key)?);
-        Some(self.id_of(chat).map_or(InHistory::LastOf(writer.writer_id()), InHistory::Chat))
     }
 
     /// Resumes the answers of loaded chats that are on the relay.
@@ -122,7 +106,7 @@ impl Window {
     /// Leaves an answer to the relay.
     pub(super) fn detach(&mut self, job: &Job) {
         let id = job.id();
-        let owner = self.owners.get(&id).map(|(chat, _)| *chat);
+        let owner = self.owners.get(&id).copied();
         let is_left = match owner.and_then(|key| self.chat_mut(key)) {
             Some(chat) => chat.leave(id),
             None => job.detach().is_some(),
@@ -176,11 +160,12 @@ impl Window {
             return self.open(key);
         }
         // A chat that is not loaded yet reads its own answer once it is loaded.
-        self.disk.order(Order::FindOwner { relay: id.to_owned() });
+        let (id, relay) = (id.to_owned(), id.to_owned());
+        self.on_disk(move |shelf| shelf.owner(&relay), move |window, chat| window.owner_found(&id, chat));
     }
 
     /// Opens the chat that has the answer of one of the relay's jobs; otherwise the answer gets a new chat.
-    pub(super) fn owner_found(&mut self, id: &str, owner: Option<ChatId>) {
+    fn owner_found(&mut self, id: &str, owner: Option<ChatId>) {
         let chat = self.chats.iter().find(|chat| owner.is_some() && chat.id == owner);
         if let Some(key) = chat.map(|chat| chat.key) {
             return self.open(key);
@@ -210,12 +195,18 @@ impl Window {
     pub(super) fn resume(&mut self, key: ChatKey, answer: AnswerId) -> bool {
         let Some(relay) = self.relay.as_ref().filter(|relay| relay.is_here()) else { return false };
         let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) else { return false };
-        if self.writer.is_some() && chat.left.contains(&answer) {
+        if self.record.writer.is_some() && chat.left.contains(&answer) {
             // Another program may be writing it by now.
             let at = chat.conversation.answer(answer).and_then(|answer| answer.left_at_relay());
             let order = at.map(|at| at.id.clone()).zip(self.which(key));
             let Some((relay, which)) = order else { return false };
-            self.disk.order(Order::TakeOver { key, which, relay });
+            let name = relay.clone();
+            self.on_disk(
+                move |shelf| shelf.take_over(which, &name),
+                move |window, is_ours| {
+                    window.taken_over(key, &relay, is_ours);
+                },
+            );
             return true;
         }
         let resumes = chat.rejoin(&self.engine, relay, answer);
@@ -224,7 +215,7 @@ impl Window {
     }
 
     /// Continues an answer that was left to the relay, if the window is its writer (`is_ours`).
-    pub(super) fn taken_over(&mut self, key: ChatKey, relay: &str, is_ours: bool) {
+    fn taken_over(&mut self, key: ChatKey, relay: &str, is_ours: bool) {
         if !is_ours {
             return self
                 .say("Another program writes this answer to the history; its text comes from there.", None);
@@ -235,19 +226,6 @@ impl Window {
         // If the relay is out of reach, this happens once it is back.
         self.rejoins = true;
         self.resume(key, answer);
-    }
-
-    /// Starts this user's own relay.
-    pub(super) fn start_relay(&mut self) {
-        if let Some(relay) = &self.relay {
-            relay.start();
-        }
-    }
-
-    /// Makes answers run on the relay from now on, or in the window.
-    pub(super) fn run_on_relay(&mut self, on_relay: bool) {
-        self.is_direct = !on_relay;
-        self.change_server();
     }
 
     /// The number of answers that run in the window and end with it.

@@ -1,7 +1,7 @@
 //! One wake-up per frame: the engine reports changes once until the window reads them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use towline::Engine;
@@ -10,11 +10,10 @@ use towline::Engine;
 const FRAME: Duration = Duration::from_millis(16);
 
 /// Counts of frames and wake-ups since the start.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counts {
-    start: Instant,
-    /// When the last frame began, in nanoseconds since the start.
-    last_frame: AtomicU64,
+    /// When the last frame began.
+    last_frame: Mutex<Option<Instant>>,
     /// Number of painted frames.
     pub frames: AtomicU64,
     /// Number of reads of changes.
@@ -23,27 +22,15 @@ pub struct Counts {
     pub wakes: AtomicU64,
 }
 
-impl Default for Counts {
-    fn default() -> Self {
-        Self {
-            start: Instant::now(),
-            last_frame: AtomicU64::new(0),
-            frames: AtomicU64::new(0),
-            looks: AtomicU64::new(0),
-            wakes: AtomicU64::new(0),
-        }
-    }
-}
-
 impl Counts {
     pub(super) fn looked(&self) {
-        let now = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.last_frame.store(now, Ordering::Relaxed);
+        *self.last_frame.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         self.looks.fetch_add(1, Ordering::Relaxed);
     }
 
     fn since_frame(&self) -> Duration {
-        self.start.elapsed().saturating_sub(Duration::from_nanos(self.last_frame.load(Ordering::Relaxed)))
+        let last = *self.last_frame.lock().unwrap_or_else(PoisonError::into_inner);
+        last.map_or(FRAME, |last| last.elapsed())
     }
 }
 
