@@ -306,12 +306,13 @@ impl Reply {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn absorb_text(&mut self, kind: TextKind, text: &str) {
-        match kind {
-            TextKind::Answer => self.text.push_str(text),
-            TextKind::Thinking => self.thinking.push_str(text),
-        }
+        let all = match kind {
+            TextKind::Answer => &mut self.text,
+            TextKind::Thinking => &mut self.thinking,
+        };
+        all.push_str(text);
     }
 }
 

@@ -428,15 +428,9 @@ impl Lifecycle {
             if let Some(event) = self.events.pop_front() {
                 return Some(Next::Queued(event));
             }
-            match self.state {
-                State::Waiting | State::Streaming | State::Finishing { closed: false, .. } => {
-                    match self.decode_frame(&mut give) {
-                        Step::Alike(given) => return Some(Next::Alike(given)),
-                        Step::Record => {}
-                        // The end may have released text that was held back.
-                        Step::None => return self.events.pop_front().map(Next::Queued),
-                    }
-                }
+            let step = match self.state {
+                State::Waiting | State::Streaming => self.decode_frame(&mut give),
+                State::Finishing { closed: false, .. } => self.decode_found_frame(&mut give),
                 State::Refused { .. } => {
                     self.settle_refused();
                     return None;
@@ -446,6 +440,12 @@ impl Lifecycle {
                     return None;
                 }
                 State::Ended(_) => return None,
+            };
+            match step {
+                Step::Alike(given) => return Some(Next::Alike(given)),
+                Step::Record => {}
+                // The end may have released text that was held back.
+                Step::None => return self.events.pop_front().map(Next::Queued),
             }
         }
     }
@@ -507,13 +507,14 @@ impl Lifecycle {
         self.stop.get_or_insert(stop);
     }
 
-    /// Decodes one frame, or handles the case that there is none.
+    /// Decodes one frame of a running stream, or handles the case that there is none.
     #[inline]
     fn decode_frame<T>(&mut self, give: &mut impl FnMut(TextKind, Cow<'_, str>) -> T) -> Step<T> {
-        let is_read = matches!(self.state, State::Waiting | State::Streaming);
+        if self.framer.awaits_input() {
+            return Step::None;
+        }
         // A line that is like the previous one is read in place, so its end is known without a search.
-        if is_read
-            && let Some(line) = self.framer.fresh_line()
+        if let Some(line) = self.framer.fresh_line()
             && let Some((kind, text, length)) = self.decoder.read_alike(line)
             && self.framer.is_line(length)
         {
@@ -522,6 +523,12 @@ impl Lifecycle {
             self.framer.skip_line(length);
             return self.on_alike(given);
         }
+        self.decode_found_frame(give)
+    }
+
+    /// Decodes the next frame that a search finds.
+    fn decode_found_frame<T>(&mut self, give: &mut impl FnMut(TextKind, Cow<'_, str>) -> T) -> Step<T> {
+        let is_read = matches!(self.state, State::Waiting | State::Streaming);
         let frame = match self.framer.next_frame() {
             Ok(Some(frame)) => frame,
             Ok(None) => {
@@ -557,7 +564,7 @@ impl Lifecycle {
         self.on_decoded(decoded, frame_bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn on_alike<T>(&mut self, given: T) -> Step<T> {
         self.framer.release();
         self.count_record();

@@ -169,7 +169,7 @@ impl Decoder {
 
     /// If `input` begins with a record like the previous one: its text, which is its only content, and its
     /// length.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read_alike<'a>(&mut self, input: &'a [u8]) -> Option<(TextKind, Cow<'a, str>, usize)> {
         self.templates.read(input)
     }

@@ -36,7 +36,7 @@ impl Templates {
 
     /// If `input` begins with a record like the last one that has text: the text, and the length of the
     /// record.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read<'a>(&mut self, input: &'a [u8]) -> Option<(TextKind, Cow<'a, str>, usize)> {
         let template = self.current.as_ref()?;
         let (text, length) = template.read(input)?;
@@ -114,7 +114,7 @@ impl Template {
     /// The text of the record at the beginning of `input`, if that equals this template outside the holes,
     /// and the record's length. A record without text does not match, because another field may then take its
     /// place. The match contains no line end, because neither the template nor the content of a hole has one.
-    #[inline]
+    #[inline(always)]
     fn read<'a>(&self, input: &'a [u8]) -> Option<(Cow<'a, str>, usize)> {
         let mut rest = input;
         let mut text = (&[][..], false);
@@ -133,7 +133,7 @@ impl Template {
         let length = input.len() - rest.strip_prefix(&*self.end)?.len();
         let text = match text {
             ([], _) => return None,
-            (written, false) => Cow::Borrowed(std::str::from_utf8(written).ok()?),
+            (written, false) => Cow::Borrowed(valid(written)?),
             (written, true) => Cow::Owned(unescape(written)?),
         };
         Some((text, length))
@@ -142,7 +142,7 @@ impl Template {
 
 /// The length of the part of a string that needs no decoding: the position of the first quote, backslash or
 /// control character or, for `ASCII`, of the first non-ASCII character.
-#[inline]
+#[inline(always)]
 fn written_length<const ASCII: bool>(rest: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
@@ -150,12 +150,27 @@ fn written_length<const ASCII: bool>(rest: &[u8]) -> Option<usize> {
     // set further bits only above the first such byte, so the lowest bit is right.
     let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
     let mut at = 0;
+    // All characters of a timestamp are between the quote and the backslash: one range check replaces three.
+    while ASCII && let Some(bytes) = rest[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*bytes);
+        let above = word.wrapping_add(ONES * u64::from(0x80 - b'\\'));
+        let other = (word.wrapping_sub(ONES * u64::from(b'"' + 1)) | above | word) & HIGHS;
+        if other != 0 {
+            at += other.trailing_zeros() as usize / 8;
+            if rest[at] == b'"' {
+                return Some(at);
+            }
+            break;
+        }
+        at += 8;
+    }
     while let Some(bytes) = rest[at..].first_chunk::<8>() {
         let word = u64::from_le_bytes(*bytes);
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        // With this bit flipped, the quote is right above the control characters.
+        let quote_or_control = below(word ^ (ONES * u64::from(b'"' ^ 0x20)), 0x21);
         let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
         let beyond = if ASCII { word } else { 0 };
-        let found = (below(word, 0x20) | quote | backslash | beyond) & HIGHS;
+        let found = (quote_or_control | backslash | beyond) & HIGHS;
         if found != 0 {
             return Some(at + found.trailing_zeros() as usize / 8);
         }
@@ -166,7 +181,7 @@ fn written_length<const ASCII: bool>(rest: &[u8]) -> Option<usize> {
 }
 
 /// The length of the content of a JSON string, and whether it has escapes, which may still be malformed.
-#[inline]
+#[inline(always)]
 fn string_length(rest: &[u8]) -> Option<(usize, bool)> {
     let mut end = written_length::<false>(rest)?;
     let mut escaped = false;
@@ -176,6 +191,15 @@ fn string_length(rest: &[u8]) -> Option<(usize, bool)> {
         end = next + written_length::<false>(rest.get(next..)?)?;
     }
     (rest[end] == b'"').then_some((end, escaped))
+}
+
+/// The bytes as text, if they are UTF-8. For a text as short as a token, chunks cost less than `from_utf8`.
+#[inline(always)]
+fn valid(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() > 16 {
+        return std::str::from_utf8(bytes).ok();
+    }
+    bytes.utf8_chunks().next().filter(|chunk| chunk.invalid().is_empty()).map(|chunk| chunk.valid())
 }
 
 /// The text of a string with escapes; `None` if one is malformed or lacks its other half.
@@ -219,7 +243,7 @@ fn code_unit(rest: &[u8]) -> Option<(u16, &[u8])> {
 }
 
 /// The length of the content of an ignored string, if it is plain ASCII.
-#[inline]
+#[inline(always)]
 fn plain_length(rest: &[u8]) -> Option<usize> {
     let end = written_length::<true>(rest)?;
     (rest[end] == b'"').then_some(end)

@@ -39,7 +39,7 @@ impl Kept {
     }
 
     /// Keeps a record that is like the last pattern, with this text.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
         if let Some(records) = &mut self.records {
             records.keep_alike(frame, kind, text);

@@ -136,6 +136,12 @@ impl Framer {
         self.finished = true;
     }
 
+    /// Whether there is no frame until more input or its end arrives, because all of it was searched.
+    #[inline]
+    pub(crate) fn awaits_input(&self) -> bool {
+        self.searched == self.buffer.len() && !self.finished && !self.too_long
+    }
+
     /// The next complete frame; `None` if more input is needed, or at the end.
     ///
     /// # Errors
