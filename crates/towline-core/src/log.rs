@@ -4,7 +4,6 @@
 //! one layer: a reader that is behind gets the joined events, and a reader that keeps up gets each event as
 //! it arrived.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 
@@ -43,6 +42,12 @@ const SEGMENT_BYTES: usize = 4096;
 /// The cost of each piece of a log in addition to its text, in bytes.
 const EVENT_BYTES: usize = 64;
 
+/// Pieces that wait keep a buffer for this many events.
+const IDLE_EVENTS: usize = 4;
+
+/// They keep the buffer of a text up to this size, in bytes: that of a token.
+const IDLE_TEXT_BYTES: usize = 64;
+
 /// An append-only log of events.
 #[derive(Debug, Default)]
 pub struct Log {
@@ -72,9 +77,30 @@ pub struct Read {
 impl Log {
     /// Appends an event. Empty text is ignored.
     pub fn append(&mut self, event: Event) {
+        self.take_in(event);
+    }
+
+    /// Appends all of `pieces`, and returns the number of text pieces among them.
+    pub fn append_all(&mut self, pieces: &mut Pieces) -> u64 {
+        for event in pieces.events.drain(..) {
+            if let Some(Event::Text(text) | Event::Thinking(text)) = self.take_in(event)
+                && text.capacity() <= IDLE_TEXT_BYTES
+            {
+                pieces.spare = text;
+            }
+        }
+        pieces.spare.clear();
+        if pieces.events.capacity() > IDLE_EVENTS {
+            pieces.events = Vec::new();
+        }
+        std::mem::take(&mut pieces.texts)
+    }
+
+    /// Appends an event, and returns it if the log does not keep its memory.
+    fn take_in(&mut self, event: Event) -> Option<Event> {
         let length = length(&event);
         if length == 0 {
-            return;
+            return Some(event);
         }
         let at = self.end;
         self.end += length;
@@ -83,11 +109,12 @@ impl Log {
             if join(&mut last.content, &event, SEGMENT_BYTES) {
                 last.end = self.end;
                 self.bytes = self.bytes - before + size(&last.content);
-                return;
+                return Some(event);
             }
         }
         self.bytes += size(&event);
         self.segments.push_back(Segment { at, end: self.end, content: event });
+        None
     }
 
     /// The events from `from` on: all of them, or up to the one that exceeds `limit` bytes.
@@ -95,6 +122,13 @@ impl Log {
         let start = self.start().0;
         let missed = start.saturating_sub(from.0);
         let from = from.0.max(start);
+        // A reader that keeps up is in the last segment.
+        if let Some(last) = self.segments.back()
+            && (last.at..last.end).contains(&from)
+            && limit > 0
+        {
+            return Read { events: vec![last.from(from)], missed, next: self.end() };
+        }
         let first = self.segments.partition_point(|segment| segment.end <= from);
         let (mut events, mut bytes, mut next) = (Vec::<Event>::new(), 0, from);
         for segment in self.segments.range(first..) {
@@ -216,23 +250,46 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
     }
 }
 
-/// Adds an event to a list as a log would.
-pub(crate) fn push(events: &mut Vec<Event>, event: Event) {
-    if !events.last_mut().is_some_and(|last| join(last, &event, SEGMENT_BYTES)) {
-        events.push(event);
-    }
+/// Events on their way to a log, joined as the log joins them. They reuse the buffer of a token's text.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    events: Vec<Event>,
+    /// The number of text pieces among the events, before they were joined.
+    texts: u64,
+    /// The empty buffer for the next text.
+    spare: String,
 }
 
-/// The same for text that is not an event yet.
-#[inline]
-pub(crate) fn push_text(events: &mut Vec<Event>, kind: TextKind, text: Cow<'_, str>) {
-    match (kind, events.last_mut()) {
-        (TextKind::Answer, Some(Event::Text(last))) | (TextKind::Thinking, Some(Event::Thinking(last)))
-            if last.len() + text.len() <= SEGMENT_BYTES =>
-        {
-            last.push_str(&text);
+impl Pieces {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, event: Event) {
+        self.texts += u64::from(matches!(event, Event::Text(_) | Event::Thinking(_)));
+        if !self.events.last_mut().is_some_and(|last| join(last, &event, SEGMENT_BYTES)) {
+            self.events.push(event);
         }
-        _ => events.push(kind.event(text.into_owned())),
+    }
+
+    /// The same for text that is not an event yet.
+    #[inline]
+    pub(crate) fn push_text(&mut self, kind: TextKind, text: &str) {
+        self.texts += 1;
+        match (kind, self.events.last_mut()) {
+            (TextKind::Answer, Some(Event::Text(last)))
+            | (TextKind::Thinking, Some(Event::Thinking(last)))
+                if last.len() + text.len() <= SEGMENT_BYTES =>
+            {
+                last.push_str(text);
+            }
+            _ => {
+                let mut own = std::mem::take(&mut self.spare);
+                own.push_str(text);
+                self.events.push(kind.event(own));
+            }
+        }
     }
 }
 

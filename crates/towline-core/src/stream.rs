@@ -30,6 +30,7 @@ mod again;
 mod kept;
 mod phase;
 mod response;
+mod step;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -38,7 +39,7 @@ use std::time::{Duration, Instant};
 use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, ThinkTags, ThinkTagsFound, Verdict};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::event::{Event, TextKind};
-use crate::log;
+use crate::log::Pieces;
 use crate::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply, Stats};
 use crate::records::Records;
 use crate::timeouts::{Due, Limits, Timeouts, Timestamps};
@@ -47,6 +48,7 @@ use crate::wire::Framer;
 use kept::Kept;
 pub use phase::Phase;
 pub use response::{BodyEnd, Opened};
+use step::{Next, Step};
 
 #[derive(Debug)]
 enum State {
@@ -78,23 +80,6 @@ enum Stop {
     Body(BodyEnd),
     Clock(Due),
     Cancel(String),
-}
-
-/// The result of taking one frame.
-enum Step<T> {
-    /// A record like the previous one; its event is not queued.
-    Alike(T),
-    /// A record, whose events are queued, or an end.
-    Record,
-    /// There are no more frames for now.
-    None,
-}
-
-/// What comes next.
-enum Next<T> {
-    /// The result for a record like the previous one.
-    Alike(T),
-    Queued(Event),
 }
 
 /// One stream, as a value without I/O or its own clock.
@@ -408,17 +393,16 @@ impl Lifecycle {
     }
 
     /// Like [`next_event`](Self::next_event), for callers that do not need single events: adds the event to
-    /// `events`, and joins text to the text before it as a [log](crate::log::Log) does. Returns whether the
-    /// event was text.
+    /// `pieces`. Returns whether there was one.
     #[inline]
-    pub fn next_into(&mut self, events: &mut Vec<Event>) -> Option<bool> {
-        match self.next_by(|kind, text| log::push_text(events, kind, text))? {
-            Next::Alike(()) => Some(true),
-            Next::Queued(event) => {
-                let is_text = matches!(event, Event::Text(_) | Event::Thinking(_));
-                log::push(events, event);
-                Some(is_text)
+    pub fn next_into(&mut self, pieces: &mut Pieces) -> bool {
+        match self.next_by(|kind, text| pieces.push_text(kind, &text)) {
+            Some(Next::Alike(())) => true,
+            Some(Next::Queued(event)) => {
+                pieces.push(event);
+                true
             }
+            None => false,
         }
     }
 

@@ -14,6 +14,7 @@ use towline_core::dialect::{Dialect, ThinkTagsFound};
 use towline_core::error::Error;
 use towline_core::event::Event;
 use towline_core::http1::{Headers, Method};
+use towline_core::log::Pieces;
 use towline_core::outcome::{Ending, NotUnderstood, Outcome, Reply, Stats};
 use towline_core::records::Records;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
@@ -323,11 +324,11 @@ impl Stream {
         }
     }
 
-    /// The next event, merged into earlier ones: see [`Lifecycle::next_into`]. `None` when
+    /// The next event, merged into earlier ones: see [`Lifecycle::next_into`]. `false` when
     /// [`poll_step`](Self::poll_step) is next.
     #[inline]
-    pub(crate) fn next_into(&mut self, events: &mut Vec<Event>) -> Option<bool> {
-        self.life.next_into(events)
+    pub(crate) fn next_into(&mut self, pieces: &mut Pieces) -> bool {
+        self.life.next_into(pieces)
     }
 
     /// Continues when there is no event.

@@ -1,7 +1,7 @@
 //! The size limits of an engine's logs, and the jobs that wait for room.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::cell::Cell;
@@ -19,6 +19,9 @@ pub(super) struct Budget {
     used: AtomicUsize,
     /// Jobs that are paused because all logs together exceed their limit.
     held_up: Mutex<HashMap<u64, Arc<Cell>>>,
+    /// Whether there may be some, for a check at each read. Set once one is added, and cleared under their lock; in one
+    /// order with `used`, so that a job that waits and a reader that makes room cannot miss each other.
+    is_holding_up: AtomicBool,
 }
 
 impl Budget {
@@ -29,15 +32,16 @@ impl Budget {
             overflow: config.log_overflow,
             used: AtomicUsize::new(0),
             held_up: Mutex::default(),
+            is_holding_up: AtomicBool::new(false),
         }
     }
 
     pub(super) fn take(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.used.fetch_add(bytes, Ordering::SeqCst);
     }
 
     pub(super) fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.used.fetch_sub(bytes, Ordering::SeqCst);
     }
 
     /// Whether a job with a full log drops read text, or waits for a reader.
@@ -56,23 +60,25 @@ impl Budget {
 
     /// By how much all logs together exceed their limit.
     pub(super) fn over_all(&self) -> usize {
-        self.used.load(Ordering::Relaxed).saturating_sub(self.limit)
+        self.used.load(Ordering::SeqCst).saturating_sub(self.limit)
     }
 
     /// Pauses the job until there is room again. The caller then calls [`resume`](Self::resume): either a
     /// reader that makes room finds the job here, or that call finds the room.
     pub(super) fn hold_up(&self, cell: &Arc<Cell>) {
         lock(&self.held_up).insert(cell.id, Arc::clone(cell));
+        self.is_holding_up.store(true, Ordering::SeqCst);
     }
 
     /// If there is room, unpauses the jobs that were paused for lack of it. Never called with a cell's lock
     /// held.
     pub(super) fn resume(&self) {
-        let mut held_up = lock(&self.held_up);
-        if held_up.is_empty() || self.over_all() > 0 {
+        if !self.is_holding_up.load(Ordering::SeqCst) || self.over_all() > 0 {
             return;
         }
+        let mut held_up = lock(&self.held_up);
         let cells = std::mem::take(&mut *held_up);
+        self.is_holding_up.store(false, Ordering::SeqCst);
         drop(held_up);
         for cell in cells.into_values() {
             cell.make_room();

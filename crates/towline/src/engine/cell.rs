@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use towline_core::event::Event;
 use towline_core::job::{Deadline, JobState};
-use towline_core::log::{Log, Offset};
+use towline_core::log::{Log, Offset, Pieces};
 use towline_core::outcome::{Ending, Outcome, Stats};
 
 use super::submit::StreamSpec;
@@ -231,15 +231,15 @@ impl Cell {
         }
     }
 
-    /// Reports progress of the stream: its phase and counts, and the new events, of which so many were text.
-    pub(super) fn report(self: &Arc<Self>, stream: &Stream, events: &mut Vec<Event>, tokens: u64) {
+    /// Reports progress of the stream: its phase and counts, and the new events.
+    pub(super) fn report(self: &Arc<Self>, stream: &Stream, pieces: &mut Pieces) {
         let mut inner = self.inner();
         if let Some(state) = JobState::of_phase(stream.phase()) {
             inner.underlying = state;
         }
         (inner.stats, inner.away) = (*stream.stats(), stream.is_away());
-        if !events.is_empty() {
-            self.append(inner, events.drain(..), tokens, stream.told_at());
+        if !pieces.is_empty() {
+            self.append(inner, stream.told_at(), |log| log.append_all(pieces));
         } else if inner.settle() {
             self.tell(inner);
         }
@@ -253,21 +253,23 @@ impl Cell {
             return Err(event);
         }
         let tokens = u64::from(matches!(event, Event::Text(_) | Event::Thinking(_)));
-        self.append(inner, [event], tokens, Instant::now());
+        self.append(inner, Instant::now(), |log| {
+            log.append(event);
+            tokens
+        });
         Ok(())
     }
 
+    /// Records what `append` adds to the log `now`; it returns the number of text pieces.
     fn append(
         self: &Arc<Self>,
         mut inner: MutexGuard<'_, Inner>,
-        events: impl IntoIterator<Item = Event>,
-        tokens: u64,
         now: Instant,
+        append: impl FnOnce(&mut Log) -> u64,
     ) {
         let Some(shared) = self.shared.upgrade() else { return };
         let before = inner.log.bytes();
-        events.into_iter().for_each(|event| inner.log.append(event));
-        inner.tokens += tokens;
+        inner.tokens += append(&mut inner.log);
         inner.first_event.get_or_insert(now);
         inner.last_event = Some(now);
         let after = inner.log.bytes();
@@ -409,12 +411,11 @@ impl Cell {
         shared: Option<&Shared>,
     ) {
         let is_end = inner.outcome.is_some();
-        let [any, end] = inner.waiters.take(is_end);
+        let waiters = inner.waiters.take(is_end);
         drop(inner);
         // This comes first, so that a waker of the caller cannot delay an order.
         wake(task);
-        any.wake();
-        end.wake();
+        waiters.wake();
         if let Some(shared) = shared {
             shared.table.changed(self, &shared.wake);
         }

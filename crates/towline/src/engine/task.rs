@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use towline_core::error::{Error, ErrorKind, Fault};
-use towline_core::event::Event;
 use towline_core::job::JobState;
+use towline_core::log::Pieces;
 use towline_core::outcome::{Clock, Ending, Outcome, Stats};
 
 use super::cell::{Cell, Orders, plain_outcome};
@@ -21,9 +21,6 @@ use crate::stream::{Step, Stream};
 
 /// The maximum number of events that a job takes from its stream before it yields to other jobs.
 const EVENTS_PER_TURN: usize = 1_024;
-
-/// A waiting job keeps a buffer for this many events.
-const IDLE_EVENTS: usize = 4;
 
 thread_local! {
     /// This thread is inside a job's poll, where blocking would stall the engine.
@@ -98,9 +95,7 @@ pub(super) struct StreamTask {
     timer: DeadlineTimer,
     orders: Orders,
     stage: Stage,
-    events: Vec<Event>,
-    /// The number of text pieces among the events, before they were joined.
-    tokens: u64,
+    pieces: Pieces,
     /// The cell knows the relay's id of the stream.
     named: bool,
 }
@@ -120,8 +115,7 @@ impl StreamTask {
             timer: DeadlineTimer::default(),
             orders: Orders::default(),
             stage: Stage::Queued,
-            events: Vec::new(),
-            tokens: 0,
+            pieces: Pieces::default(),
             named: false,
         }
     }
@@ -177,8 +171,7 @@ impl StreamTask {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut taken = 0;
         loop {
-            while let Some(is_text) = self.stream.next_into(&mut self.events) {
-                self.tokens += u64::from(is_text);
+            while self.stream.next_into(&mut self.pieces) {
                 taken += 1;
                 if taken == EVENTS_PER_TURN {
                     self.report();
@@ -210,11 +203,7 @@ impl StreamTask {
             self.cell.relayed(id);
             self.named = true;
         }
-        let tokens = std::mem::take(&mut self.tokens);
-        self.cell.report(&self.stream, &mut self.events, tokens);
-        if self.events.capacity() > IDLE_EVENTS {
-            self.events = Vec::new();
-        }
+        self.cell.report(&self.stream, &mut self.pieces);
     }
 
     /// Ends the job for a reason outside its stream, with everything that the stream has received.

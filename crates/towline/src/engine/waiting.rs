@@ -64,17 +64,20 @@ impl Waiters {
     }
 
     /// Takes the waiters to wake, outside the lock.
-    pub(super) fn take(&mut self, is_end: bool) -> [Wakers; 2] {
-        [
-            std::mem::take(&mut self.any),
-            if is_end { std::mem::take(&mut self.end) } else { Wakers::default() },
-        ]
+    pub(super) fn take(&mut self, is_end: bool) -> Wakers {
+        let mut taken = std::mem::take(&mut self.any);
+        if is_end {
+            let end = std::mem::take(&mut self.end);
+            taken.others.extend(end.first.into_iter().chain(end.others));
+        }
+        taken
     }
 }
 
 impl Wakers {
     pub(super) fn wake(self) {
-        self.first.into_iter().chain(self.others).for_each(|(_, waker)| waker.wake());
+        self.first.into_iter().for_each(|(_, waker)| waker.wake());
+        self.others.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
 
