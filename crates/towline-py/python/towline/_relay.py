@@ -6,16 +6,19 @@ import json
 import os
 from typing import Any, Iterator, Dict, List, Optional, Sequence, Union
 
+from typing_extensions import Unpack
+
+from . import _options as options_of
 from . import _requests as requests
 from ._relayed import (
+    JobFilter,
     RelayChange,
     RelayDevice,
     RelayJob,
     RelayPaired,
     RelayVersion,
-    Running,
+    asked,
     check_order,
-    which,
 )
 from ._towline import NativeClient
 
@@ -36,43 +39,20 @@ class Relay:
     def __init__(self, native: NativeClient) -> None:
         self._native = native
 
-    def jobs(
-        self,
-        *,
-        state: Running = "all",
-        model: Optional[str] = None,
-        name: Optional[str] = None,
-        text: Optional[str] = None,
-        conversation: Optional[str] = None,
-        group: Optional[str] = None,
-        since: Optional[float] = None,
-    ) -> List[RelayJob]:
-        """The jobs as they are now, the oldest first. Without an argument all; each argument leaves only those that
-
-        - ``state``: run (``"running"``) or have ended (``"ended"``);
-        - ``model``, ``name``, ``conversation``, ``group``: are of this one;
-        - ``text``: have this in their name, question or model, in upper or lower case;
-        - ``since``: were accepted within so many seconds until now.
+    @options_of.told(JobFilter)
+    def jobs(self, **which: Unpack[JobFilter]) -> List[RelayJob]:
+        """The jobs as they are now, the oldest first. Without an argument all; each argument leaves only some, see
+        `JobFilter`.
 
         ::
 
             client.relay.jobs(state="ended", text="river", since=3600)
         """
-        chosen = which(state, since, model=model, name=name, text=text, conversation=conversation, group=group)
-        answer = self._tell("list", **chosen)
+        answer = self._tell("list", **asked("jobs", which))
         return [RelayJob.model_validate(job) for job in json.loads(answer)]
 
-    def watch(
-        self,
-        *,
-        state: Running = "all",
-        model: Optional[str] = None,
-        name: Optional[str] = None,
-        text: Optional[str] = None,
-        conversation: Optional[str] = None,
-        group: Optional[str] = None,
-        since: Optional[float] = None,
-    ) -> Iterator[RelayChange]:
+    @options_of.told(JobFilter)
+    def watch(self, **which: Unpack[JobFilter]) -> Iterator[RelayChange]:
         """The jobs of which the arguments are true, as of `jobs`: first each as it is, then each change, as it happens.
 
         It does not end by itself; leave the loop, or close the client. A connection that is lost is made again, and a
@@ -84,8 +64,7 @@ class Relay:
                 if change.job:
                     print(change.job.name, change.job.state)
         """
-        chosen = which(state, since, model=model, name=name, text=text, conversation=conversation, group=group)
-        watch = self._native.watch(json.dumps(chosen))
+        watch = self._native.watch(json.dumps(asked("watch", which)))
         while True:
             call = watch.next()
             change = call.wait()

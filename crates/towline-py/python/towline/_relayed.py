@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Literal, Optional
+from typing import Any, Dict, List, Literal, Mapping, Optional
+
+from typing_extensions import TypedDict
 
 from . import _checks as checks
+from . import _options as options_of
 from ._model import Answer
 
 
@@ -174,18 +177,38 @@ class RelayDevice(Answer):
     """When it came last, to the day."""
 
 
-Running = Literal["running", "ended", "all"]
+class JobFilter(TypedDict, total=False):
+    """Which of a relay's jobs: those of which all that is named is true."""
+
+    state: Literal["running", "ended", "all"]
+    """Whether they run or have ended. Default: ``"all"``."""
+    model: Optional[str]
+    """Their model."""
+    name: Optional[str]
+    """Their name."""
+    text: Optional[str]
+    """What their name, question or model has in it, in upper or lower case."""
+    conversation: Optional[str]
+    """Their conversation."""
+    group: Optional[str]
+    """Their group."""
+    since: Optional[float]
+    """Within how many seconds until now they were accepted."""
+
 
 _RUNNING: Dict[str, Optional[bool]] = {"all": None, "running": True, "ended": False}
 
 
-def which(state: Any, since: Optional[float], **texts: Optional[str]) -> Dict[str, Any]:
+def asked(function: str, which: Mapping[str, Any]) -> Dict[str, Any]:
     """What is asked of a relay's jobs."""
-    checks.one_of("state", state, _RUNNING)
+    options_of.check(function, JobFilter, which)
+    texts = {name: value for name, value in which.items() if name not in ("state", "since")}
     for name, value in texts.items():
         if value is not None:
             checks.text(name, value)
-    return {"running": _RUNNING[state], "since": checks.seconds("since", since), **texts}
+    state = which.get("state", "all")
+    checks.one_of("state", state, _RUNNING)
+    return {"running": _RUNNING[state], "since": checks.seconds("since", which.get("since")), **texts}
 
 
 def check_order(order: str, fields: Dict[str, Any]) -> None:
