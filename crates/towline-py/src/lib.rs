@@ -6,6 +6,7 @@
 //! | file | its one job |
 //! |---|---|
 //! | `native` | the client that Python's clients hold |
+//! | `registry` | what a client has under way |
 //! | `stream`, `call` | a streamed and a single answer, for threads and for event loops |
 //! | `shape` | from records to instances of Python's models |
 //! | `made` | records of Ollama's form where the answer came in another |
@@ -34,6 +35,7 @@ mod made;
 mod mailbox;
 mod native;
 mod parker;
+mod registry;
 mod relay;
 mod runtime;
 mod shape;

@@ -1,7 +1,7 @@
 //! The client that Python's clients hold.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,55 +16,11 @@ use towline::relay::{RelayConfig, Via};
 use towline::{Client, Config, Error};
 
 use crate::call::Call;
-use crate::driver::drive_call;
 use crate::failure;
 use crate::forked::Here;
-use crate::leaf::Leaf;
-use crate::mailbox::Mailbox;
+use crate::registry::Registry;
 use crate::relay::{self, Watch};
-use crate::runtime;
 use crate::stream::Stream;
-
-/// What is under way, so that it can be stopped together.
-#[derive(Debug, Default)]
-pub(crate) struct Registry {
-    state: Leaf<Open>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    closed: bool,
-    mailboxes: Vec<Weak<Mailbox>>,
-    /// How many there may be before those that are gone are looked for.
-    tidy_at: usize,
-}
-
-impl Registry {
-    pub(crate) fn add(&self, py: Python<'_>, mailbox: &Arc<Mailbox>) -> PyResult<()> {
-        let is_open = self.state.with(|open| {
-            if open.closed {
-                return false;
-            }
-            if open.mailboxes.len() >= open.tidy_at {
-                open.mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
-                open.tidy_at = 2 * open.mailboxes.len() + 16;
-            }
-            open.mailboxes.push(Arc::downgrade(mailbox));
-            true
-        });
-        if is_open { Ok(()) } else { Err(failure::closed(py)) }
-    }
-
-    fn close(&self) {
-        let mailboxes = self.state.with(|open| {
-            open.closed = true;
-            std::mem::take(&mut open.mailboxes)
-        });
-        for mailbox in mailboxes.iter().filter_map(Weak::upgrade) {
-            mailbox.cancel("the client was closed");
-        }
-    }
-}
 
 /// A client of one server.
 #[pyclass(module = "towline._towline", frozen)]
@@ -212,12 +168,11 @@ impl NativeClient {
     }
 
     /// The relay's jobs of which `filter`, an object in JSON, is true, and each change of them.
-    fn watch(slf: &Bound<'_, Self>, filter: &str) -> PyResult<Watch> {
+    fn watch(&self, py: Python<'_>, filter: &str) -> PyResult<Watch> {
         let filter: relay::Listed =
             serde_json::from_str(filter).map_err(|error| failure::bad_input(error.to_string()))?;
-        let this = slf.get();
-        let filter = filter.filter().map_err(|error| failure::of_error(slf.py(), &error, true))?;
-        Ok(Watch::new(slf.clone().unbind(), this.client.get()?.relay().watch(&filter)))
+        let filter = filter.filter().map_err(|error| failure::of_error(py, &error, true))?;
+        Ok(Watch::new(Arc::clone(&self.registry), self.client.get()?.relay().watch(&filter)))
     }
 
     /// Sees to it that this user's own relay, at which this client is, runs.
@@ -284,16 +239,13 @@ impl NativeClient {
 }
 
 impl NativeClient {
-    pub(crate) fn start(
+    fn start(
         &self,
         py: Python<'_>,
         call: impl Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
     ) -> PyResult<Call> {
-        let mailbox = Arc::default();
-        self.registry.add(py, &mailbox)?;
-        runtime::spawn(drive_call(call, Arc::clone(&mailbox)))?;
         let is_relayed = matches!(self.client.get()?.config().via, Via::Relay(_));
-        Ok(Call { mailbox, started_in: std::process::id(), is_relayed })
+        self.registry.call(py, call, is_relayed)
     }
 }
 

@@ -13,7 +13,8 @@ use towline::{Client, Config, Deadline, Error};
 
 use crate::call::Call;
 use crate::failure;
-use crate::native::NativeClient;
+use crate::forked::Here;
+use crate::registry::Registry;
 
 /// How long the name of a group may be on a relay.
 const GROUP_MAX_BYTES: usize = 128;
@@ -122,13 +123,13 @@ pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Erro
 /// The jobs of a relay as they change.
 #[pyclass(module = "towline._towline", frozen)]
 pub(crate) struct Watch {
-    client: Py<NativeClient>,
-    watch: Arc<Mutex<towline::relay::Watch>>,
+    registry: Arc<Registry>,
+    watch: Here<Arc<Mutex<towline::relay::Watch>>>,
 }
 
 impl Watch {
-    pub(crate) fn new(client: Py<NativeClient>, watch: towline::relay::Watch) -> Self {
-        Self { client, watch: Arc::new(Mutex::new(watch)) }
+    pub(crate) fn new(registry: Arc<Registry>, watch: towline::relay::Watch) -> Self {
+        Self { registry, watch: Here::new(Arc::new(Mutex::new(watch))) }
     }
 }
 
@@ -136,14 +137,15 @@ impl Watch {
 impl Watch {
     /// The next change, in JSON. A call that is dropped loses none.
     fn next(&self, py: Python<'_>) -> PyResult<Call> {
-        let watch = Arc::clone(&self.watch);
-        self.client.get().start(py, async move {
+        let watch = Arc::clone(self.watch.get()?);
+        let change = async move {
             json(&match watch.lock().await.next().await? {
                 Change::Job(job) => serde_json::json!({ "job": job }),
                 Change::Removed(id) => serde_json::json!({ "removed": id }),
                 Change::Reset => serde_json::json!({ "reset": true }),
             })
-        })
+        };
+        self.registry.call(py, change, true)
     }
 }
 

@@ -17,8 +17,8 @@ use crate::failure;
 use crate::forked::{self, Here};
 use crate::hub::Hub;
 use crate::mailbox::{End, Mailbox, News, Reader};
-use crate::native::Registry;
 use crate::parker::Parker;
+use crate::registry::Registry;
 use crate::runtime;
 use crate::shape::Shaper;
 

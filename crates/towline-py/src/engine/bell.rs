@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::descriptor::Descriptor;
@@ -15,6 +16,10 @@ use crate::forked::Here;
 use crate::hub::{Board, Hub};
 use crate::leaf::Leaf;
 use crate::parker::Parker;
+
+pub(super) fn failed(error: impl ToString) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
 
 /// A time in seconds as Python gives it; an infinite one is no limit.
 ///

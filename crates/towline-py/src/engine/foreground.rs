@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use towline::engine::{JobId, JobInfo, Reader, StartAt, WeakEngine};
 use towline::{Engine, Event};
 
-use super::bell::{Bell, seconds};
+use super::bell::{Bell, failed, seconds};
 use super::job::{self, JobCore};
 use super::outcome::PyEvent;
 use crate::forked::Here;
@@ -87,7 +87,7 @@ impl Foregrounds {
         self.all.with(|all| all.push(Arc::downgrade(&place)));
         let all = Arc::clone(self);
         // Only the first hook counts, and after the engine's end there is nothing to tell.
-        engine.on_change(move || all.ring()).map_err(super::start::failed)?;
+        engine.on_change(move || all.ring()).map_err(failed)?;
         let jobs: Vec<JobId> = engine.jobs().iter().map(towline::Job::id).collect();
         place.changed.with(|changed| changed.add(&jobs));
         place.bell.ring();

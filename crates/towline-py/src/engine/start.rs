@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use towline::client::Resume;
 use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, StreamSpec};
 use towline::{Client, Engine};
 
-use super::bell::{Wait, seconds};
+use super::bell::{Wait, failed, seconds};
 use super::external::{Orders, Work};
 use super::foreground::{Foreground, Foregrounds};
 use super::job::JobCore;
@@ -32,10 +31,6 @@ struct Running {
 pub(crate) struct EngineCore {
     running: Here<Running>,
     next_work: AtomicU64,
-}
-
-pub(super) fn failed(error: impl ToString) -> PyErr {
-    PyRuntimeError::new_err(error.to_string())
 }
 
 #[pymethods]
