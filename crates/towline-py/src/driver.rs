@@ -13,7 +13,11 @@ use towline::outcome::ThinkTagsFound;
 use towline::{Error, Event, Item, Outcome, Stream};
 
 use crate::made::Made;
-use crate::mailbox::{End, Mailbox, UNREAD_BYTES};
+use crate::mailbox::{End, Mailbox};
+
+/// Records are delivered once they are so much, in bytes, though more are there. The reader can begin with them, and memory
+/// of this size is used again where larger ones would be given back to the system.
+const BATCH_BYTES: usize = 32 << 10;
 
 /// Drives one stream into its mailbox until its end.
 pub(crate) struct DriveStream {
@@ -99,7 +103,7 @@ impl Future for DriveStream {
             if !order.has_room && !this.cancelled {
                 return Poll::Pending;
             }
-            while this.stream.kept_bytes() < UNREAD_BYTES || this.cancelled {
+            while this.stream.kept_bytes() < BATCH_BYTES || this.cancelled {
                 match Pin::new(&mut this.stream).poll_next(cx) {
                     Poll::Ready(Some(Item::Event(event))) => this.take(&event),
                     Poll::Ready(Some(Item::End(outcome))) => {

@@ -22,7 +22,7 @@ fn dump<'py>(
     known: Option<&Bound<'py, PyFrozenSet>>,
 ) -> PyResult<Option<Bound<'py, PyDict>>> {
     let py = record.py();
-    let fields = record.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+    let fields = record.getattr(intern!(py, "_towline_fields"))?.cast_into::<PyDict>()?;
     let dumped = fields.copy()?;
     for (name, value) in &fields {
         if is_plain(&value) {

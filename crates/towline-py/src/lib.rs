@@ -10,6 +10,8 @@
 //! | `stream`, `call` | a streamed and a single answer, for threads and for event loops |
 //! | `shape` | from records to instances of Python's models |
 //! | `made` | records of Ollama's form where the answer came in another |
+//! | `timestamp` | what else than its text a record differs in |
+//! | `reuse`, `texts` | records and strings that are handed out again |
 //! | `instance` | instances without their constructors |
 //! | `dump` | dictionaries of records |
 //! | `relay` | telling a relay what to do |
@@ -37,9 +39,12 @@ mod native;
 mod parker;
 mod registry;
 mod relay;
+mod reuse;
 mod runtime;
 mod shape;
 mod stream;
+mod texts;
+mod timestamp;
 
 use pyo3::prelude::*;
 

@@ -13,7 +13,10 @@ use crate::parker::Parker;
 
 /// Most that may have come and not be read, in bytes. Beyond it the connection is not read until the reader has taken
 /// what there is.
-pub(crate) const UNREAD_BYTES: usize = 256 << 10;
+const UNREAD_BYTES: usize = 256 << 10;
+
+/// What comes later joins what is there if that is less, in bytes. More is left where it is, since to join it copies it.
+const JOINED_BYTES: usize = 4 << 10;
 
 /// How an answer ended.
 #[derive(Debug)]
@@ -46,7 +49,7 @@ impl Reader {
 #[derive(Debug)]
 pub(crate) enum News {
     /// All records that came since it last looked.
-    Records(Records),
+    Records(Vec<Records>),
     /// The end. It is there once.
     End(End),
     /// Nothing yet; the reader will be woken once.
@@ -55,7 +58,8 @@ pub(crate) enum News {
 
 #[derive(Debug, Default)]
 struct State {
-    records: Records,
+    /// What was not read, in order.
+    batches: Vec<Records>,
     end: Option<End>,
     /// Why the reader wants no more.
     cancelled: Option<&'static str>,
@@ -64,6 +68,20 @@ struct State {
     relay_id: Option<String>,
     driver: Option<Waker>,
     reader: Option<Reader>,
+}
+
+impl State {
+    fn is_full(&self) -> bool {
+        self.batches.iter().map(Records::size_bytes).sum::<usize>() >= UNREAD_BYTES
+    }
+
+    fn add(&mut self, records: Records) {
+        match self.batches.last_mut() {
+            _ if records.is_empty() => {}
+            Some(last) if last.size_bytes() < JOINED_BYTES => last.append(&records),
+            Some(_) | None => self.batches.push(records),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -96,22 +114,14 @@ impl Mailbox {
             if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
                 state.driver = Some(waker.clone());
             }
-            Order {
-                cancelled: state.cancelled,
-                left: state.left,
-                has_room: state.records.size_bytes() < UNREAD_BYTES,
-            }
+            Order { cancelled: state.cancelled, left: state.left, has_room: !state.is_full() }
         })
     }
 
     /// The driver brings what came, and the end if it has come to that.
     pub(crate) fn deliver(&self, records: Records, end: Option<End>) {
         let reader = self.state.with(|state| {
-            if state.records.is_empty() {
-                state.records = records;
-            } else {
-                state.records.append(&records);
-            }
+            state.add(records);
             state.end = end;
             state.reader.take()
         });
@@ -123,10 +133,9 @@ impl Mailbox {
     /// What is new; if nothing is, `reader` waits.
     pub(crate) fn look(&self, reader: Option<Reader>) -> News {
         let (news, held_up) = self.state.with(|state| {
-            if !state.records.is_empty() {
-                let was_full = state.records.size_bytes() >= UNREAD_BYTES;
-                let held_up = if was_full { state.driver.clone() } else { None };
-                return (News::Records(std::mem::take(&mut state.records)), held_up);
+            if !state.batches.is_empty() {
+                let held_up = if state.is_full() { state.driver.clone() } else { None };
+                return (News::Records(std::mem::take(&mut state.batches)), held_up);
             }
             if let Some(end) = state.end.take() {
                 return (News::End(end), None);

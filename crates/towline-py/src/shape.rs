@@ -1,7 +1,8 @@
 //! From records to the objects that Python code expects: instances of its own pydantic models.
 //!
 //! Most records of a stream differ from the one before in their text and timestamp only. The first of such a row is
-//! validated by the model; those after it are copies of it with another text and timestamp, made without parsing.
+//! validated by the model; those after it are copies of it with another text and timestamp, made without parsing. A copy
+//! that its reader has let go of is handed out again (`reuse`).
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -10,9 +11,9 @@ use towline::client::Operation;
 use towline::event::{Record, RecordKind};
 
 use crate::instance::{instance, set_slot};
-
-/// What stands before a timestamp in a record. Inside a string its quotes would be escaped.
-const TIMESTAMP: &[u8] = b"\"created_at\":\"";
+use crate::reuse::{HandedOut, Instance, Recent};
+use crate::texts::Texts;
+use crate::timestamp::Timestamp;
 
 /// Makes objects of one model from the records of one stream.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct Shaper {
     model: Py<PyType>,
     operation: Operation,
     pattern: Option<Pattern>,
+    texts: Texts,
     /// Is given each object.
     on_record: Option<Py<PyAny>>,
 }
@@ -30,10 +32,12 @@ struct Pattern {
     fields: Py<PyDict>,
     /// What the model has no field for.
     extra: Option<Py<PyDict>>,
-    /// Where the timestamp's inside begins in the record, and the one that `fields` has. Records that come together often
-    /// have the same.
-    timestamp: Option<(usize, String)>,
+    /// The first of the row is the one that `fields` has.
+    timestamp: Option<Timestamp>,
     message: Option<Message>,
+    /// Of either. Copies have their own, which may be changed unnoticed, and so none of them is handed out again.
+    has_extra: bool,
+    recent: Recent,
 }
 
 /// The message inside a chat record.
@@ -46,7 +50,18 @@ struct Message {
 
 impl Shaper {
     pub(crate) fn new(model: Py<PyType>, operation: Operation, on_record: Option<Py<PyAny>>) -> Self {
-        Self { model, operation, pattern: None, on_record }
+        Self { model, operation, pattern: None, texts: Texts::default(), on_record }
+    }
+
+    /// There are no more records.
+    pub(crate) fn finish(&mut self) {
+        (self.pattern, self.texts) = (None, Texts::default());
+    }
+
+    /// A record's text alone.
+    #[inline]
+    pub(crate) fn text<'py>(&mut self, py: Python<'py>, record: Record<'_>) -> Bound<'py, PyString> {
+        self.texts.string(py, record.text)
     }
 
     /// The object for the next record, in order.
@@ -72,13 +87,12 @@ impl Shaper {
                 return Ok(object);
             }
         };
-        match &mut self.pattern {
-            Some(pattern) => match pattern.copy(py, &self.model, record, name)? {
-                Some(object) => Ok(object),
-                None => self.validate(py, record),
-            },
-            None => self.validate(py, record),
+        if let Some(pattern) = &mut self.pattern
+            && pattern.fits(py, record)
+        {
+            return pattern.copy(self.model.bind(py), name, self.texts.string(py, record.text));
         }
+        self.validate(py, record)
     }
 
     fn validate<'py>(&self, py: Python<'py>, record: Record<'_>) -> PyResult<Bound<'py, PyAny>> {
@@ -95,15 +109,10 @@ impl Pattern {
         let created_at = fields.get_item(intern!(py, "created_at"))?.filter(|value| !value.is_none());
         let timestamp = match created_at {
             None => None,
-            Some(value) => {
-                let at = record.json.windows(TIMESTAMP.len()).position(|bytes| bytes == TIMESTAMP);
-                let Some(at) = at.map(|at| at + TIMESTAMP.len()) else { return Ok(None) };
-                let value: String = value.extract()?;
-                if timestamp(record.json, at) != Some(value.as_str()) {
-                    return Ok(None);
-                }
-                Some((at, value))
-            }
+            Some(value) => match Timestamp::find(py, record.json) {
+                Some(found) if value.eq(&found.text)? => Some(found),
+                Some(_) | None => return Ok(None),
+            },
         };
         let message = match operation {
             Operation::Chat => {
@@ -116,58 +125,67 @@ impl Pattern {
             Operation::Pull | Operation::Push | Operation::Create => return Ok(None),
         };
         let (fields, extra) = (fields.unbind(), extra.map(Bound::unbind));
-        Ok(Some(Self { fields, extra, timestamp, message }))
+        let has_extra = extra.is_some() || message.as_ref().is_some_and(|message| message.extra.is_some());
+        Ok(Some(Self { fields, extra, timestamp, message, has_extra, recent: Recent::default() }))
     }
 
+    /// Whether `record` is like this one but for its text and its timestamp, which is taken.
+    #[inline]
+    fn fits(&mut self, py: Python<'_>, record: Record<'_>) -> bool {
+        self.timestamp.as_mut().is_none_or(|timestamp| timestamp.follow(py, record.json).is_some())
+    }
+
+    /// One like this with another text, in the field `name`, and the last timestamp.
     #[inline]
     fn copy<'py>(
         &mut self,
-        py: Python<'py>,
-        model: &Py<PyType>,
-        record: Record<'_>,
+        model: &Bound<'py, PyType>,
         name: &Bound<'py, PyString>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if let Some((at, last)) = &mut self.timestamp {
-            let Some(timestamp) = timestamp(record.json, *at) else { return Ok(None) };
-            if timestamp != last {
-                timestamp.clone_into(last);
-                self.fields.bind(py).set_item(intern!(py, "created_at"), timestamp)?;
-            }
+        text: Bound<'py, PyString>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = model.py();
+        let mut copy = match self.recent.take(py) {
+            Some(free) => free,
+            None => self.make(model)?,
+        };
+        if let Some(timestamp) = &self.timestamp
+            && timestamp.number != copy.timestamp
+        {
+            copy.record.fields.bind(py).set_item(intern!(py, "created_at"), &timestamp.text)?;
+            copy.timestamp = timestamp.number;
         }
+        copy.message.as_ref().unwrap_or(&copy.record).fields.bind(py).set_item(name, text)?;
+        let object = copy.record.object.bind(py).clone();
+        if !self.has_extra {
+            self.recent.keep(copy);
+        }
+        Ok(object)
+    }
+
+    fn make(&self, model: &Bound<'_, PyType>) -> PyResult<HandedOut> {
+        let py = model.py();
         let fields = self.fields.bind(py).copy()?;
-        match &self.message {
+        let message = match &self.message {
             Some(message) => {
                 let parts = message.fields.bind(py).copy()?;
-                parts.set_item(name, record.text)?;
-                let object = made(message.model.bind(py), &parts, message.extra.as_ref())?;
-                fields.set_item(intern!(py, "message"), object)?;
+                let message = made(message.model.bind(py), parts, message.extra.as_ref())?;
+                fields.set_item(intern!(py, "message"), &message.object)?;
+                Some(message)
             }
-            None => fields.set_item(name, record.text)?,
-        }
-        made(model.bind(py), &fields, self.extra.as_ref()).map(Some)
+            None => None,
+        };
+        Ok(HandedOut { record: made(model, fields, self.extra.as_ref())?, message, timestamp: 0 })
     }
-}
-
-/// The timestamp whose inside begins at `at`, if one stands there.
-#[inline]
-fn timestamp(json: &[u8], at: usize) -> Option<&str> {
-    if json.get(at.checked_sub(TIMESTAMP.len())?..at)? != TIMESTAMP {
-        return None;
-    }
-    let inside = &json[at..];
-    std::str::from_utf8(&inside[..inside.iter().position(|byte| *byte == b'"')?]).ok()
 }
 
 type Parts<'py> = (Bound<'py, PyDict>, Option<Bound<'py, PyDict>>);
 
-/// The values of a model's fields, and what it has no field for. `None` unless the model fills in the rest of an
-/// instance when it is asked for (`towline._model.Model`).
+/// The values of a model's fields, and what it has no field for. `None` unless instances of the model can be made of
+/// these (`towline._model.Answer`).
 fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
     let py = object.py();
-    if !object.get_type().hasattr(intern!(py, "_towline_fills_in"))? {
-        return Ok(None);
-    }
-    let fields = object.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?.copy()?;
+    let Some(fields) = object.getattr_opt(intern!(py, "_towline_fields"))? else { return Ok(None) };
+    let fields = fields.cast_into::<PyDict>()?.copy()?;
     let extra = object.getattr(intern!(py, "__pydantic_extra__"))?;
     let extra = match extra.cast_into::<PyDict>() {
         Ok(extra) if !extra.is_empty() => Some(extra.copy()?),
@@ -178,15 +196,15 @@ fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
 
 /// An instance of `model` with these fields; the model is not asked.
 #[inline]
-fn made<'py>(
-    model: &Bound<'py, PyType>,
-    fields: &Bound<'py, PyDict>,
+fn made(
+    model: &Bound<'_, PyType>,
+    fields: Bound<'_, PyDict>,
     extra: Option<&Py<PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let made = instance(model, fields)?;
+) -> PyResult<Instance> {
+    let made = instance(model, &fields)?;
     if let Some(extra) = extra {
         let py = model.py();
         set_slot(&made, intern!(py, "__pydantic_extra__"), extra.bind(py).copy()?.as_any())?;
     }
-    Ok(made)
+    Ok(Instance { object: made.unbind(), fields: fields.unbind() })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyType};
+use pyo3::types::PyType;
 use towline::client::Operation;
 use towline::error::Fault;
 use towline::event::{Record, RecordKind, Records};
@@ -48,10 +48,20 @@ struct Reading {
     request: Option<Here<Request>>,
     records: Records,
     next: usize,
+    /// What came after these.
+    later: std::vec::IntoIter<Records>,
     over: bool,
     /// Some record said whether it is the last.
     marks_its_end: bool,
     shaper: Shaper,
+}
+
+impl Reading {
+    fn finish(&mut self) {
+        self.over = true;
+        (self.records, self.next, self.later) = (Records::default(), 0, Vec::new().into_iter());
+        self.shaper.finish();
+    }
 }
 
 /// What is to be sent at the first read.
@@ -84,6 +94,7 @@ impl Stream {
             request: Some(Here::new(Request { make, registry })),
             records: Records::default(),
             next: 0,
+            later: Vec::new().into_iter(),
             over: false,
             marks_its_end: false,
             shaper: Shaper::new(model, operation, on_record),
@@ -146,11 +157,15 @@ impl Stream {
         take: &mut impl FnMut(&mut Shaper, Record<'_>) -> PyResult<T>,
     ) -> PyResult<Found<T>> {
         loop {
-            let Reading { records, next, shaper, .. } = &mut *reading;
+            let Reading { records, next, shaper, later, .. } = &mut *reading;
             if let Some(record) = records.get(*next) {
                 *next += 1;
                 let taken = take(shaper, record);
                 return taken.map(Found::Item).map_err(|error| self.refused(py, reading, error));
+            }
+            if let Some(later) = later.next() {
+                (*records, *next) = (later, 0);
+                continue;
             }
             if reading.over {
                 return Ok(Found::Over);
@@ -160,16 +175,12 @@ impl Stream {
                 self.start(py, request)?;
             }
             match self.mailbox.look(reader.clone()) {
-                News::Records(records) => {
-                    if !reading.marks_its_end {
-                        reading.marks_its_end =
-                            (0..records.len()).filter_map(|i| records.get(i)).any(says_whether_done);
-                    }
-                    (reading.records, reading.next) = (records, 0);
+                News::Records(batches) => {
+                    reading.marks_its_end = reading.marks_its_end || batches.iter().any(marks_its_end);
+                    reading.later = batches.into_iter();
                 }
                 News::End(End::Stream(outcome)) => {
-                    reading.over = true;
-                    (reading.records, reading.next) = (Records::default(), 0);
+                    reading.finish();
                     if self.has_no_end_to_miss(reading, &outcome) {
                         failure::warn_of_unmarked_end(py)?;
                         return Ok(Found::Over);
@@ -177,7 +188,7 @@ impl Stream {
                     return failure::of_outcome(py, &outcome, self.is_relayed).map_or(Ok(Found::Over), Err);
                 }
                 News::End(End::Answer(answer)) => {
-                    reading.over = true;
+                    reading.finish();
                     let failed = |error| Err(failure::of_error(py, &error, self.is_relayed));
                     return answer.map_or_else(failed, |_| Ok(Found::Over));
                 }
@@ -193,8 +204,7 @@ impl Stream {
         if !is_models {
             return error;
         }
-        reading.over = true;
-        (reading.records, reading.next) = (Records::default(), 0);
+        reading.finish();
         self.mailbox.cancel("a record does not fit its model");
         match py.detach(|| self.mailbox.end_within(LAST_WORD)) {
             Some(End::Stream(outcome)) => failure::odd_record(py, error, Some(&outcome.reply)),
@@ -300,7 +310,7 @@ impl Stream {
     fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut reading = self.reading()?;
         if self.closed.load(Ordering::Relaxed) && reading.request.take().is_some() {
-            reading.over = true;
+            reading.finish();
         }
         let reader = Reader::Task(Arc::clone(&hub.board), token);
         match self.find(py, &mut reading, Some(reader), &mut |shaper, record| shaper.shape(py, record))? {
@@ -326,6 +336,11 @@ impl Stream {
         let closed = if self.closed.load(Ordering::Relaxed) { ", closed" } else { "" };
         format!("<towline.Stream of {name}{closed}>")
     }
+}
+
+/// Whether one of the records says whether it is the last.
+fn marks_its_end(records: &Records) -> bool {
+    (0..records.len()).filter_map(|index| records.get(index)).any(says_whether_done)
 }
 
 /// Whether a record has the field `done`. Inside a string its quotes would be escaped.
@@ -359,9 +374,9 @@ impl Texts {
     /// Records without text, thinking among them, are passed over.
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         loop {
-            let found = self.stream.get().next(py, |_, record| {
+            let found = self.stream.get().next(py, |shaper, record| {
                 let is_answer = record.kind != RecordKind::Thinking && !record.text.is_empty();
-                Ok(is_answer.then(|| PyString::new(py, record.text).into_any()))
+                Ok(is_answer.then(|| shaper.text(py, record).into_any()))
             })?;
             match found {
                 Some(Some(text)) => return Ok(Some(text)),

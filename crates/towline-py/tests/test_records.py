@@ -1,8 +1,11 @@
 """What is in a record: everything the server sent, however it was sent."""
 
+import asyncio
 import copy
+import itertools
 import json
 import pickle
+import weakref
 
 import pytest
 from ask import MESSAGES, read, text
@@ -17,9 +20,15 @@ def chat(content, stamp, **more):
     return {"model": "m", "created_at": stamp, "message": message, "done": False, **more}
 
 
+def at(second):
+    return f"2026-01-01T00:00:{second:02}.123456Z"
+
+
 def lines(*records):
     last = {"model": "m", "message": {"role": "assistant", "content": ""}, "done": True, "eval_count": 3}
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in (*records, last))
+    # As Ollama writes them.
+    written = [json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in (*records, last)]
+    return "".join(f"{record}\n" for record in written)
 
 
 @both
@@ -70,6 +79,80 @@ def test_a_record_has_its_own_timestamp_and_nothing_of_what_was_done_to_another(
             seen.append((record.created_at, record.message.content, record.done_reason))
             record.created_at, record.message.content, record.done_reason, record.odd = "x", "x", "x", "x"
     assert seen == [*((stamp, "a", None) for stamp in stamps), (None, "", None)]
+
+
+CHANGES = {
+    "an attribute": lambda record: setattr(record, "done_reason", "x"),
+    "an attribute of the message": lambda record: setattr(record.message, "thinking", "x"),
+    "the text": lambda record: setattr(record.message, "content", record.message.content + "x"),
+    "an item": lambda record: record.__setitem__("eval_count", 1),
+    "a name of its own": lambda record: setattr(record, "odd", "x"),
+    "a private name": lambda record: setattr(record, "_odd", "x"),
+    "a field deleted": lambda record: delattr(record.message, "role"),
+    "the dictionary": lambda record: vars(record).update(model="x"),
+    "the dictionary replaced": lambda record: setattr(record, "__dict__", {"message": record.message}),
+    "what has no field": lambda record: record.message.__pydantic_extra__.update(odd="x"),
+    "which fields are set": lambda record: record.model_fields_set.clear(),
+}
+
+
+@both
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_was_done_to_a_record_that_was_dropped_is_not_in_a_later_one(player, how, change):
+    sent = [chat(f" text {n}", at(second)) for n, second in enumerate([1, 1, 2, 2, 2, 3, 3, 3])]
+    seen = []
+
+    def look(record):
+        seen.append((record.model_dump(), set(record.model_fields_set), repr(record), record._towline_fields.keys() - vars(record)))
+        change(record)
+
+    host = player(lines(*sent)).host
+    if how == "sync":
+        for record in towline.Client(host).chat("m", MESSAGES, stream=True):
+            look(record)
+    else:
+
+        async def loop():
+            async for record in await towline.AsyncClient(host).chat("m", MESSAGES, stream=True):
+                look(record)
+
+        asyncio.run(loop())
+    expected = [towline.ChatResponse(**record) for record in sent]
+    assert seen[:-1] == [(record.model_dump(), record.model_fields_set, repr(record), set()) for record in expected]
+
+
+KEPT = {
+    "the record": lambda record: record,
+    "its message": lambda record: record.message,
+    "its dictionary": lambda record: vars(record),
+    "the message's dictionary": lambda record: vars(record.message),
+    "a view of it": lambda record: vars(record.message).items(),
+    "a bound method": lambda record: record.message.get,
+    "a copy": copy.copy,
+}
+
+
+@pytest.mark.parametrize("keep", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_what_is_kept_of_a_record_stays_as_it_is(player, keep, every):
+    def shown(kept):
+        return repr(kept("content")) if callable(kept) else repr(kept)
+
+    kept, expected = [], []
+    sent = [chat(f" text {n}", at(n // 3)) for n in range(12)]
+    for n, record in enumerate(towline.Client(player(lines(*sent)).host).chat("m", MESSAGES, stream=True)):
+        if n % every == 0:
+            kept.append(keep(record))
+            expected.append(shown(kept[-1]))
+    assert [shown(one) for one in kept] == expected and len(set(expected)) > 1
+
+
+def test_a_loop_over_records_makes_two_objects(player):
+    sent = [chat(f" {n}", at(n)) for n in range(40)]
+    stream = towline.Client(player(lines(*sent)).host).chat("m", MESSAGES, stream=True)
+    # The first is made by the model, and so is the last.
+    seen = [weakref.ref(record) for record in itertools.islice(stream, 1, 40)]
+    assert len(seen) == 39 and len({id(one()) for one in seen}) == 2 and None not in [one() for one in seen]
 
 
 def fresh(player):

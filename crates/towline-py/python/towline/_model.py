@@ -52,24 +52,10 @@ class Lazy(BaseModel):
 
 
 class Model(Lazy):
-    """A pydantic model with ``[]``, ``get`` and ``in``.
+    """A pydantic model with ``[]``, ``get`` and ``in``."""
 
-    An instance made by the native half holds the values of all fields; the rest of what pydantic keeps in an instance is
-    filled in when it is first asked for.
-    """
-
-    _towline_fills_in: ClassVar[bool] = True
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "__pydantic_extra__" or name == "__pydantic_private__":
-            _set(self, name, None)
-            return None
-        if name == "__pydantic_fields_set__":
-            # A field that was sent as null counts as one that was not sent.
-            given = {field for field, held in vars(self).items() if held is not None}
-            _set(self, name, given)
-            return given
-        return super().__getattr__(name)  # type: ignore[misc]
+    # The dictionary of an instance, to look only.
+    _towline_fields: ClassVar[Any] = vars(BaseModel)["__dict__"]
 
     def model_dump(self, **how: Any) -> Dict[str, Any]:
         """As pydantic's own, which tells the serializer all its defaults."""
@@ -79,7 +65,7 @@ class Model(Lazy):
         return dumped
 
     def __getitem__(self, key: str) -> Any:
-        value = self.__dict__.get(key)
+        value = self._towline_fields.get(key)
         if value is not None:
             return value
         if key in self:
@@ -90,7 +76,7 @@ class Model(Lazy):
         setattr(self, key, value)
 
     def __contains__(self, key: str) -> bool:
-        if self.__dict__.get(key) is not None or key in self.model_fields_set:
+        if self._towline_fields.get(key) is not None or key in self.model_fields_set:
             return True
         if self.__pydantic_extra__ and key in self.__pydantic_extra__:
             return True
@@ -113,21 +99,50 @@ def records(*models: Type[BaseModel]) -> None:
 
 
 class Answer(Model):
-    """What a server sends. Fields that the model does not know are kept."""
+    """What a server sends. Fields that the model does not know are kept.
+
+    An instance made by the native half holds the values of all fields; the rest of what pydantic keeps in an instance is
+    filled in when it is first asked for. The native half hands an instance out again when nobody has it any more and
+    nobody may have changed it: whatever gives a way to change one calls ``_keep``.
+    """
 
     model_config = ConfigDict(extra="allow")
+    __slots__ = ("_towline_kept",)
+
+    def _keep(self) -> Dict[str, Any]:
+        """The dictionary, with a reference by which the native half knows that this instance is not its own any more."""
+        fields: Dict[str, Any] = self._towline_fields
+        _set(self, "_towline_kept", fields)
+        return fields
+
+    __dict__ = property(_keep, Model._towline_fields.__set__)  # pyright: ignore
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._keep()
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._keep()
+        super().__delattr__(name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__pydantic_extra__":
+            value: Any = {}
+        elif name == "__pydantic_private__":
+            value = None
+        elif name == "__pydantic_fields_set__":
+            # A field that was sent as null counts as one that was not sent.
+            value = {field for field, held in self._towline_fields.items() if held is not None}
+        else:
+            return super().__getattr__(name)  # type: ignore[misc]
+        self._keep()
+        _set(self, name, value)
+        return value
 
     def model_dump(self, **how: Any) -> Dict[str, Any]:
         """As pydantic's own."""
         dumped = plain_dump(self, _records) if not how and type(self) in _records else None
         return super().model_dump(**how) if dumped is None else dumped
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "__pydantic_extra__":
-            extra: Dict[str, Any] = {}
-            _set(self, name, extra)
-            return extra
-        return super().__getattr__(name)
 
 
 JsonObject = Dict[str, Any]

@@ -1,0 +1,71 @@
+//! Records that are handed out again once nobody has them, as `zip` and `enumerate` do with their tuples.
+//!
+//! A loop drops each record when it takes the next one. To free its objects and to make the same ones again was most of
+//! what a record cost. A record that anybody still has, or a part of it, is left alone, and so is one that may have been
+//! changed: `towline._model.Answer` then adds a reference to its dictionary.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// An instance that was made of its attributes.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) object: Py<PyAny>,
+    pub(crate) fields: Py<PyDict>,
+}
+
+impl Instance {
+    /// Whether these are all references to it, and two those to its dictionary: its own and the one here.
+    #[inline]
+    fn has_only(&self, py: Python<'_>, references: u32) -> bool {
+        count(self.object.bind(py)) == references && count(self.fields.bind(py)) == 2
+    }
+}
+
+/// A record that was handed out.
+#[derive(Debug)]
+pub(crate) struct HandedOut {
+    pub(crate) record: Instance,
+    /// The message inside it, if it has one.
+    pub(crate) message: Option<Instance>,
+    /// The number of the timestamp that it has.
+    pub(crate) timestamp: u64,
+}
+
+impl HandedOut {
+    #[inline]
+    fn is_free(&self, py: Python<'_>) -> bool {
+        // The record has its message.
+        self.record.has_only(py, 1) && self.message.as_ref().is_none_or(|message| message.has_only(py, 2))
+    }
+}
+
+/// The last two records: a loop still has the one when it asks for the next.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    records: [Option<HandedOut>; 2],
+    next: usize,
+}
+
+impl Recent {
+    /// The older of the two, if nobody has it.
+    #[inline]
+    pub(crate) fn take(&mut self, py: Python<'_>) -> Option<HandedOut> {
+        let older = &mut self.records[self.next];
+        if older.as_ref()?.is_free(py) { older.take() } else { None }
+    }
+
+    /// In place of the older one.
+    #[inline]
+    pub(crate) fn keep(&mut self, newer: HandedOut) {
+        self.records[self.next] = Some(newer);
+        self.next = 1 - self.next;
+    }
+}
+
+/// How many references there are to an object. From Python 3.14 on the upper half is not part of the number.
+#[inline]
+#[expect(deprecated, reason = "what it is to be replaced by needs `unsafe`")]
+fn count(object: &Bound<'_, PyAny>) -> u32 {
+    object.get_refcnt() as u32
+}
