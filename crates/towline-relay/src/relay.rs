@@ -114,6 +114,10 @@ impl Relay {
         };
         let recovery = store.recover().map_err(failed)?;
         let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
+        if redis.is_some() {
+            let own = Arc::clone(&writer);
+            tasks.start(async move { own.run_as_task().await });
+        }
         let own_most = config.share_of(config.limits.streams as u64);
         let own_most = usize::try_from(own_most).unwrap_or(usize::MAX);
         let registry = Arc::new(StreamRegistry::new(

@@ -4,17 +4,22 @@
 //! writer, so a single append is written at once, on its own thread. Changes that are staged meanwhile form
 //! the next batch. An appender should not keep writing for others, so after a few batches it hands over to a
 //! dedicated thread.
+//!
+//! A task writes to a store that is reached over a network, on the runtime of those who append and read: a record
+//! then waits for no other thread on its way to the store and from there to its readers.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use tokio::sync::Notify;
+
 use super::keeper::Keeper;
 use super::{Broken, StreamLog, Taken};
 use crate::config::Fsync;
 use crate::metrics::Histogram;
-use crate::store::{LogStore, NotWritten, StoreError, Write};
+use crate::store::{LogStore, NotWritten, Refused, StoreError, Write};
 
 /// Number of batches that an appender writes before the thread takes over. Measured: with 1 or 4 the
 /// hand-overs cost more than they save, and without a limit one answer in thousands waits long (`cargo bench
@@ -31,6 +36,8 @@ pub(crate) struct Writer {
     fsync: Fsync,
     queue: Mutex<Queue>,
     handed_over: Condvar,
+    /// As `handed_over`, for the task.
+    wakes_task: Notify,
     thread: Mutex<Option<JoinHandle<()>>>,
     keeper: Keeper,
     pub(crate) writes: AtomicU64,
@@ -42,19 +49,39 @@ pub(crate) struct Writer {
     batch_times: Mutex<Histogram>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Queue {
     /// Each log is here at most once, so the number of streams bounds it.
     logs: Vec<Arc<StreamLog>>,
     turn: Holder,
     is_ending: bool,
+    /// The task has ended.
+    has_ended: bool,
+}
+
+/// Changes that are written together.
+struct Batch {
+    logs: Vec<(Arc<StreamLog>, Taken)>,
+    removals: Vec<Write>,
+    began: Instant,
+}
+
+impl Batch {
+    /// The removals, if they are still to be written: a full store refuses changes that need room, but accepts
+    /// removals.
+    fn left(&self, result: &Result<Vec<Refused>, StoreError>) -> Option<Vec<Write>> {
+        let is_full = matches!(result, Err(StoreError::Full));
+        (is_full && !self.removals.is_empty()).then(|| self.removals.clone())
+    }
 }
 
 /// Who has the turn to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Holder {
+    #[default]
     Nobody,
     Appender,
+    /// The dedicated thread, or the task.
     Thread,
 }
 
@@ -72,7 +99,7 @@ impl Drop for Turn<'_> {
 }
 
 impl Writer {
-    /// Starts the threads.
+    /// Starts the threads. Where other relays share the store, [`run_as_task`](Self::run_as_task) is to be started too.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -85,8 +112,9 @@ impl Writer {
             keeper: Keeper::start(Arc::clone(&store), sync_every)?,
             store,
             fsync,
-            queue: Mutex::new(Queue { logs: Vec::new(), turn: Holder::Nobody, is_ending: false }),
+            queue: Mutex::new(Queue::default()),
             handed_over: Condvar::new(),
+            wakes_task: Notify::new(),
             thread: Mutex::new(None),
             writes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -94,6 +122,9 @@ impl Writer {
             is_failing: AtomicBool::new(false),
             batch_times: Mutex::new(Histogram::new(BATCH_S)),
         });
+        if writer.store.is_shared() {
+            return Ok(writer);
+        }
         let own = Arc::clone(&writer);
         let thread = std::thread::Builder::new().name("towline-log".into()).spawn(move || own.run())?;
         *writer.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
@@ -114,8 +145,8 @@ impl Writer {
         // An appender must not wait for the disk.
         if self.fsync == Fsync::Always || self.store.is_shared() {
             queue.turn = Holder::Thread;
-            self.handed_over.notify_one();
-            return;
+            drop(queue);
+            return self.hand_over();
         }
         queue.turn = Holder::Appender;
         drop(queue);
@@ -127,10 +158,23 @@ impl Writer {
         }
     }
 
-    /// Writes the remaining changes, syncs them, and ends.
+    fn hand_over(&self) {
+        if self.store.is_shared() {
+            self.wakes_task.notify_one();
+        } else {
+            self.handed_over.notify_one();
+        }
+    }
+
+    /// Writes the remaining changes, syncs them, and ends. Blocks.
     pub(crate) fn end(&self) {
         self.waiting().is_ending = true;
-        self.handed_over.notify_one();
+        self.hand_over();
+        let mut queue = self.waiting();
+        while self.store.is_shared() && !queue.has_ended {
+            queue = self.handed_over.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(queue);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
@@ -203,6 +247,34 @@ impl Writer {
         }
     }
 
+    /// Writes, as a task, until the writer ends.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the last batch is written.
+    pub(crate) async fn run_as_task(&self) {
+        loop {
+            let Queue { turn, is_ending, .. } = *self.waiting();
+            if turn != Holder::Thread {
+                if is_ending {
+                    break;
+                }
+                self.wakes_task.notified().await;
+                continue;
+            }
+            let _turn = Turn(self);
+            while let Some((batch, writes)) = self.take_batch() {
+                let result = self.store.commit_async(writes).await;
+                let removed = match batch.left(&result) {
+                    Some(left) => self.store.commit_async(left).await,
+                    None => Ok(Vec::new()),
+                };
+                self.is_written(batch, result, removed);
+            }
+        }
+        self.waiting().has_ended = true;
+        self.handed_over.notify_one();
+    }
+
     /// How long the store took for each batch, in seconds.
     pub(crate) fn batch_times(&self) -> MutexGuard<'_, Histogram> {
         self.batch_times.lock().unwrap_or_else(PoisonError::into_inner)
@@ -210,30 +282,41 @@ impl Writer {
 
     /// Writes the staged changes of all logs; `false` if there were none. Only for the current writer.
     fn write_batch(&self) -> bool {
-        let logs = std::mem::take(&mut self.waiting().logs);
-        if logs.is_empty() {
-            return false;
+        let Some((batch, writes)) = self.take_batch() else { return false };
+        let durable = self.fsync == Fsync::Always;
+        let result = self.store.commit(writes, durable);
+        let removed = batch.left(&result).map_or(Ok(Vec::new()), |left| self.store.commit(left, durable));
+        self.is_written(batch, result, removed);
+        true
+    }
+
+    /// Takes the staged changes of all logs; `None` if there are none.
+    fn take_batch(&self) -> Option<(Batch, Vec<Write>)> {
+        let queued = std::mem::take(&mut self.waiting().logs);
+        if queued.is_empty() {
+            return None;
         }
-        let mut writes: Vec<Write> = Vec::with_capacity(logs.len());
-        let mut taken: Vec<(Arc<StreamLog>, Taken)> = Vec::with_capacity(logs.len());
-        for log in logs {
+        let mut writes: Vec<Write> = Vec::with_capacity(queued.len());
+        let mut logs = Vec::with_capacity(queued.len());
+        for log in queued {
             match log.take(&mut writes) {
-                Some(part) => taken.push((log, part)),
+                Some(part) => logs.push((log, part)),
                 None => log.not_taken(),
             }
         }
-        let began = Instant::now();
         self.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
-        let removals: Vec<Write> =
-            writes.iter().filter(|write| matches!(write, Write::Remove { .. })).cloned().collect();
-        let durable = self.fsync == Fsync::Always;
-        let result = self.store.commit(writes, durable);
-        // A full store refuses changes that need room, but accepts removals.
-        let removed = match &result {
-            Err(StoreError::Full) if !removals.is_empty() => self.store.commit(removals, durable),
-            Ok(_) | Err(_) => Ok(Vec::new()),
-        };
-        self.batch_times().add(began.elapsed().as_secs_f64());
+        let removals = writes.iter().filter(|write| matches!(write, Write::Remove { .. })).cloned().collect();
+        Some((Batch { logs, removals, began: Instant::now() }, writes))
+    }
+
+    /// Applies the result of a batch, and that of its removals if a full store refused it.
+    fn is_written(
+        &self,
+        batch: Batch,
+        result: Result<Vec<Refused>, StoreError>,
+        removed: Result<Vec<Refused>, StoreError>,
+    ) {
+        self.batch_times().add(batch.began.elapsed().as_secs_f64());
         self.keeper.written();
         let (result, refused) = match result {
             Ok(refused) => (Ok(()), refused),
@@ -243,7 +326,7 @@ impl Writer {
             Err(Broken::Full) => removed.map(drop).map_err(|error| self.failed(&error)),
             Ok(()) | Err(_) => result.clone(),
         };
-        for (log, part) in taken {
+        for (log, part) in batch.logs {
             let result = if part.is_removal { removed.clone() } else { result.clone() };
             if part.is_removal && result.is_err() {
                 self.unremoved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&log));
@@ -260,6 +343,5 @@ impl Writer {
                 self.waiting().logs.push(log);
             }
         }
-        true
     }
 }

@@ -9,6 +9,8 @@ pub(crate) mod redis;
 mod salvage;
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 
 use bytes::Bytes;
 
@@ -164,6 +166,9 @@ pub enum StoreError {
     },
 }
 
+/// The result of a commit, once it is known.
+pub(crate) type Committing<'a> = Pin<Box<dyn Future<Output = Result<Vec<Refused>, StoreError>> + Send + 'a>>;
+
 /// Stores logs. All methods may block, so async tasks call them only on a separate thread, except for stores
 /// whose [`is_memory`](Self::is_memory) says that none blocks.
 pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
@@ -180,6 +185,11 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// If they could not be written. [`room`](Self::room) then says whether the store is full or has failed.
     fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<Vec<Refused>, StoreError>;
+
+    /// As [`commit`](Self::commit), for a store that other relays write too: it does not block.
+    fn commit_async(&self, writes: Vec<Write>) -> Committing<'_> {
+        Box::pin(std::future::ready(self.commit(writes, false)))
+    }
 
     /// The chunks from the one that contains the byte at `from` on: at least one if there is any, until
     /// `max_bytes` are reached.

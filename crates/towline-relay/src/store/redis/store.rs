@@ -19,7 +19,7 @@ use super::resp::{Commands, Reply};
 use super::scripts;
 use super::version::Version;
 use crate::store::{
-    Chunk, LogStore, NotWritten, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write,
+    Chunk, Committing, LogStore, NotWritten, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write,
 };
 
 /// How long a batch is retried while Redis is away. Running answers survive this long, for example over a
@@ -519,6 +519,10 @@ impl LogStore for RedisStore {
     }
 
     fn commit(&self, writes: Vec<Write>, _durable: bool) -> Result<Vec<Refused>, StoreError> {
+        self.runtime.block_on(self.commit_async(writes))
+    }
+
+    fn commit_async(&self, writes: Vec<Write>) -> Committing<'_> {
         let mut parts: Vec<Part> = Vec::new();
         for write in writes {
             let stream = write.stream();
@@ -538,7 +542,7 @@ impl LogStore for RedisStore {
                 Write::Remove { .. } => part.is_removal = true,
             }
         }
-        self.runtime.block_on(self.write(&parts))
+        Box::pin(async move { self.write(&parts).await })
     }
 
     fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError> {
