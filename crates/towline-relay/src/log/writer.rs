@@ -98,6 +98,16 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// Tells who waits for the end of the task, even if the task panics.
+struct Ended<'w>(&'w Writer);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.waiting().has_ended = true;
+        self.0.handed_over.notify_one();
+    }
+}
+
 impl Writer {
     /// Starts the threads. Where other relays share the store, [`run_as_task`](Self::run_as_task) is to be started too.
     ///
@@ -252,6 +262,7 @@ impl Writer {
     /// # Cancel safety
     /// Dropping the future leaves open whether the last batch is written.
     pub(crate) async fn run_as_task(&self) {
+        let _ended = Ended(self);
         loop {
             let Queue { turn, is_ending, .. } = *self.waiting();
             if turn != Holder::Thread {
@@ -271,8 +282,6 @@ impl Writer {
                 self.is_written(batch, result, removed);
             }
         }
-        self.waiting().has_ended = true;
-        self.handed_over.notify_one();
     }
 
     /// How long the store took for each batch, in seconds.
