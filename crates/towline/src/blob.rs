@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::http1::Method;
 
-use crate::client::Client;
+use crate::handle::Client;
 use crate::transport::RequestBody;
 
 /// Size of the pieces in which a file is hashed, in bytes.

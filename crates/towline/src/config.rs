@@ -6,8 +6,8 @@ use towline_core::dialect::ThinkTags;
 use towline_core::retry::RetryPolicy;
 use towline_core::timeouts::{Limits, Timeouts};
 
-use crate::relay::Via;
 use crate::transport::TransportConfig;
+use crate::via::Via;
 
 /// The configuration of a client, apart from the address of its server. Build it with `..Config::default()`.
 #[derive(Clone, Default)]

@@ -12,10 +12,11 @@ use towline_core::dialect::Dialect;
 use towline_core::error::Error;
 use towline_core::http1::Method;
 
-use crate::client::{Client, json_body};
+use crate::call::{Call, OPENAI_CHAT};
 use crate::config::Api;
+use crate::handle::{Client, json_body};
 use crate::relay::{Attach, Control, Start, StreamId};
-use crate::stream::{Call, OPENAI_CHAT, Stream};
+use crate::stream::Stream;
 
 /// Streams. Every failure arrives as the stream's outcome; nothing is sent before the first poll.
 impl Client {

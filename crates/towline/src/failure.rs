@@ -1,8 +1,10 @@
 //! Translates transport failures into errors for the caller.
 
 use std::error::Error as _;
+use std::time::{Duration, SystemTime};
 
 use towline_core::error::{Error, ErrorKind, Fault};
+use towline_core::http1::Headers;
 use towline_core::stream::BodyEnd;
 
 use crate::transport::{self, Sent, TransportError};
@@ -54,4 +56,16 @@ pub(crate) fn body_end(failure: &TransportError) -> BodyEnd {
         | transport::ErrorKind::InvalidRequest(_)
         | transport::ErrorKind::Config(_) => BodyEnd::Broken(error(failure)),
     }
+}
+
+/// The wait that `Retry-After` asks for: a number of seconds, or a date, which is relative to the response's
+/// own `Date`, so this machine's clock does not have to be right.
+pub(crate) fn retry_after(headers: &Headers) -> Option<Duration> {
+    let text = headers.get("retry-after")?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    let sent = headers.get("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    Some(at.duration_since(sent.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }

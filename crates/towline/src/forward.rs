@@ -14,8 +14,8 @@ pub use towline_core::http1::Headers;
 use towline_core::http1::Method;
 pub use towline_core::stream::BodyEnd;
 
-use crate::client::Client;
 use crate::failure;
+use crate::handle::Client;
 use crate::transport::{Connection, Read, RequestBody, ResponseBody};
 
 /// A request to forward. `Host` and `Content-Length` follow from the address and the body; do not set them.

@@ -119,6 +119,7 @@
 pub mod api;
 mod blob;
 pub mod blocking;
+mod call;
 pub mod client;
 mod config;
 mod endpoints;
@@ -127,6 +128,7 @@ pub mod error;
 pub mod event;
 mod failure;
 pub mod forward;
+mod handle;
 pub mod outcome;
 pub mod relay;
 mod resume;
@@ -135,6 +137,7 @@ mod stream;
 mod timer;
 mod transport;
 mod unary;
+mod via;
 
 pub use client::{Client, Config};
 pub use engine::{Deadline, Engine, EngineConfig, Job};

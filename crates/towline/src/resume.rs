@@ -15,8 +15,8 @@ use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::http1::Method;
 use towline_core::outcome::{Ending, Outcome};
 
-use crate::client::Client;
-use crate::stream::Call;
+use crate::call::Call;
+use crate::handle::Client;
 
 /// What to do when a stream is cut after part of its answer arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

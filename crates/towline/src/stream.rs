@@ -6,10 +6,9 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use towline_core::api::ChatRequest;
 use towline_core::dialect::{Dialect, ThinkTagsFound};
 use towline_core::error::Error;
 use towline_core::event::Event;
@@ -21,9 +20,10 @@ use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 use towline_core::timeouts::Timeouts;
 
 use self::relayed::{DEADLINE_PASSED, Relayed};
-use crate::client::{Client, json_body};
+use crate::call::{Call, OPENAI_CHAT};
 use crate::failure;
-use crate::relay::{self, Answer, Submitting, Tail, Via};
+use crate::handle::{Client, accept, json_body};
+use crate::relay::{Answer, Submitting, Tail, Via};
 use crate::resume::{self, Resume};
 use crate::timer::Timer;
 use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
@@ -100,17 +100,6 @@ pub struct Stream {
     relayed: Option<Box<Relayed>>,
     /// The outcome, while the relay confirms the end.
     end: Option<Box<Outcome>>,
-}
-
-/// A request to the server.
-pub(crate) struct Call {
-    pub(crate) path: &'static str,
-    pub(crate) dialect: Dialect,
-    pub(crate) body: Result<Bytes, Error>,
-    /// The request for OpenAI's dialect, in case the server does not know Ollama's.
-    pub(crate) openai: Option<Box<ChatRequest>>,
-    /// No request: an existing stream on a relay is read.
-    pub(crate) attach: Option<relay::Attach>,
 }
 
 type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
@@ -578,34 +567,12 @@ fn also_because(mut outcome: Outcome, why: Error) -> Outcome {
     outcome
 }
 
-pub(crate) const OPENAI_CHAT: &str = "/v1/chat/completions";
-
-pub(crate) fn accept(dialect: Dialect) -> &'static str {
-    if dialect.is_sse() {
-        "text/event-stream, application/json"
-    } else {
-        "application/x-ndjson, application/json"
-    }
-}
-
 fn opened(status: u16, headers: &Headers) -> Opened {
     Opened {
         status,
         content_type: headers.get("content-type").unwrap_or_default().to_owned(),
-        retry_after: retry_after(headers),
+        retry_after: failure::retry_after(headers),
     }
-}
-
-/// The wait that `Retry-After` asks for: a number of seconds, or a date, which is relative to the response's
-/// own `Date`, so this machine's clock does not have to be right.
-pub(crate) fn retry_after(headers: &Headers) -> Option<Duration> {
-    let text = headers.get("retry-after")?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Duration::try_from_secs_f64(seconds).ok();
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    let sent = headers.get("date").and_then(|date| httpdate::parse_http_date(date).ok());
-    Some(at.duration_since(sent.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
 /// The runtime's time, which tests can pause.

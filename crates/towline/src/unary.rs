@@ -16,9 +16,8 @@ use towline_core::http1::Method;
 use towline_core::outcome::{Clock, Ending};
 use towline_core::timeouts::Timeouts;
 
-use crate::client::{Client, json_body};
 use crate::failure;
-use crate::stream::retry_after;
+use crate::handle::{Client, json_body};
 use crate::transport::{Read, Request, RequestBody, ResponseBody};
 
 impl Client {
@@ -116,7 +115,7 @@ impl Client {
             return Error::in_answer(&body).map_or(Ok(body), Err);
         }
         let body = self.read_error_body(&mut response.body).await;
-        Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
+        Err(Error::from_status(response.status, &body, failure::retry_after(&response.headers)))
     }
 
     async fn read_body(&self, body: &mut ResponseBody, timeouts: Timeouts) -> Result<Vec<u8>, Error> {

@@ -16,8 +16,8 @@ use super::external::{External, ExternalTask, Order};
 use super::task::{FutureTask, StreamTask};
 use super::waiting::News;
 use super::{Engine, Group, Job, Shared, Task};
-use crate::client::Client;
 use crate::endpoints::Operation;
+use crate::handle::Client;
 use crate::relay::Start;
 use crate::stream::Stream;
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use towline_core::error::Error;
 use towline_core::span::Span;
 
-use super::config::Reconnect;
+use crate::via::Reconnect;
 
 /// The attempts to reach a relay again.
 #[derive(Debug)]

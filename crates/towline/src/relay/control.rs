@@ -9,13 +9,13 @@ use towline_core::error::Error;
 use towline_core::http1::Method;
 use towline_core::job::Deadline;
 
-use super::config::{RelayConfig, Via};
 use super::job::Job;
 use super::submit::Start;
 use super::tail::{Follow, Tail, Tailed};
 use super::watch::Watch;
 use super::wire::{Position, StreamId, odd};
-use crate::client::Client;
+use crate::handle::Client;
+use crate::via::{RelayConfig, Via};
 
 /// Lists and controls the jobs of a relay.
 ///

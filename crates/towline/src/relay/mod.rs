@@ -25,7 +25,6 @@
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `config` | the configuration of a client's relay |
 //! | `wire` | the names, ids and offsets of the relay's interface |
 //! | `submit` | submits a request, or finds a stream to attach to |
 //! | `tail` | the bytes of a stream's log, across reconnects |
@@ -39,7 +38,6 @@
 //! | `own` | the relay of this user: finds and starts it |
 
 mod backoff;
-mod config;
 mod control;
 mod job;
 mod orders;
@@ -51,15 +49,16 @@ mod tail;
 mod watch;
 mod wire;
 
-pub use config::{READER_TIMEOUTS, Reconnect, RelayConfig, Via};
 pub use control::{Control, Device, Filter, JobLog, Paired, Pairing, RelayServer, RelayVersion};
 pub use job::{AnswerState, Job};
 pub use own::{LaunchError, OwnRelay};
 pub use submit::Start;
 pub use watch::{Change, Watch};
 
+pub use crate::via::{READER_TIMEOUTS, Reconnect, RelayConfig, Via};
+
 pub(crate) use orders::{Confirming, Orders, cancel_unaccepted};
 pub(crate) use skip::Skip;
 pub(crate) use submit::{Accepted, Answer, Attach, Submission, Submitting, attach, submit};
 pub(crate) use tail::{Tail, Tailed};
-pub(crate) use wire::{SERVER, SERVER_RUNNING, StreamId};
+pub(crate) use wire::StreamId;

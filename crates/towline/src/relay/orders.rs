@@ -15,11 +15,11 @@ use towline_core::job::Deadline;
 use towline_core::span::Span;
 
 use super::backoff::Backoff;
-use super::config::Reconnect;
 use super::control::Control;
 use super::submit::{Answer, Submitting};
 use super::wire::StreamId;
-use crate::client::Client;
+use crate::handle::Client;
+use crate::via::Reconnect;
 
 /// How long the relay may take to carry out an order.
 const ORDER_TIME: Duration = Duration::from_secs(5);

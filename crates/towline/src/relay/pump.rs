@@ -9,13 +9,12 @@ use towline_core::http1::Method;
 use towline_core::span::Span;
 
 use super::backoff::Backoff;
-use super::config::Reconnect;
 use super::tail::{Follow, Queue};
 use super::wire::{CLOSED, LAGGED, NEXT_OFFSET, Position, StreamId, UP_TO_DATE, odd};
-use crate::client::Client;
 use crate::failure;
-use crate::stream::retry_after;
+use crate::handle::Client;
 use crate::transport::{Read, RequestBody, Response};
+use crate::via::Reconnect;
 
 /// How long the relay may take to connect, and to respond, if the client's timeouts have no limit.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -115,7 +114,7 @@ impl Pump {
         };
         if response.status != 200 {
             let body = self.client.read_error_body(&mut response.body).await;
-            let error = Error::from_status(response.status, &body, retry_after(&response.headers));
+            let error = Error::from_status(response.status, &body, failure::retry_after(&response.headers));
             let passing = matches!(response.status, 408 | 429 | 500..=599);
             return Err(if passing { Ended::Lost(error) } else { Ended::Refused(error) });
         }

@@ -10,7 +10,6 @@ use towline_core::error::{Error, Fault};
 use towline_core::http1::{Headers, Method};
 
 use super::backoff::Backoff;
-use super::config::RelayConfig;
 use super::control::Control;
 use super::job::Job;
 use super::skip::Skip;
@@ -19,10 +18,10 @@ use super::wire::{
     ASKED_BY, CONVERSATION, DEADLINE, DETACH, GROUP, GROUP_RUNNING, KEEP, NAME, Position, REQUEST_ID, STREAM,
     StreamId, TURN, odd, request_id,
 };
-use crate::client::Client;
 use crate::failure;
-use crate::stream::accept;
+use crate::handle::{Client, accept};
 use crate::transport::{Connection, RequestBody, Response};
+use crate::via::RelayConfig;
 
 /// Where a reader starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use towline_core::error::Error;
 
-use super::config::RelayConfig;
 use super::pump::Pump;
 use super::wire::{Position, StreamId};
-use crate::client::Client;
+use crate::handle::Client;
 use crate::transport::{Read, ResponseBody, TransportError};
+use crate::via::RelayConfig;
 
 /// A reader of a log. Dropping it does not affect the log.
 #[derive(Debug)]

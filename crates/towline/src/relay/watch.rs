@@ -5,14 +5,13 @@ use towline_core::error::Error;
 use towline_core::http1::Method;
 
 use super::backoff::Backoff;
-use super::config::RelayConfig;
 use super::control::{Filter, JOBS};
 use super::job::Job;
 use super::wire::odd;
-use crate::client::Client;
 use crate::failure;
-use crate::stream::retry_after;
+use crate::handle::Client;
 use crate::transport::{Read, RequestBody, ResponseBody};
+use crate::via::RelayConfig;
 
 /// The longest line, in bytes.
 const LINE_BYTES: usize = 1 << 20;
@@ -111,7 +110,7 @@ async fn ask(client: &Client, path: &str) -> Result<ResponseBody, Error> {
         return Ok(response.body);
     }
     let body = client.read_error_body(&mut response.body).await;
-    Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
+    Err(Error::from_status(response.status, &body, failure::retry_after(&response.headers)))
 }
 
 fn change(line: &[u8]) -> Result<Change, Error> {

@@ -18,10 +18,6 @@ pub(super) const GROUP: &str = "Towline-Group";
 pub(super) const GROUP_RUNNING: &str = "Towline-Group-Running";
 /// `answer`: the relay keeps only the answer, not the request.
 pub(super) const KEEP: &str = "Towline-Keep";
-/// The model server to ask.
-pub(crate) const SERVER: &str = "Towline-Server";
-/// How many answers run at once on that server.
-pub(crate) const SERVER_RUNNING: &str = "Towline-Server-Running";
 /// Seconds from the request to the job's end.
 pub(super) const DEADLINE: &str = "Towline-Deadline";
 /// The id of the stream that a response belongs to.

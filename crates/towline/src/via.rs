@@ -1,4 +1,4 @@
-//! The configuration of a client's relay.
+//! The way from a client to its server: direct, or over a relay.
 
 use std::time::Duration;
 
@@ -6,6 +6,12 @@ use towline_core::endpoint::Scheme;
 use towline_core::timeouts::Timeouts;
 
 use crate::transport::{Http2Policy, TransportConfig};
+
+/// The model server that a relay is to ask.
+pub(crate) const SERVER: &str = "Towline-Server";
+
+/// How many answers run at once on that server.
+pub(crate) const SERVER_RUNNING: &str = "Towline-Server-Running";
 
 /// What the address of a client refers to.
 #[derive(Debug, Clone, Default)]
