@@ -244,11 +244,17 @@ fn put_own_places(config: &mut Config) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    /// The first example of a guide.
+    fn example(guide: &str) -> &str {
+        guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap()
+    }
+
     #[test]
-    fn the_example_of_the_guide_is_understood() {
+    fn the_examples_of_the_guides_are_understood() {
+        let (config, _) = parse(example(include_str!("../../../../../docs/guide/relay-scale.md"))).unwrap();
+        assert!(matches!(config.store.place, Store::Redis(_)), "{:?}", config.store.place);
         let guide = include_str!("../../../../../docs/guide/relay.md");
-        let example = guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-        let (config, OfProgram { log, .. }) = parse(example).unwrap();
+        let (config, OfProgram { log, .. }) = parse(example(guide)).unwrap();
         assert_eq!(config.upstreams.len(), 2);
         assert_eq!(config.retention.bytes, 1 << 30);
         assert_eq!(config.timeouts.total, None);
