@@ -75,6 +75,11 @@ pub fn tags(tags: &[String]) -> String {
     line(json!({ "record": "tags", "tags": tags }))
 }
 
+/// The tags that the record of [`tags`] has.
+pub(crate) fn take_tags(record: &mut Map<String, Value>) -> Result<Vec<String>, serde_json::Error> {
+    serde_json::from_value(take(record, "tags").unwrap_or_default())
+}
+
 /// The lines of a question, with a record for each requested answer.
 pub fn question(turn: &Turn) -> String {
     let mut lines = first_question(turn);
@@ -303,10 +308,7 @@ impl Conversation {
         };
         match kind.as_str() {
             "settings" => self.settings = read_settings(record)?,
-            "tags" => {
-                let tags = take(&mut record, "tags").unwrap_or_default();
-                self.tags = serde_json::from_value(tags).map_err(|error| error.to_string())?;
-            }
+            "tags" => self.tags = take_tags(&mut record).map_err(|error| error.to_string())?,
             "question" => self.replay_question(turn?, named.unwrap_or(1), record)?,
             "text" => {
                 let event = Event::Text(text_of(&mut record, "text"));

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ChatId, HistoryError, WriterId, find, keep};
 use crate::chat::AnswerId;
-use crate::chat::session::{SessionError, VERSION, take};
+use crate::chat::session::{SessionError, VERSION, take, take_tags};
 
 /// The target of the records of one conversation.
 #[derive(Debug, Clone, Default)]
@@ -106,9 +106,7 @@ impl Target {
                 database.execute("UPDATE chat SET title = ?2 WHERE id = ?1", params![chat.0, title])?;
             }
             "tags" => {
-                let tags = take(&mut record, "tags").unwrap_or_default();
-                let tags: Vec<String> =
-                    serde_json::from_value(tags).map_err(|error| HistoryError::Record(error.to_string()))?;
+                let tags = take_tags(&mut record).map_err(|error| HistoryError::Record(error.to_string()))?;
                 keep::set_tags(database, chat, &tags)?;
             }
             "clear" => {

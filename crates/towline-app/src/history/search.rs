@@ -192,9 +192,10 @@ fn places(
     }
     let mut found = Vec::new();
     for chat in search.of_few()? {
-        if found.len() < limit {
-            found.extend(search.place(chat)?.map(|place| (ChatId(chat), place)));
+        if found.len() == limit {
+            break;
         }
+        found.extend(search.place(chat)?.map(|place| (ChatId(chat), place)));
     }
     Ok(found)
 }
