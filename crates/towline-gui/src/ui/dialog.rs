@@ -55,16 +55,28 @@ pub(super) fn confirm(
     });
 }
 
-/// Asks for a text: a field with its name and an example, a button that applies the text, and one that
-/// cancels.
+/// A text to ask for.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The name of its field.
+    pub name: &'a str,
+    /// An example, shown in the empty field.
+    pub example: &'a str,
+    /// The words of the button that applies it.
+    pub button: &'a str,
+    /// Whether no text is a text too.
+    pub may_be_empty: bool,
+}
+
+/// Asks for a text: a field, a button that applies the text, and one that cancels.
 pub fn ask(
     ui: &mut Ui,
-    (name, example): (&str, &str),
+    wanted: &Wanted<'_>,
     text: &mut String,
-    words: &str,
     command: impl Fn(String) -> Command,
     out: &mut Commands,
 ) {
+    let Wanted { name, example, button, may_be_empty } = *wanted;
     let field = TextEdit::singleline(text).hint_text(example).desired_width(f32::INFINITY);
     let field = theme::field(ui, field).accessible_name(name);
     let is_entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -72,9 +84,8 @@ pub fn ask(
         field.request_focus();
     }
     ui.horizontal(|ui| {
-        // Only tags can all be removed.
-        let may = !text.trim().is_empty() || words == "Save";
-        if (ui.add_enabled(may, Button::new(words)).clicked() || is_entered) && may {
+        let may = may_be_empty || !text.trim().is_empty();
+        if (ui.add_enabled(may, Button::new(button)).clicked() || is_entered) && may {
             out.push(command(text.trim().to_owned()));
         }
         out.on_click(ui.button("Cancel"), Command::Show(Dialog::None));

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use egui::{Label, Ui};
 
-use super::dialog;
+use super::dialog::{self, Wanted};
 use crate::command::{Command, Commands, Purpose};
 
 /// Asks for a path.
 pub fn path(ui: &mut Ui, purpose: &Purpose, why: &str, text: &mut String, out: &mut Commands) {
-    let (title, words) = match purpose {
+    let (title, button) = match purpose {
         Purpose::Attach(_) => ("Add a file to the question", "Add file"),
         Purpose::Import => ("Import a chat", "Import file"),
         Purpose::Export(..) => ("Export the chat", "Write file"),
@@ -17,7 +17,8 @@ pub fn path(ui: &mut Ui, purpose: &Purpose, why: &str, text: &mut String, out: &
     ui.heading(title);
     ui.add(Label::new(why).wrap());
     let command = |text: String| Command::Chosen(purpose.clone(), vec![expanded(&text)]);
-    dialog::ask(ui, ("Path of the file", "~/Documents/notes.txt"), text, words, command, out);
+    let (name, example) = ("Path of the file", "~/Documents/notes.txt");
+    dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, text, command, out);
 }
 
 /// Expands a path as a shell does: `~` is the home folder.

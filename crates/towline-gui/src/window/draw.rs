@@ -13,6 +13,7 @@ use crate::command::{Command, Commands, Dialog};
 use crate::relay::{Relay, RelayOrder};
 use crate::shortcuts;
 use crate::ui::chat::Head;
+use crate::ui::dialog::Wanted;
 use crate::ui::named::heard;
 use crate::ui::seen::{Focus, Seen};
 use crate::ui::sidebar::Sidebar;
@@ -193,18 +194,27 @@ impl Window {
                 Dialog::RenameJob(id, to) => {
                     ui.heading("Rename answer");
                     let command = |to: String| Command::RelayJob(id.clone(), RelayOrder::Rename(to));
-                    dialog::ask(ui, ("Answer name", "story"), to, "Rename", command, out);
+                    let (name, example, button) = ("Answer name", "story", "Rename");
+                    dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, to, command, out);
                 }
                 Dialog::Rename(key, to) => {
                     ui.heading("Rename chat");
                     let command = |to| Command::Rename(*key, to);
-                    dialog::ask(ui, ("Chat name", ""), to, "Rename", command, out);
+                    let (name, example, button) = ("Chat name", "", "Rename");
+                    dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, to, command, out);
                 }
                 Dialog::Tags(key, tags) => {
                     ui.heading("Tags");
                     ui.weak("Words with blanks between them. “tag:word” in the search finds the chats.");
                     let command = |tags: String| Command::Tag(*key, tags_of(&tags));
-                    dialog::ask(ui, ("Tags of the chat", "rust work"), tags, "Save", command, out);
+                    let (name, example, button) = ("Tags of the chat", "rust work", "Save");
+                    dialog::ask(
+                        ui,
+                        &Wanted { name, example, button, may_be_empty: true },
+                        tags,
+                        command,
+                        out,
+                    );
                 }
             }
         });
