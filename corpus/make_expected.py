@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""An independent decoder of the corpus: what a correct reader makes of each stream.
+"""An independent decoder of the corpus: a correct reading of each stream.
 
     make_expected.py FILE.stream ...   write FILE.expected.json next to each
     make_expected.py --captured        write captured/meaning.json
     make_expected.py --check           compare every case in the corpus; exit 1 on a difference
 
-It shares no code with the Rust reader, so the two check each other. README.md says what the rules are.
+It shares no code with the Rust reader, so the two check each other. README.md has the rules.
 """
 
 import io
@@ -42,7 +42,7 @@ class Incomplete(Exception):
 
 
 def parse(raw, last):
-    """One record. Of the last bytes without a line end, what could still become a record is incomplete."""
+    """One record. The last bytes, if they have no line end and could still become a record, are incomplete."""
     text = raw.decode("utf-8", "replace")
     if text.startswith("<"):
         raise Failed(page(text))
@@ -58,7 +58,7 @@ def parse(raw, last):
 
 
 def page(text):
-    """A web page is told by its title."""
+    """A web page is reported by its title."""
     title = TITLE.search(text)
     return title[2].strip() if title else re.sub("<[^>]*>", " ", text).strip()
 
@@ -110,7 +110,7 @@ def whole(number):
 
 
 def clean(text):
-    """Half a surrogate pair is no text."""
+    """A lone surrogate is not text."""
     joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return SURROGATE.sub("\ufffd", joined)
 
@@ -121,7 +121,7 @@ def logprobs(entries):
 
 
 class Reading:
-    """What was read so far."""
+    """The parts read so far."""
 
     def __init__(self):
         self.events, self.records, self.replaced = [], 0, 0
@@ -188,7 +188,7 @@ def openai(body, reading):
             raise Incomplete
         record = reading.record(raw, last, ("choices", "usage", "object"))
         raise_error_of(record)
-        # Ollama lets go of an answer whose model runner was killed by a chunk of a model without a name.
+        # Ollama abandons an answer whose model runner was killed with a chunk without a model's name.
         gave_up = record.get("model") == "" and record.get("system_fingerprint") == "fp_ollama"
         for choice in record.get("choices") or []:
             delta = choice.get("delta") or choice.get("message") or choice
@@ -215,11 +215,11 @@ def openai(body, reading):
             cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
             add({"usage": counts | ({} if cached is None else {"cached_tokens": cached})})
     if gave_up and not reading.complete:
-        raise Failed("gave the answer up")
+        raise Failed("abandoned the answer")
 
 
 def finished(calls):
-    """The assembled tool calls, in order of their index; each is given out once."""
+    """The assembled tool calls, in order of their index; each is yielded once."""
     done = []
     for _, call in sorted(calls.items()):
         try:
@@ -238,7 +238,7 @@ def token_counts(usage):
 
 
 def responses(body, reading):
-    """Of OpenAI's responses, what the captures have."""
+    """The part of OpenAI's responses that the captures use."""
     for raw, last in events_of(body):
         record = reading.record(raw, last, ("type",))
         if record["type"] == "response.output_text.delta":
@@ -249,7 +249,7 @@ def responses(body, reading):
 
 
 def messages(body, reading):
-    """Of Anthropic's messages, what the captures have."""
+    """The part of Anthropic's messages that the captures use."""
     reason = None
     for raw, last in events_of(body):
         record = reading.record(raw, last, ("type",))
@@ -272,7 +272,7 @@ DECODERS = {
     "openai-responses": responses,
     "anthropic-messages": messages,
 }
-# What a POST to each path asks for.
+# The kind of request of a POST to each path.
 DIALECTS = {
     "/api/chat": "ollama-chat",
     "/api/generate": "ollama-generate",
@@ -296,7 +296,7 @@ def expected(dialect, body):
         pass
     except Failed as failed:
         error = str(failed)
-    # An answer that was complete stays complete, whatever follows.
+    # A complete answer stays complete, whatever follows.
     end = {"ending": "completed" if reading.complete else "failed" if error is not None else "truncated"}
     end["reason"] = reading.reason
     if error and not reading.complete:
@@ -307,7 +307,7 @@ def expected(dialect, body):
 
 
 def show(value):
-    """One event a line, so that a difference is read at a glance."""
+    """One event per line, so that a difference is easy to see."""
     events = ",\n".join("    " + json.dumps(event, ensure_ascii=False) for event in value["events"])
     rest = {key: kept for key, kept in value.items() if key != "events"}
     listed = f"[\n{events}\n  ]" if events else "[]"
@@ -326,7 +326,7 @@ class Socket:
 
 
 def words_of(error):
-    """A server's words in the body of an error response, which may be JSON in JSON."""
+    """The server's message in the body of an error response, which may be JSON in JSON."""
     try:
         error = json.loads(error)
     except (json.JSONDecodeError, TypeError):
@@ -337,7 +337,7 @@ def words_of(error):
 
 
 def meaning(request):
-    """What a captured exchange means: of a stream the whole of each kind of event, of an error its words."""
+    """The meaning of a captured exchange: for a stream all events of each kind together, for an error its message."""
     method, path, _ = request.read_bytes().split(b"\r\n")[0].decode().split()
     response = HTTPResponse(Socket(request.with_suffix(".response").read_bytes()), method=method)
     response.begin()
@@ -370,7 +370,7 @@ def meaning(request):
 
 
 def show_meanings():
-    """One exchange a line."""
+    """One exchange per line."""
     requests = sorted((CORPUS / "captured").glob("*/*.request"))
     lines = [f"{json.dumps(f'{file.parent.name}/{file.stem}')}: {json.dumps(meaning(file), ensure_ascii=False)}" for file in requests]
     return "{\n" + ",\n".join(lines) + "\n}\n"

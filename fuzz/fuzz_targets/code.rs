@@ -1,4 +1,4 @@
-//! The parts of every line of code are the line, in every language, and a line needs no more than what it begins inside of.
+//! The parts of every line of code make up the line, in every language, and a line needs only the state at its start.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The template of a record and the general parser read the same of every frame.
+//! The template of a record and the general parser read every frame the same way.
 
 #![no_main]
 

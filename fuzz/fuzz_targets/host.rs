@@ -1,4 +1,4 @@
-//! No host text panics; what is understood is fit for a request and shown as what it means; no error repeats a password.
+//! No host text panics; an accepted text is valid in a request and its display form means the same; no error repeats a password.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A response has the same head and the same body in whatever pieces it comes, and no more body than there are bytes.
+//! A response has the same head and the same body however it is split, and no more body than there are bytes.
 
 #![no_main]
 
@@ -9,7 +9,7 @@ use towline_core::http1::{BodyDecoder, BodyError, HeadError, HeadLimits, HeadPar
 struct Read {
     head: ResponseHead,
     body: Vec<u8>,
-    /// Bytes of the input that belong to head and body, and whether the body came to its end.
+    /// The number of input bytes that belong to head and body, and whether the body is complete.
     end: Result<(usize, bool), BodyError>,
 }
 
@@ -20,7 +20,7 @@ fn read<'a>(method: Method, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Op
     let (mut body, mut used) = (Vec::new(), 0);
     for mut piece in pieces {
         if found.is_none() {
-            // How much of what is not HTTP is shown depends on how much came.
+            // How much of non-HTTP input is shown depends on how much has arrived.
             let not_http = |error| match error {
                 HeadError::NotHttp { .. } => HeadError::NotHttp { start: String::new() },
                 other => other,

@@ -1,5 +1,5 @@
-//! Whatever happens to a stream in whatever order: one outcome, nothing after it, the phases in their order, a deadline
-//! at every moment, and a reply that is the sum of the events.
+//! Any sequence of operations on a stream: one outcome, nothing after it, the phases in order, a deadline
+//! at every moment, and an answer that is the sum of the events.
 
 #![no_main]
 
@@ -40,7 +40,7 @@ enum Op<'a> {
     Poll,
 }
 
-/// What a fuzzer would take long to find.
+/// Sequences that a fuzzer would take long to find.
 #[derive(Debug, Arbitrary)]
 enum Record<'a> {
     Chat(&'a str),

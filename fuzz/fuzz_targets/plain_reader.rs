@@ -1,4 +1,4 @@
-//! Whatever a server sends: the text is what a plain reader finds, or the answer is not called complete.
+//! For any data from a server, the text equals that of a simple reader, or the answer does not complete.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Whatever a client of the relay says, the relay answers or hangs up, and continues.
+//! For any bytes from a client, the relay answers or closes the connection, and continues to serve.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A body has the same frames, or fails at the same one, in whatever pieces it comes.
+//! A body has the same frames, or fails at the same one, however it is split.
 
 #![no_main]
 

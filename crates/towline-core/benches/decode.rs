@@ -1,6 +1,6 @@
-//! What a record costs, from bytes to events, for each kind of stream.
+//! The cost of a record, from bytes to events, for each kind of stream.
 //!
-//! `cargo bench -p towline-core`. Times are of this machine and this moment; to compare two versions count instructions
+//! `cargo bench -p towline-core`. Times depend on the machine and its load; to compare two versions, count instructions
 //! instead, with the example `count_records` of `towline`.
 
 use std::hint::black_box;
@@ -15,7 +15,7 @@ use towline_core::wire::{DEFAULT_LINE_LIMIT_BYTES, Framer, Framing};
 
 const RECORDS: usize = 1000;
 
-/// How much is read from a socket at a time.
+/// The size of one read from a socket.
 const READ_BYTES: usize = 16 << 10;
 
 const TOKENS: [&str; 10] = [" the", " river", " runs", ".", " quietly", ",", " to", " a", " sea", "\\n\\n"];
@@ -63,7 +63,7 @@ fn frames(framing: Framing, body: &[u8], mut look: impl FnMut(&[u8])) {
     }
 }
 
-/// Splitting a body into frames, and nothing else.
+/// Only splits a body into frames.
 fn framing(c: &mut Criterion) {
     let mut group = c.benchmark_group("framing");
     group.throughput(Throughput::Elements(RECORDS as u64));
@@ -75,7 +75,7 @@ fn framing(c: &mut Criterion) {
     group.finish();
 }
 
-/// Decoding frames by the general parser, which reads whatever is not like the record before.
+/// Decodes frames with the general parser, which reads records that differ from the one before.
 fn general_parser(c: &mut Criterion) {
     let mut group = c.benchmark_group("general parser");
     group.throughput(Throughput::Elements(RECORDS as u64));

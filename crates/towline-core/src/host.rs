@@ -55,7 +55,7 @@ pub fn parse(text: &str) -> Result<Endpoint, HostError> {
         Some("https") => (Scheme::Https, 443),
         Some("unix") if rest.starts_with('/') => return Ok(Endpoint::unix(rest)),
         Some("unix") => {
-            return Err(HostError("a Unix socket is named by its whole path, as in unix:/run/x.sock".into()));
+            return Err(HostError("a Unix socket needs its whole path, as in unix:/run/x.sock".into()));
         }
         Some(other) if other.contains('@') => return Err(misplaced()),
         Some(other) => {
@@ -112,7 +112,7 @@ pub fn authority(text: &str) -> Result<Authority, HostError> {
 
 fn misplaced() -> HostError {
     HostError(
-        "a user and a password stand between the scheme and the host, percent-encoded: http://user:password@host"
+        "write the user and the password between the scheme and the host, percent-encoded: http://user:password@host"
             .into(),
     )
 }
@@ -126,7 +126,7 @@ fn credentials(userinfo: &str) -> Result<Credentials, HostError> {
     let (user, password) = (decoded(user)?, decoded(password)?);
     // RFC 7617, section 2.
     if user.contains(':') {
-        return Err(HostError("a user's name has no colon".into()));
+        return Err(HostError("a user's name may not contain a colon".into()));
     }
     Ok(Credentials::new(user, password))
 }
@@ -169,7 +169,7 @@ fn checked(host: &str) -> Result<String, HostError> {
 
 fn check_path(path: &str) -> Result<(), HostError> {
     if path.contains(|c: char| !c.is_ascii_graphic() || matches!(c, '?' | '#')) {
-        return Err(HostError("the path behind the host may not contain blanks, '?' or '#'".into()));
+        return Err(HostError("the path after the host may not contain spaces, '?' or '#'".into()));
     }
     Ok(())
 }

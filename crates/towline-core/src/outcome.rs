@@ -13,7 +13,7 @@ use crate::span::Span;
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
-    /// The reply so far, whatever the ending.
+    /// The answer so far, for every ending.
     pub reply: Reply,
     /// Counts and times.
     pub stats: Stats,

@@ -27,7 +27,7 @@ pub struct Record<'a> {
     /// The piece of the answer in it, or of the reasoning if the kind is [`RecordKind::Thinking`]. Often
     /// empty.
     pub text: &'a str,
-    /// What it is to the ones around it.
+    /// Its role among the records around it.
     pub kind: RecordKind,
 }
 

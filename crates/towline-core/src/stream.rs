@@ -74,7 +74,7 @@ enum State {
     Ended(Option<Box<Outcome>>),
 }
 
-/// What stops a stream once all received bytes are decoded.
+/// The event that ends a stream once all received bytes are decoded.
 #[derive(Debug)]
 enum Stop {
     Body(BodyEnd),
@@ -372,7 +372,7 @@ impl Lifecycle {
         &self.stats
     }
 
-    /// What was received so far.
+    /// The data received so far.
     pub fn reply(&self) -> &Reply {
         &self.kept.reply
     }
@@ -465,7 +465,7 @@ impl Lifecycle {
         Due::earlier(own.filter(|_| !self.away), total)
     }
 
-    /// A body that begins like a web page counts as one, whatever its content type.
+    /// A body that begins like a web page counts as one, for any content type.
     fn look_for_page(&mut self, count: usize) {
         let Some(first) = self.framer.first_of(count) else { return };
         self.is_blank = false;
@@ -706,7 +706,7 @@ impl Lifecycle {
                 Error::new(
                     ErrorKind::Server,
                     Fault::Server,
-                    "the server gave the answer up without saying why: its model runner was killed or failed, \
+                    "the server abandoned the answer without saying why: its model runner was killed or failed, \
                      see the server's log",
                 )
                 .with_effect(sent),
@@ -714,7 +714,7 @@ impl Lifecycle {
             Stop::Body(BodyEnd::Clean) => self.truncated(Fault::Server, "ended in good order", sent),
             Stop::Body(BodyEnd::Cut) => self.truncated(Fault::Transport, "was closed", sent),
             Stop::Body(BodyEnd::Broken(error)) => {
-                // An answer proves that the request arrived, whatever the transport knows.
+                // A response proves that the request arrived, even if the transport does not know it.
                 let answered = matches!(self.state, State::Waiting | State::Streaming);
                 let effect = answered || error.may_have_had_effect;
                 Ending::Failed(error.with_effect(effect))

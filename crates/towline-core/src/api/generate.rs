@@ -24,7 +24,7 @@ pub struct GenerateRequest {
     /// The token context of an earlier answer. Deprecated by Ollama.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub context: Vec<i64>,
-    /// Send the prompt to the model as it is, without a template.
+    /// Send the prompt to the model unchanged, without a template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<bool>,
     /// The required format of the answer.

@@ -26,7 +26,7 @@ pub enum Role {
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// What is said.
+    /// The text.
     #[serde(default, deserialize_with = "null_as_default")]
     pub content: String,
     /// The model's reasoning in an earlier turn.

@@ -30,15 +30,15 @@ pub struct InstalledModel {
     /// SHA-256 of its manifest, in hex.
     #[serde(default, deserialize_with = "null_as_default")]
     pub digest: String,
-    /// What it is made of.
+    /// Its details.
     #[serde(default, deserialize_with = "null_as_default")]
     pub details: ModelDetails,
-    /// Whatever else the server says.
+    /// All other fields from the server.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
 
-/// What a model is made of.
+/// The details of a model.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct ModelDetails {
     /// File format, usually `gguf`.
@@ -53,7 +53,7 @@ pub struct ModelDetails {
     /// How the weights are stored, for example `Q4_K_M`.
     #[serde(default, deserialize_with = "null_as_default")]
     pub quantization_level: String,
-    /// Whatever else the server says.
+    /// All other fields from the server.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -84,10 +84,10 @@ pub struct RunningModel {
     /// When it will be unloaded, in RFC 3339.
     #[serde(default, deserialize_with = "null_as_default")]
     pub expires_at: String,
-    /// What it is made of.
+    /// Its details.
     #[serde(default, deserialize_with = "null_as_default")]
     pub details: ModelDetails,
-    /// Whatever else the server says.
+    /// All other fields from the server.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -119,7 +119,7 @@ pub struct ShowResponse {
     /// The default instructions.
     #[serde(default, deserialize_with = "null_as_default")]
     pub system: String,
-    /// What it is made of.
+    /// Its details.
     #[serde(default, deserialize_with = "null_as_default")]
     pub details: ModelDetails,
     /// The model file's own keys.
@@ -131,7 +131,7 @@ pub struct ShowResponse {
     /// When it was last changed, in RFC 3339.
     #[serde(default, deserialize_with = "null_as_default")]
     pub modified_at: String,
-    /// Whatever else the server says.
+    /// All other fields from the server.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -227,7 +227,7 @@ pub struct StatusResponse {
     /// Whether cloud models are disabled, and by what.
     #[serde(default, deserialize_with = "null_as_default")]
     pub cloud: CloudStatus,
-    /// Whatever else the server says.
+    /// All other fields from the server.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }
@@ -252,7 +252,7 @@ pub struct MeResponse {
     /// The account's name.
     #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
-    /// Whatever else the server says.
+    /// All other fields from the server.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

@@ -149,7 +149,7 @@ impl<'de> Deserialize<'de> for Think {
             Value::Bool(false) => Ok(Self::Off),
             Value::String(level) => Ok(Self::Level(level)),
             Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                Err(D::Error::custom("think is true, false or a level such as \"high\""))
+                Err(D::Error::custom("think must be true, false or a level such as \"high\""))
             }
         }
     }
@@ -179,7 +179,7 @@ impl<'de> Deserialize<'de> for Format {
             Value::String(word) if word == "json" => Ok(Self::Json),
             schema @ Value::Object(_) => Ok(Self::Schema(schema)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Err(D::Error::custom("format is \"json\" or a JSON schema, which is an object"))
+                Err(D::Error::custom("format must be \"json\" or a JSON schema, which is an object"))
             }
         }
     }
@@ -223,7 +223,7 @@ impl<'de> Deserialize<'de> for KeepAlive {
                 None => Self::Text(text),
             }),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                Err(D::Error::custom("keep_alive is a number of seconds or a text such as \"5m\""))
+                Err(D::Error::custom("keep_alive must be a number of seconds or a text such as \"5m\""))
             }
         }
     }

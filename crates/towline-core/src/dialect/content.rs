@@ -43,7 +43,7 @@ fn part(
         Json::Object(_) if depth > 0 => typed(content, kind, depth - 1, events),
         Json::Bool(_) => Err(unreadable("a truth value")),
         Json::Integer(_) | Json::Number(_) => Err(unreadable("a number")),
-        Json::Array(_) | Json::Object(_) => Err(unreadable("parts in parts")),
+        Json::Array(_) | Json::Object(_) => Err(unreadable("nested parts")),
     }
 }
 
@@ -70,7 +70,7 @@ fn typed(
 /// The server sent something that is neither text nor thinking, and would be lost.
 pub(super) fn unreadable(what: &str) -> Error {
     let message = format!(
-        "the server sent content of a kind that cannot be read: {}. Only text and thinking can",
+        "the server sent content that Towline cannot read: {}. It reads only text and thinking",
         quote(what.as_bytes())
     );
     Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true)

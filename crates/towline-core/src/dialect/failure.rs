@@ -75,7 +75,7 @@ fn of_error(error: &Json<'_>, record: &Json<'_>) -> Verdict {
 
 fn failure(mut message: String) -> Error {
     if message.is_empty() {
-        "the server reported an error without saying which".clone_into(&mut message);
+        "the server reported an error without a message".clone_into(&mut message);
     }
     Error::new(ErrorKind::Server, Fault::Server, message).with_effect(true)
 }

@@ -83,7 +83,7 @@ impl Dialect {
 
     /// The framing of a streamed response. `content_type` is the response's, in lower case.
     ///
-    /// Ollama's dialects are newline-delimited whatever the header says, because compatible servers send a
+    /// Ollama's dialects are newline-delimited for any header, because compatible servers send a
     /// wrong one.
     pub fn framing(self, content_type: &str) -> Framing {
         match self.is_sse() {

@@ -51,7 +51,7 @@ pub enum HeadError {
     #[error("the server answered with HTTP/2; use HTTP/2 with prior knowledge")]
     Http2,
     /// The first bytes are not those of an HTTP/1 response.
-    #[error("the answer is not HTTP/1: it starts with {start:?}")]
+    #[error("the response is not HTTP/1: it starts with {start:?}")]
     NotHttp {
         /// The first bytes, at most seven, with non-ASCII bytes replaced.
         start: String,
@@ -63,7 +63,7 @@ pub enum HeadError {
         what: &'static str,
     },
     /// `Content-Length` is not a number, or several of them disagree.
-    #[error("malformed response head: the content lengths are not one number")]
+    #[error("malformed response head: Content-Length is not one number")]
     ContentLength,
     /// A transfer coding other than a single `chunked`.
     #[error("the response has a transfer encoding other than chunked")]
@@ -75,7 +75,7 @@ pub enum HeadError {
 
 /// Collects bytes until a response head is complete.
 ///
-/// Takes time linear in the size of the head, whatever the pieces.
+/// Takes time linear in the size of the head, however it is split.
 #[derive(Debug)]
 pub struct HeadParser {
     method: Method,

@@ -12,7 +12,7 @@ pub(super) enum Step<T> {
     None,
 }
 
-/// What comes next.
+/// The next step.
 pub(super) enum Next<T> {
     /// The result for a record like the previous one.
     Alike(T),

@@ -1,8 +1,8 @@
-//! How much work framing is, by a count of the bytes looked at or moved.
+//! The work of framing, as a count of the bytes that are read or moved.
 
 use super::*;
 
-/// The work for a body that comes in pieces of one size, polled after each.
+/// The work for a body in pieces of one size, with a poll after each.
 fn work(framing: Framing, body: &[u8], piece_bytes: usize) -> usize {
     let mut framer = Framer::new(framing, DEFAULT_LINE_LIMIT_BYTES);
     for piece in body.chunks(piece_bytes) {
@@ -46,7 +46,7 @@ fn the_memory_of_a_long_line_is_given_back_once_it_was_taken() {
     assert_eq!(framer.next_frame().unwrap().map(<[u8]>::len), Some(4 * KEEP_CAPACITY_BYTES));
     framer.release();
     assert_eq!(framer.buffer.capacity(), 0);
-    // What is not taken yet stays.
+    // Unread bytes stay.
     framer.input().extend_from_slice(&[&long[..], b"next\n"].concat());
     assert!(framer.next_frame().unwrap().is_some());
     framer.release();

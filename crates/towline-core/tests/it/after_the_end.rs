@@ -1,4 +1,4 @@
-//! A stream has one outcome, and nothing after it.
+//! A stream has one outcome and yields nothing after it.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::support::{drain, open, reset};
 const TEXT: &[u8] = b"{\"message\":{\"content\":\"a\"},\"done\":false}\n";
 const DONE: &[u8] = b"{\"done\":true,\"done_reason\":\"stop\",\"eval_count\":1}\n";
 
-/// Streams that have just given their outcome, one for each way to end.
+/// Streams that have just yielded their outcome, one for each way to end.
 fn ended() -> Vec<(&'static str, Lifecycle)> {
     let now = Instant::now();
     let begin = || open(Dialect::Ollama, Limits::default(), now);
@@ -115,7 +115,7 @@ fn what_comes_after_a_stop_does_not_count() {
     assert_eq!(events, [Event::Text("a".into())]);
     assert_eq!(outcome.ending, Ending::Cancelled { reason: "enough".into(), may_have_had_effect: true });
 
-    // A stop before the response head came stands, whatever the head says.
+    // A cancel before the response head is final, whatever the head says.
     for status in [200, 404] {
         let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
         life.cancel("enough", now);
@@ -149,7 +149,7 @@ fn what_was_received_before_a_stop_is_decoded_and_may_complete_the_answer() {
         |life, now| life.tick(now + Duration::from_secs(86_400)),
     ];
     for stop in stops {
-        // The terminal record came, with or without its newline, and nobody had looked yet.
+        // The terminal record has arrived, with or without its newline, and was not polled yet.
         for done in [DONE, DONE.trim_ascii_end()] {
             let now = Instant::now();
             let mut life = open(Dialect::Ollama, Limits::default(), now);

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use towline_core::api::*;
 use towline_core::event::ToolCall;
 
-/// Checks a request's exact JSON, and that ollama-python 0.6.3 says the same for the same request: `python` is what it
-/// was seen to send, with `stream` and the order of keys left to each.
+/// Checks a request's exact JSON, and that ollama-python 0.6.3 sends the same for the same request: `python` is the JSON that
+/// it sent; `stream` and the order of keys may differ.
 fn check(request: impl Serialize, json: &str, python: &str) {
     assert_eq!(serde_json::to_string(&request).unwrap(), json);
     let [ours, theirs] = [json, python].map(|json| meaning(serde_json::from_str(json).unwrap()));
     assert_eq!(ours, theirs);
 }
 
-/// A request without what a server takes for granted.
+/// A request without the fields whose values are a server's defaults.
 fn meaning(mut request: Value) -> Value {
     let object = request.as_object_mut().unwrap();
     object.remove("stream");
@@ -94,7 +94,7 @@ fn chat() {
     check(
         ChatRequest { model: "m".into(), truncate: Some(true), shift: Some(false), ..ChatRequest::default() },
         r#"{"model":"m","messages":[],"truncate":true,"shift":false}"#,
-        // It has no names for these two.
+        // ollama-python does not have these two.
         r#"{"model":"m","stream":true,"messages":[],"tools":[],"truncate":true,"shift":false}"#,
     );
 }
@@ -238,7 +238,7 @@ fn models() {
     check(WebFetchRequest { url: "u".into() }, r#"{"url":"u"}"#, r#"{"url":"u"}"#);
 }
 
-/// Ollama reads a number as seconds and a text as a Go duration, at most about 292 years; below zero is no limit.
+/// Ollama reads a number as seconds and a text as a Go duration, at most about 292 years; a negative value means no limit.
 #[test]
 fn keep_alive() {
     for (keep_alive, json) in [
@@ -267,7 +267,7 @@ fn think_and_format() {
         assert_eq!(serde_json::to_string(&think).unwrap(), json);
     }
     assert_eq!(serde_json::to_string(&Format::Json).unwrap(), "\"json\"");
-    // The order of a schema's keys is the order in which a model writes them.
+    // A model writes keys in the order of the schema.
     let schema = json!({"properties": {"z": {}, "a": {}}});
     assert_eq!(serde_json::to_string(&Format::Schema(schema)).unwrap(), r#"{"properties":{"z":{},"a":{}}}"#);
 }
@@ -340,7 +340,7 @@ fn openai() {
             .with("num_thread", 1)
             .with("num_keep", 1)
             .with("draft_num_predict", 1)
-            // Never another conversation, nor one that is not streamed.
+            // Never another conversation, and always a stream.
             .with("messages", "none")
             .with("stream", false),
         ..request.clone()
@@ -385,7 +385,7 @@ fn openai_images() {
     assert_eq!(body["messages"][0]["content"].as_array().unwrap().len(), 1, "no empty text");
 }
 
-/// OpenAI's dialect ties a result to its call by an id, which Ollama's servers do not always give.
+/// OpenAI's dialect links a result to its call by an id, which Ollama's servers do not always send.
 #[test]
 fn openai_tool_results_name_their_calls() {
     let with = |calls: &[&ToolCall]| Message {
@@ -442,7 +442,7 @@ fn reads<T: DeserializeOwned + Default + PartialEq + Debug>(json: Value, wanted:
     assert_eq!(serde_json::from_value::<T>(json.clone()).unwrap_or_else(|e| panic!("{e}: {json}")), *wanted);
 }
 
-/// Every field may be absent or null, and others may be there.
+/// Every field may be absent or null, and there may be other fields.
 fn tolerant<T: DeserializeOwned + Default + PartialEq + Debug>(fields: &[&str]) {
     reads(json!({}), &T::default());
     for field in fields {

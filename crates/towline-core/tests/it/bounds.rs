@@ -1,4 +1,4 @@
-//! What a server sends without end is cut off at its named limit, and costs no more memory than that.
+//! Endless data from a server is cut off at its named limit, which also bounds the memory.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use towline_testkit::corpus;
 
 use crate::support::{End, drain, open, run, same};
 
-/// Feeds `piece` without end, and says how it ended and how large the buffer became.
+/// Feeds `piece` endlessly; returns how the stream ended and how large the buffer became.
 fn endless(
     dialect: Dialect,
     content_type: &str,
@@ -88,7 +88,7 @@ fn a_flood_of_small_records_needs_a_small_buffer() {
     ] {
         let mut life = open(dialect, Limits::default(), now);
         let flood = record.repeat(2000);
-        // Pieces that end anywhere in a record.
+        // Pieces that end at any position in a record.
         for _ in 0..20 {
             for piece in flood.as_bytes().chunks(16 << 10) {
                 life.bytes(piece, now);
@@ -136,7 +136,7 @@ fn an_endless_answer_is_cut_off_at_the_reply_limit() {
     }
 }
 
-/// Not only text fills memory.
+/// Text is not the only thing that fills memory.
 #[test]
 fn every_part_of_a_reply_counts_against_the_reply_limit() {
     let limits = Limits { reply_bytes: 100_000, ..Limits::default() };

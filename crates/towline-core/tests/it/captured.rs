@@ -1,4 +1,4 @@
-//! Exchanges with real servers, as they went over the wire: each means what it should, at every cut.
+//! Exchanges with real servers, as sent over the wire: each has its expected meaning, at every cut.
 
 use std::time::{Duration, Instant};
 
@@ -19,18 +19,18 @@ use towline_testkit::corpus;
 
 use crate::support::{drain, same, without_times};
 
-/// The longest response that is cut at every place: the work grows with the square of its length.
+/// The maximum length of a response that is cut at every position: the work grows with the square of its length.
 const EVERY_CUT_BYTES: usize = 2 << 10;
 
-/// What a client makes of an exchange of which this much of the response came.
+/// A client's reading of an exchange if this much of the response arrives.
 struct Reading {
     events: Vec<Event>,
     outcome: Outcome,
-    /// What came of the body.
+    /// The part of the body that arrived.
     body_bytes: usize,
 }
 
-/// Which endings in good order and which cuts there are is what HTTP says. Where the head is not whole, there is no
+/// HTTP decides whether the body ended cleanly or was cut. If the head is incomplete, there is no
 /// stream.
 fn read(capture: &Capture, dialect: Dialect, length: usize, at_once: bool) -> Option<Reading> {
     let begin = Instant::now();
@@ -135,7 +135,7 @@ fn check(name: &str, reading: &Reading, meaning: &Meaning) {
     }
 }
 
-/// An error is told in the server's own words.
+/// An error has the server's own words.
 fn check_error(name: &str, error: &Error, words: &str, status: u16) {
     let is_refusal = status >= 400;
     assert_eq!(error.status.filter(|_| is_refusal), Some(status).filter(|_| is_refusal), "{name}: {error:?}");
@@ -158,7 +158,7 @@ fn every_stream_cut_anywhere_ends_truthfully() {
         let tail = length.saturating_sub(300);
         for cut in (0..tail).step_by(far).chain(tail..=length) {
             let name = format!("{} cut at {cut}", capture.name);
-            // The transport says what a cut in the head is.
+            // The transport reports a cut in the head.
             let Some(part) = read(&capture, dialect, cut, true) else {
                 assert!(
                     cut < capture.response.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4,
@@ -182,7 +182,7 @@ fn every_stream_cut_anywhere_ends_truthfully() {
     }
 }
 
-/// The body of a whole exchange.
+/// The body of a complete exchange.
 fn body(capture: &Capture) -> (u16, Vec<u8>) {
     let (head, used) =
         HeadParser::new(method(capture), HeadLimits::default()).push(&capture.response).unwrap().unwrap();
@@ -212,7 +212,7 @@ fn every_other_answer_is_typed_or_an_error_in_the_servers_words() {
     assert!(errors >= 8 && typed == 7, "{errors} errors, {typed} typed");
 }
 
-/// Whether the path's answer has a type; that it holds what it should is asserted.
+/// Whether the answer of this path has a type; asserts its contents.
 fn check_typed(path: &str, body: &[u8]) -> bool {
     let json = || serde_json::from_slice::<Value>(body).unwrap();
     match path {

@@ -1,4 +1,4 @@
-//! The same bytes are the same stream, in whatever pieces they come.
+//! The same bytes are the same stream, however they are split.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use towline_testkit::corpus::{self, Case};
 
 use crate::support::{End, Run, dialect, drain, open, run, without_times};
 
-/// The longest stream that is cut at every place: the work grows with the square of its length.
+/// The maximum length of a stream that is cut at every position: the work grows with the square of its length.
 const EVERY_CUT_BYTES: usize = 4 << 10;
 
 fn check<'a>(case: &Case, whole: &Run, pieces: impl IntoIterator<Item = &'a [u8]>, end: End, how: &str) {
@@ -22,7 +22,7 @@ fn check<'a>(case: &Case, whole: &Run, pieces: impl IntoIterator<Item = &'a [u8]
 fn every_single_cut() {
     for case in corpus::load_all() {
         let whole = run(dialect(&case), [&case.stream[..]], End::Clean);
-        // Of a long stream a prime number of bytes apart, so that the cuts fall on every kind of place.
+        // Cuts of a long stream are a prime number of bytes apart, so that they fall on every kind of position.
         let step = if case.stream.len() <= EVERY_CUT_BYTES { 1 } else { (case.stream.len() / 499) | 1 };
         for (at, pieces) in chunk::single_cuts(&case.stream).enumerate().step_by(step) {
             check(&case, &whole, pieces, End::Clean, &format!("cut at {}", at + 1));

@@ -1,4 +1,4 @@
-//! Every stream of the corpus is read as its expectation says.
+//! Every stream of the corpus has its expected reading.
 
 use towline_core::outcome::{Ending, FinishReason};
 use towline_testkit::corpus::{self, Case};
@@ -36,7 +36,7 @@ fn difference(case: &Case) -> Option<String> {
     Some(format!("{}\n  wanted {wanted:?}\n  found {events:?}\n    {outcome:?}", case.name))
 }
 
-/// The corpus counts invalid UTF-8; halves of surrogate pairs, which towline counts too, it does not.
+/// The corpus counts invalid UTF-8, but not lone surrogates, which towline counts too.
 fn replaced(case: &Case) -> u64 {
     let halves = match case.name.as_str() {
         "ollama-chat/lone-surrogate-escapes" => 2,

@@ -1,4 +1,4 @@
-//! What a record means where the corpus has no stream for it.
+//! The meaning of records for which the corpus has no stream.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ fn call(id: Option<&str>, name: &str, arguments: Value) -> Event {
     Event::ToolCall(Box::new(ToolCall { id: id.map(str::to_owned), name: name.into(), arguments }))
 }
 
-/// The events of one record, and of the same record read again when it is known.
+/// The events of one record, and of the same record again, when a template exists.
 fn events(dialect: Dialect, record: &Value) -> Vec<Event> {
     let body = match dialect {
         Dialect::OpenAi | Dialect::Responses | Dialect::Messages => format!("data: {record}\n\n"),
@@ -44,7 +44,7 @@ fn ollama_parts() {
         (json!({"response": "a"}), vec![text("a")]),
         (json!({"message": {"content": "", "thinking": "t"}}), vec![thinking("t")]),
         (json!({"response": "", "thinking": "t"}), vec![thinking("t")]),
-        // The three names of thinking, never two of them.
+        // Thinking has three names; only one of them is used at a time.
         (json!({"message": {"thinking": "", "reasoning_content": "r"}}), vec![thinking("r")]),
         (json!({"message": {"reasoning": "r"}}), vec![thinking("r")]),
         (
@@ -68,7 +68,7 @@ fn ollama_parts() {
             vec![Event::Image(Image { base64: "aGk=".into() })],
         ),
         (json!({"image": "aGk=", "response": ""}), vec![Event::Image(Image { base64: "aGk=".into() })]),
-        // What is no log probability is left out.
+        // Values that are not log probabilities are left out.
         (
             json!({"logprobs": [{"token": "a", "logprob": -1}, {"token": "b"}, 7, {"token": "c", "logprob": -2.5, "top_logprobs": null}]}),
             vec![Event::Logprobs(vec![
@@ -99,7 +99,7 @@ fn openai_parts() {
         // Only the first choice is read.
         (json!({"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}}]}), vec![text("a")]),
         (json!({"choices": {"0": {"delta": {"content": "a"}}}}), vec![]),
-        // A call that comes whole, its arguments no text.
+        // A complete call, whose arguments are not text.
         (
             choice(
                 json!({"delta": {"tool_calls": [{"id": "1", "function": {"name": "f", "arguments": {"a": 1}}}]}}),
@@ -122,7 +122,7 @@ fn openai_parts() {
                 note: None,
             }))],
         ),
-        // What a server notes beside the finish.
+        // Details beside the finish reason.
         (
             json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "note": "cut"}),
             vec![Event::Usage(Box::new(Usage { note: Some("cut".to_owned()), ..Usage::default() }))],
@@ -137,7 +137,7 @@ fn openai_parts() {
     }
 }
 
-/// The calls that come of pieces, and those that a cut before their end leaves.
+/// The calls from pieces, and the calls that remain after a cut.
 fn assemble(pieces: &[Value]) -> (Vec<Event>, Vec<PartialToolCall>) {
     let chunk =
         |piece: &Value| format!("data: {}\n\n", json!({"choices": [{"delta": {"tool_calls": [piece]}}]}));
@@ -174,27 +174,27 @@ fn tool_calls_in_pieces() {
     ]);
     assert_eq!(calls, [call(Some("a"), "f", json!({})), call(Some("b"), "get_weather", json!({}))]);
 
-    // Whole calls that all have the index 0 are told apart by their ids.
+    // Complete calls that all have the index 0 are distinguished by their ids.
     let (calls, _) = assemble(&[
         piece(0, json!("a"), json!("f"), json!("{}")),
         piece(0, json!("b"), json!("f"), json!("{\"x\":1}")),
     ]);
     assert_eq!(calls, [call(Some("a"), "f", json!({})), call(Some("b"), "f", json!({"x": 1}))]);
-    // Without a name an id does not make another call.
+    // Without a name, an id does not start another call.
     let (calls, _) = assemble(&[
         piece(0, json!("a"), json!("f"), json!("{")),
         piece(0, json!("other"), null.clone(), json!("}")),
     ]);
     assert_eq!(calls, [call(Some("a"), "f", json!({}))]);
 
-    // Without an index the place in the list stands in.
+    // Without an index, the position in the list is used.
     let (calls, _) = assemble(&[
         json!({"id": "a", "function": {"name": "f", "arguments": "{\"x\":"}}),
         json!({"function": {"arguments": "1}"}}),
     ]);
     assert_eq!(calls, [call(Some("a"), "f", json!({"x": 1}))]);
 
-    // Arguments that are no JSON stay as they were written; blank ones are none.
+    // Arguments that are not JSON stay unchanged; blank ones mean none.
     let (calls, _) = assemble(&[
         piece(0, null.clone(), json!("f"), json!("{x}")),
         piece(1, null.clone(), json!("g"), json!(" \n")),
@@ -247,7 +247,7 @@ fn an_openai_answer_goes_on_for_its_usage_up_to_its_end_mark() {
     assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!((outcome.reply.text.as_str(), outcome.stats.records), ("a", 5));
     assert_eq!(outcome.reply.usage.and_then(|usage| usage.completion_tokens), Some(1));
-    // The first reason counts.
+    // The first reason is used.
     let body = [finish, &finish.replace("stop", "length")].concat();
     let ending = run(Dialect::OpenAi, [body.as_bytes()], End::Clean).outcome.ending;
     assert_eq!(ending, Ending::Completed(Some(FinishReason::Stop)));
@@ -256,7 +256,7 @@ fn an_openai_answer_goes_on_for_its_usage_up_to_its_end_mark() {
     assert_eq!(ending, Ending::Completed(None));
 }
 
-/// A server that does not stream answers in one document.
+/// A server that does not stream sends the answer in one document.
 #[test]
 fn an_openai_answer_in_one_piece() {
     let whole = |body: &str, end: BodyEnd| -> (Vec<Event>, Outcome) {
@@ -316,7 +316,7 @@ fn what_a_reply_holds_besides_its_text() {
     let usage = reply.usage.expect("usage");
     assert_eq!((usage.completion_tokens, usage.load), (Some(2), Some(Duration::from_nanos(5))));
 
-    // Usage that is spread over records is joined, each field by its last value.
+    // Usage that is spread over several records is joined; for each field, the last value is used.
     let body = concat!(
         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}\n\n",
         "data: {\"choices\":[],\"usage\":{\"completion_tokens\":9,\"prompt_tokens_details\":{\"cached_tokens\":4}}}\n\n",

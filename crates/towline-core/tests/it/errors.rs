@@ -1,4 +1,4 @@
-//! What is said to people when something went wrong: the server's own words, made harmless.
+//! Error messages for people: the server's own words, made harmless.
 
 use std::time::{Duration, Instant};
 
@@ -52,9 +52,9 @@ fn the_error_of_a_record_in_the_servers_words() {
             "unauthorized (sign in at https://ollama.com/connect?name=x)",
             None,
         ),
-        (r#"{"error":""}"#, "the server reported an error without saying which", None),
-        (r#"{"error":" \n"}"#, "the server reported an error without saying which", None),
-        (r#"{"error":{"message":""}}"#, "the server reported an error without saying which", None),
+        (r#"{"error":""}"#, "the server reported an error without a message", None),
+        (r#"{"error":" \n"}"#, "the server reported an error without a message", None),
+        (r#"{"error":{"message":""}}"#, "the server reported an error without a message", None),
     ] {
         let error = failure(Dialect::Ollama, record.as_bytes());
         let wanted = Error { status, ..Error::new(ErrorKind::Server, Fault::Server, message) };

@@ -1,4 +1,4 @@
-//! Host texts, rule by rule of Ollama's `envconfig.Host` and `ConnectableHost`, and where we differ and why.
+//! Host texts, by the rules of Ollama's `envconfig.Host` and `ConnectableHost`, with our differences and their reasons.
 
 use proptest::prelude::*;
 use towline_core::endpoint::{Endpoint, Scheme};
@@ -52,7 +52,7 @@ const UNDERSTOOD: &[(&str, &str, &str)] = &[
     ("OpenAI's base path behind another", "https://example.com/api/v1", "https example.com 443 /api"),
     ("not OpenAI's base path", "http://example.com:1/xv1", "http example.com 1 /xv1"),
     ("a name of this machine", "localhost", "http localhost 11434 "),
-    // As ollama-python does not: where it differs from Ollama, we are with Ollama.
+    // Unlike ollama-python: where it differs from Ollama, we follow Ollama.
     ("not as ollama-python: 0.0.0.0 cannot be connected to everywhere", "0.0.0.0:1", "http localhost 1 "),
     ("not as ollama-python: ::1 without brackets is no error", "::1", "http ::1 11434 "),
     ("not as ollama-python: leading blanks are dropped", " http://example.com", "http example.com 80 "),
@@ -162,7 +162,7 @@ fn a_user_and_a_password_belong_to_the_host() {
     assert_eq!(credentials.basic(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 }
 
-/// Wherever a password may stand, no message repeats it.
+/// No message repeats a password, wherever it is in the text.
 #[test]
 fn credentials_that_cannot_be_used_are_not_repeated() {
     for text in [
@@ -229,7 +229,7 @@ proptest! {
                     prop_assert!(!endpoint.host.is_empty() && plain(&endpoint.host), "{:?}", endpoint.host);
                     prop_assert!(plain(&endpoint.base_path) && plain(&endpoint.authority()));
                     prop_assert!(endpoint.base_path.is_empty() || endpoint.base_path.starts_with('/'));
-                    // What it is shown as means the same server.
+                    // The displayed text means the same server.
                     let again = parse(&endpoint.to_string());
                     let shown = Endpoint { base_path: String::new(), credentials: None, ..endpoint };
                     prop_assert_eq!(again, Ok(shown));

@@ -1,4 +1,4 @@
-//! A job's log against a list of what was appended to it: nothing is lost but what was dropped, and that is said.
+//! A job's log against a list of the appended events: only dropped events are lost, and the log reports them.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use crate::support::cases;
 #[derive(Debug, Clone)]
 enum Op {
     Append(Event),
-    /// A reader reads at most this many bytes on from where it is.
+    /// A reader reads at most this many bytes from its position.
     Read(usize, usize),
-    /// A new reader starts at a place of the log, given in thousandths.
+    /// A new reader starts at a position of the log, given in thousandths.
     Seek(usize, u64),
-    /// What all readers have read is dropped, up to this many bytes.
+    /// The part that all readers have read is dropped, up to this many bytes.
     Drop(usize),
 }
 
@@ -49,7 +49,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Events as a reader that is behind is owed them: text joined, and of progress of one layer the last.
+/// The events that a slow reader must get: text joined, and for each layer only the last progress.
 fn joined(events: impl IntoIterator<Item = Event>) -> Vec<Event> {
     let mut all: Vec<Event> = Vec::new();
     for event in events {
@@ -103,7 +103,7 @@ proptest! {
     fn each_reader_gets_everything_once_and_in_order(ops in prop::collection::vec(op(), 1..80)) {
         let mut log = Log::default();
         let mut all: Vec<Event> = Vec::new();
-        // Where each reader began, what it has read since, and where it is.
+        // The start of each reader, the events that it has read, and its position.
         let mut readers = vec![(0, Vec::<Event>::new(), Offset::START); READERS];
         let finish = (0..READERS).map(|who| Op::Read(who, usize::MAX));
         for op in ops.into_iter().chain(finish) {

@@ -1,6 +1,6 @@
 //! The pure core, tested by feeding bytes and time.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod after_the_end;
 mod api;

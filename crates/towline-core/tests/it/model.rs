@@ -1,4 +1,4 @@
-//! A plain model of a chat stream: what the lifecycle must do, written down a second time in the simplest way.
+//! A reference model of a chat stream: a second, simple version of the lifecycle.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ enum Stop {
     Clock(&'static str, Duration),
 }
 
-/// What an outcome says, in short.
+/// A short form of an outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Summary {
     ending: String,
@@ -63,7 +63,7 @@ pub(crate) struct Model {
     sent: Instant,
     alive: Instant,
     record: Instant,
-    /// What was received and not decoded yet.
+    /// Received bytes that are not decoded yet.
     bytes: Vec<u8>,
     stop: Option<Stop>,
     events: VecDeque<String>,
@@ -163,7 +163,7 @@ impl Model {
         self.due().map(|(at, ..)| at)
     }
 
-    /// The clock that runs out first.
+    /// The time limit that is reached first.
     fn due(&self) -> Option<(Instant, &'static str, Duration)> {
         let Timeouts { connect, first_event, idle, record, total } = self.timeouts;
         let own = match self.place {
@@ -177,7 +177,7 @@ impl Model {
         };
         let total = (self.started, total, "total");
         let all = own.into_iter().chain((!matches!(self.place, Place::Finishing { .. })).then_some(total));
-        // The first of those that run out together.
+        // The first of those that are reached at the same time.
         all.filter_map(|(from, limit, clock)| Some((from + limit?, clock, limit?))).min_by_key(|(at, ..)| *at)
     }
 
@@ -206,7 +206,7 @@ impl Model {
         if self.events.is_empty() { self.outcome.take() } else { None }
     }
 
-    /// Takes one line; `false` when there is none that says anything.
+    /// Takes one line; `false` if there is none with a meaning.
     fn take_line(&mut self) -> bool {
         let end = self.bytes.iter().position(|byte| *byte == b'\n');
         let length = end.unwrap_or(self.bytes.len());

@@ -1,4 +1,4 @@
-//! Whatever happens to a stream, in any order: against the model, and with any bytes.
+//! Any sequence of operations on a stream: compared with the model, and with arbitrary bytes.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ enum Op {
     Opened(u16, &'static str),
     Bytes(Vec<u8>),
     End(End),
-    /// Milliseconds in which nobody tells the stream the time.
+    /// Milliseconds during which the stream is not told the time.
     Wait(u64),
     Tick,
     /// Wait until the deadline, then tell it the time.
@@ -87,7 +87,7 @@ fn op(bytes: impl Strategy<Value = Vec<u8>> + 'static) -> impl Strategy<Value = 
     ]
 }
 
-/// A stream and what must hold of it at every moment.
+/// A stream, with its invariants.
 struct Watched {
     life: Lifecycle,
     now: Instant,
@@ -170,7 +170,7 @@ impl Watched {
         }
     }
 
-    /// Ticks at every deadline until the outcome is there.
+    /// Ticks at every deadline until there is an outcome.
     fn run_out(&mut self) {
         let mut turns = 0;
         while self.outcomes == 0 {

@@ -1,4 +1,4 @@
-//! Whatever a server sends: the text is what a plain reader finds, or the answer is not called complete.
+//! For any data from a server, the text equals that of a simple reader, or the answer does not complete.
 
 use proptest::prelude::*;
 use towline_core::dialect::Dialect;
@@ -30,7 +30,7 @@ proptest! {
         check(kind, &plain::stream(kind, &choices), pieces)?;
     }
 
-    /// Records that are all good, then an end: such streams must complete.
+    /// Only valid records, then an end: such streams must complete.
     #[test]
     fn a_good_stream_completes(
         texts in prop::collection::vec(any::<u8>(), 0..20), content in 0_u8..8, is_openai: bool, pieces in 1_usize..300,

@@ -1,4 +1,4 @@
-//! A stream that breaks off anywhere ends truthfully: completed from its terminal record on, never before.
+//! A stream that is cut at any position has a true outcome: completed from its terminal record on, never before.
 
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use towline_testkit::corpus::{self, Case};
 
 use crate::support::{End, Run, dialect, drain, open, reset, run, without_times};
 
-/// The longest stream that is cut at every place: the work grows with the square of its length.
+/// The maximum length of a stream that is cut at every position: the work grows with the square of its length.
 const EVERY_CUT_BYTES: usize = 2 << 10;
 
-/// Lengths of prefixes to try; of a long stream fewer, but most of those that end near its terminal record.
+/// Lengths of prefixes to try; for a long stream fewer, but most of those that end near its terminal record.
 fn lengths(case: &Case) -> impl Iterator<Item = usize> {
     let whole = case.stream.len();
     let (far, near) = if whole <= EVERY_CUT_BYTES {
@@ -48,7 +48,7 @@ fn every_prefix_ends_in_the_right_outcome() {
                 );
             }
             if prefix.trim_ascii_start().starts_with(b"<") {
-                // A web page is a failure from its first byte on, in the words that came of it.
+                // A web page is a failure from its first byte on, with the words that have arrived.
                 for run in runs {
                     let Ending::Failed(error) = &run.outcome.ending else {
                         panic!("{name}: {:?}", run.outcome)
@@ -74,11 +74,11 @@ fn every_prefix_ends_in_the_right_outcome() {
 
 /// How many events a prefix can have.
 fn last_event(case: &Case, whole: &Run) -> usize {
-    // Up to the end of the first record the line is good; the second one spoils it.
+    // The line is valid up to the end of the first record; the second one makes it invalid.
     whole.events.len() + usize::from(case.name == "ollama-chat/two-records-on-one-line")
 }
 
-/// Whether the stream itself has decided how it ends; if not, the end that came must count.
+/// Whether the stream itself has decided how it ends; if not, the end of the body decides.
 fn check(name: &str, is_complete: bool, whole: &Run, runs: &[Run; 4]) -> bool {
     for run in runs {
         assert_eq!(run.outcome.is_completed(), is_complete, "{name}: {:?}", run.outcome);
@@ -112,13 +112,13 @@ fn check(name: &str, is_complete: bool, whole: &Run, runs: &[Run; 4]) -> bool {
     false
 }
 
-/// Up to where a stream holds its terminal record.
+/// The position of the end of the terminal record.
 fn terminal_end(case: &Case) -> Option<usize> {
     let ends = (1..=case.stream.len()).filter(|end| matches!(case.stream[end - 1], b'}' | b']'));
     ends.into_iter().find(|end| has_terminal_record(case, &case.stream[..*end]))
 }
 
-/// Whether the bytes hold a whole terminal record, told without the code under test.
+/// Whether the bytes hold a complete terminal record, without the code under test.
 fn has_terminal_record(case: &Case, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
@@ -147,9 +147,9 @@ fn has_terminal_record(case: &Case, bytes: &[u8]) -> bool {
         match serde_json::from_str::<Value>(&record) {
             Ok(record) if !record["error"].is_null() => return false,
             Ok(record) if is_terminal(&record) => return true,
-            // Of the corpus all records are known that have one of these.
+            // Every record of the corpus with one of these is known.
             Ok(record @ Value::Object(_)) => came_before |= !record["choices"].is_null(),
-            // Half a surrogate pair is no text to serde_json; no terminal record of the corpus has one.
+            // serde_json rejects a lone surrogate; no terminal record of the corpus has one.
             Err(error) if error.to_string().contains("hex escape") || record.trim().is_empty() => {}
             Ok(_) | Err(_) => return false,
         }
@@ -157,7 +157,7 @@ fn has_terminal_record(case: &Case, bytes: &[u8]) -> bool {
     false
 }
 
-/// Each stream that completes, cut right behind its terminal record.
+/// Each stream that completes, cut right after its terminal record.
 fn completed() -> impl Iterator<Item = (Case, Lifecycle, Run)> {
     corpus::load_all().into_iter().filter_map(|mut case| {
         let whole = run(dialect(&case), [&case.stream[..]], End::Clean);

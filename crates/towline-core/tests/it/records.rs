@@ -1,4 +1,4 @@
-//! Records kept as the server sent them.
+//! Records, unchanged from the server.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ const BODY: &[u8] = b"{\"model\":\"m\",\"created_at\":\"1\",\"response\":\"a\",\
     {\"model\":\"m\",\"response\":\"\",\"done\":true}\n\
     {\"model\":\"m\",\"response\":\"after the end\",\"done\":false}\n";
 
-/// All records of a body that comes in pieces of `piece` bytes.
+/// All records of a body in pieces of `piece` bytes.
 fn records(body: &[u8], piece: usize) -> Records {
     let now = Instant::now();
     let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);

@@ -1,4 +1,4 @@
-//! The records with which a relay closes an answer, and the time without a way to it.
+//! The records with which a relay closes an answer, and the time limit for an unreachable relay.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::support::{End, drain, open, run};
 
 const TEXT: &str = "{\"message\":{\"content\":\"Hel\"}}\n";
 
-/// How a chat of one piece of text ends that the relay closes with `record`.
+/// How a chat with one piece of text ends if the relay closes it with `record`.
 fn ending(record: &str) -> Ending {
     let run = run(Dialect::Ollama, [TEXT.as_bytes(), record.as_bytes(), b"\n"], End::Clean);
     assert_eq!(run.outcome.reply.text, "Hel", "{record}");
@@ -49,7 +49,7 @@ fn an_upstreams_refusal_is_the_same_failure_as_without_a_relay() {
     {
         for record in [
             format!(r#"{{"error":"no","status":{status},"towline":{{"outcome":"failed"}}}}"#),
-            // As the relay writes it.
+            // In the relay's format.
             format!(r#"{{"error":"no","towline":{{"outcome":"failed","cause":"no","status":{status}}}}}"#),
         ] {
             let error = ending(&record).error().unwrap();
@@ -67,7 +67,7 @@ fn it_says_so_in_the_other_dialect_too() {
         let ending = run(Dialect::OpenAi, [record.as_bytes()], End::Clean).outcome.ending;
         assert_eq!(ending.as_str(), name, "{ending:?}");
     }
-    // Another server's code of that name is a failure as ever.
+    // The same code from another server is an ordinary failure.
     let record = "data: {\"error\":{\"message\":\"m\",\"type\":\"x\",\"code\":\"cancelled\"}}\n\n";
     let ending = run(Dialect::OpenAi, [record.as_bytes()], End::Clean).outcome.ending;
     assert_eq!(kind(&ending), ErrorKind::Server);
@@ -99,7 +99,7 @@ fn only_the_total_clock_runs_while_the_relay_is_away() {
     assert_eq!(life.deadline(), Some(now + 100 * second));
     life.tick(now + 50 * second);
     assert!(drain(&mut life, &mut Vec::new()).is_none());
-    // Its silence counts from where it resumes.
+    // The idle time starts when it resumes.
     life.regained(now + 50 * second);
     assert_eq!(life.deadline(), Some(now + 51 * second));
     life.regained(now + 50 * second);

@@ -1,4 +1,4 @@
-//! What is tried again, and when.
+//! Which requests are retried, and when.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn only_what_had_no_effect_and_may_pass_is_tried_again() {
         assert_eq!(again, passing, "{kind:?}");
         assert_eq!(policy.wait_after(&asked.with_effect(true), 1, 0.5), None, "{kind:?}");
     }
-    // Busy without a word on when to come back is Ollama's full queue; it is for the caller to decide.
+    // Busy without `Retry-After` is Ollama's full queue; the caller decides.
     assert_eq!(policy.wait_after(&Error::from_status(503, b"server busy", None), 1, 0.5), None);
     for status in 100..=999 {
         let again = policy.wait_after(&busy(status, 1), 1, 0.5).is_some();
@@ -112,7 +112,7 @@ proptest! {
         if let Some(wait) = wait {
             prop_assert!(wait <= max_wait && wait >= asked, "{:?}", wait);
             let doubled = first_wait.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(max_wait);
-            // Half of it, but for what a fraction of a nanosecond rounds away.
+            // Half of it, except for rounding below a nanosecond.
             prop_assert!(wait.saturating_add(Duration::from_nanos(1)) >= doubled / 2 && wait <= doubled.max(asked), "{:?}", wait);
         }
     }

@@ -1,4 +1,4 @@
-//! A stream fed by hand, and what came of it.
+//! A stream that tests feed, and its events.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 use towline_core::timeouts::{Limits, Timeouts};
 use towline_testkit::corpus::{self, Case};
 
-/// Random cases, the same ones at every run.
+/// Random cases, the same in every run.
 pub(crate) fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
@@ -95,20 +95,20 @@ pub(crate) fn run<'a>(dialect: Dialect, pieces: impl IntoIterator<Item = &'a [u8
     Run { events, outcome: without_times(outcome) }
 }
 
-/// The outcome without what depends on when and in which pieces bytes came: times, and how many were read after a
+/// The outcome without the parts that depend on time and on how the bytes were split: times, and the bytes read after a
 /// record that ended the stream.
 pub(crate) fn without_times(mut outcome: Outcome) -> Outcome {
     outcome.stats = Stats { total: Duration::ZERO, first_event: None, received_bytes: 0, ..outcome.stats };
     outcome
 }
 
-/// Events compared as the corpus wants it: log probabilities with a tolerance.
+/// Events compared by the rules of the corpus: log probabilities with a tolerance.
 pub(crate) fn same(found: &Event, wanted: &corpus::Event) -> bool {
     match (found, wanted) {
         (Event::Text(found), corpus::Event::Text(wanted))
         | (Event::Thinking(found), corpus::Event::Thinking(wanted)) => found == wanted,
         (Event::ToolCall(call), corpus::Event::ToolCall { id, name, arguments }) => {
-            // As text, because the order of the keys counts.
+            // As text, because the order of the keys matters.
             let json = [call.arguments.to_string(), arguments.to_string()];
             (&call.id, &call.name) == (id, name) && json[0] == json[1]
         }
@@ -124,7 +124,7 @@ pub(crate) fn same(found: &Event, wanted: &corpus::Event) -> bool {
 }
 
 fn same_usage(found: &Usage, wanted: &corpus::Usage) -> bool {
-    // Only Ollama's own times are in the corpus, and they include a total.
+    // The corpus has only Ollama's own times, which include a total.
     let ns = |time: Option<Duration>| {
         wanted.total_ns?;
         time.map(|time| u64::try_from(time.as_nanos()).unwrap())

@@ -1,4 +1,4 @@
-//! The fast way to decode a record and the general parser cannot be told apart.
+//! The fast decoder and the general parser give the same results.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use towline_testkit::corpus;
 
 use crate::support::{cases, dialect};
 
-/// Decodes frames both ways and says where they first differ.
+/// Decodes frames both ways and returns the first difference.
 fn difference<'a>(dialect: Dialect, frames: impl IntoIterator<Item = &'a [u8]>) -> Option<String> {
     let (mut fast, mut general) = (Reader::new(dialect), Reader::new(dialect));
     for (nth, frame) in frames.into_iter().enumerate() {
@@ -59,10 +59,10 @@ fn on_every_corpus_stream() {
     assert!(count > 800, "{count} frames");
 }
 
-/// Where the text of each record of a shape goes.
+/// The placeholder for the text of each record of a shape.
 const HOLE: char = '\u{1}';
 
-/// Pairs of records that are alike, of which the second must not be read like the first.
+/// Pairs of similar records, of which the template of the first must not read the second.
 #[test]
 fn where_a_likeness_deceives() {
     for (dialect, first, second) in [
@@ -82,7 +82,7 @@ fn where_a_likeness_deceives() {
             r#"{"choices":[{"delta":{"content":"a","refusal":"t"}}]}"#,
             r#"{"choices":[{"delta":{"content":"","refusal":"t"}}]}"#,
         ),
-        // The text that counts stands elsewhere, and was the same by chance.
+        // The real text is elsewhere, and was equal by chance.
         (
             Dialect::Ollama,
             r#"{"message":{"thinking":"r"},"message":{"reasoning":"r"}}"#,
@@ -93,13 +93,13 @@ fn where_a_likeness_deceives() {
             r#"{"choices":[{"delta":{"content":"r"},"delta":{"refusal":"r"}}]}"#,
             r#"{"choices":[{"delta":{"content":"x"},"delta":{"refusal":"r"}}]}"#,
         ),
-        // A piece of a tool call comes along, which is no event yet.
+        // With a piece of a tool call, which is not an event yet.
         (
             Dialect::OpenAi,
             r#"{"choices":[{"delta":{"content":"a","tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}]}"#,
             r#"{"choices":[{"delta":{"content":"b","tool_calls":[{"index":0,"function":{"arguments":"{"}}]}}]}"#,
         ),
-        // Text to be repaired outside of what is read.
+        // Invalid text outside the parts that are read.
         (
             Dialect::Ollama,
             r#"{"model":"\ud83d","message":{"content":"a"}}"#,
@@ -146,7 +146,7 @@ fn where_a_likeness_deceives() {
     assert_eq!(difference(Dialect::Ollama, invalid), None);
 }
 
-/// The inside of a JSON string: good, strange and broken.
+/// The contents of a JSON string: valid, unusual and invalid.
 fn text() -> impl Strategy<Value = Vec<u8>> {
     let strange: Vec<&[u8]> = vec![
         b"",
@@ -222,7 +222,7 @@ fn object(
     })
 }
 
-/// A value of no structure, most often the text.
+/// A value without structure, usually text.
 fn leaf() -> impl Strategy<Value = String> {
     let other = vec![
         "\"\"",
@@ -299,7 +299,7 @@ fn openai_shape() -> impl Strategy<Value = String> {
     )
 }
 
-/// Records of one shape with different texts, now and then with a byte or two changed.
+/// Records of one shape with different texts, sometimes with a byte or two changed.
 fn alike(shape: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<Vec<u8>>> {
     let texts = prop::collection::vec(text(), 2..6);
     let blows = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 0..3);
@@ -319,14 +319,14 @@ fn alike(shape: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<Vec<
                 _ => {}
             }
         }
-        // Once more from the front, against a template that another record has made.
+        // Again from the start, with a template from another record.
         let again = frames.clone();
         frames.extend(again);
         frames
     })
 }
 
-/// Records as servers send them; `#` is the text, `@` a number.
+/// Typical records of servers; `#` is the text, `@` a number.
 const USUAL: [(Dialect, &str); 4] = [
     (
         Dialect::Ollama,
@@ -356,7 +356,7 @@ proptest! {
         prop_assert_eq!(difference(Dialect::OpenAi, frames.iter().map(Vec::as_slice)), None);
     }
 
-    /// Shapes as servers send them, so that most records are read by the template.
+    /// Typical shapes of servers, so that the template reads most records.
     #[test]
     fn on_usual_records(texts in prop::collection::vec(text(), 1..12), at: u32, kind in 0..4_usize) {
         let (dialect, shape) = USUAL[kind];

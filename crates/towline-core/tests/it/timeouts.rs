@@ -1,4 +1,4 @@
-//! Each clock runs in its states and only there, and says which it was.
+//! Each timeout runs only in its states, and the outcome names it.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Five timeouts that cannot be mistaken for each other.
+/// Five timeouts with distinct lengths.
 const CLOCKS: Timeouts = Timeouts {
     connect: Some(secs(3)),
     first_event: Some(secs(40)),
@@ -127,7 +127,7 @@ fn idle_runs_between_bytes() {
     assert_eq!(outcome.stats.total, secs(607));
 }
 
-/// A stream of which only `pieces` come, every five seconds, until a clock runs out.
+/// A stream that gets only `pieces`, one every five seconds, until it times out.
 fn trickle(dialect: Dialect, timeouts: Timeouts, record: &[u8], piece: &[u8]) -> (Duration, Outcome) {
     let start = Instant::now();
     let mut life = open(dialect, Limits::default(), start);
@@ -158,7 +158,7 @@ fn the_record_clock_runs_between_whole_records_and_idle_never_while_bytes_flow()
         let (after, outcome) = trickle(dialect, CLOCKS, record, piece);
         assert_eq!(after, secs(31));
         assert_timed_out(&outcome, Clock::Record, secs(31), true);
-        // However short the bytes' own clock is, and however long that of the first record.
+        // However short the idle timeout is, and however long that of the first record.
         let timeouts =
             Timeouts { first_event: None, idle: Some(secs(6)), record: Some(secs(3600)), ..CLOCKS };
         let (after, outcome) = trickle(dialect, timeouts, record, piece);
@@ -206,13 +206,13 @@ fn usage_that_comes_after_the_reason_is_waited_for() {
     let outcome = runs_out(&mut life);
     assert_eq!(outcome.reply.usage.and_then(|usage| usage.prompt_tokens), Some(7));
 
-    // What counted before has nothing more to wait for.
+    // The earlier time limit has nothing more to wait for.
     let mut life = open(Dialect::OpenAi, limits, start);
     life.bytes(usage, start);
     life.bytes(finish, start);
     assert_eq!(drain(&mut life, &mut Vec::new()), None);
     assert_eq!(life.deadline(), Some(start + secs(1)));
-    // The end mark says that none comes.
+    // The end marker says that there is none.
     let mut life = open(Dialect::OpenAi, limits, start);
     life.bytes(finish, start);
     assert_eq!(drain(&mut life, &mut Vec::new()), None);
@@ -347,7 +347,7 @@ fn timeouts_change_while_the_stream_runs_and_count_from_where_they_were_started(
     assert_eq!(drain(&mut life, &mut Vec::new()), None);
     life.set_timeouts(Timeouts { idle: Some(secs(60)), total: Some(secs(30)), ..CLOCKS });
     assert_eq!(life.deadline(), Some(start + secs(30)));
-    // A clock set to a time that is already over has run out.
+    // A deadline in the past has expired.
     life.set_timeouts(Timeouts { total: Some(secs(1)), ..CLOCKS });
     life.tick(start + secs(2));
     let outcome = drain(&mut life, &mut Vec::new()).expect("an outcome");
@@ -493,7 +493,7 @@ fn a_cut_stream_goes_on_with_all_it_had() {
     assert_eq!((stats.stitches, stats.records, stats.replaced_text, stats.undecoded_bytes), (1, 2, 2, 13));
     assert_eq!((stats.first_event, stats.total), (Some(secs(1)), secs(5)));
 
-    // The limit is one for the whole reply, not for each piece.
+    // The limit is for the whole answer, not for each piece.
     let mut third = next.continued(Dialect::Ollama, second, start + secs(5));
     answered(&mut third, 200, start + secs(5));
     third.bytes(b"{\"message\":{\"content\":\"7\"}}\n", start + secs(5));
@@ -509,7 +509,7 @@ fn a_cut_stream_goes_on_with_all_it_had() {
 #[test]
 fn an_effect_is_possible_once_the_request_was_sent() {
     let start = Instant::now();
-    // What a transport says that did not see the request on its way.
+    // From a transport that does not know whether the request was sent.
     let unsent = || Error::new(ErrorKind::ConnectionLost, Fault::Transport, "lost");
     type Reach = fn(&mut Lifecycle, Instant);
     let states: [(Phase, Reach); 4] = [
@@ -535,7 +535,7 @@ fn an_effect_is_possible_once_the_request_was_sent() {
         assert_eq!(stopped(&|life| life.tick(start + secs(100))), sent, "{phase:?}");
         assert_eq!(stopped(&|life| life.ended(BodyEnd::Clean, start)), sent, "{phase:?}");
         assert_eq!(stopped(&|life| life.ended(BodyEnd::Cut, start)), sent, "{phase:?}");
-        // The transport knows whether the request left, but an answer proves that it arrived.
+        // The transport knows whether the request was sent, but an answer proves that it arrived.
         let answered = matches!(phase, Phase::Waiting | Phase::Streaming);
         assert_eq!(stopped(&|life| life.failed(unsent(), start)), answered, "{phase:?}");
         assert!(stopped(&|life| life.failed(reset(), start)), "{phase:?}");

@@ -1,4 +1,4 @@
-//! What is not understood is never success: errors in every shape, frames without meaning, content that is no text.
+//! Data that is not understood is never success: errors in every form, unknown frames, content that is not text.
 
 use towline_core::dialect::Dialect;
 use towline_core::error::{ErrorKind, Fault};
@@ -13,7 +13,7 @@ fn outcome(dialect: Dialect, body: &str) -> Outcome {
     run(dialect, [body.as_bytes()], End::Clean).outcome
 }
 
-/// The failure, which no way to cut the stream into pieces changes.
+/// The failure, which is the same however the stream is split.
 fn failure(dialect: Dialect, body: &str) -> (String, Option<u16>, ErrorKind, String) {
     let whole = outcome(dialect, body);
     for size in [1, 7, 64] {
@@ -34,7 +34,7 @@ fn an_error_in_any_shape_before_the_end_mark_is_a_failure_in_the_servers_words()
         ("event:error\r\ndata: {\"message\":\"boom\"}\r\n\r\n", "boom", None),
         ("data: {\"message\":\"boom\"}\nevent: error\n\n", "boom", None),
         ("event: error\ndata: boom\n\n", "boom", None),
-        ("event: error\n\n", "the server reported an error without saying which", None),
+        ("event: error\n\n", "the server reported an error without a message", None),
         // vLLM.
         (
             "data: {\"object\":\"error\",\"message\":\"boom\",\"type\":\"BadRequest\",\"code\":400}\n\n",
@@ -68,7 +68,7 @@ fn an_error_in_any_shape_before_the_end_mark_is_a_failure_in_the_servers_words()
         ("event: ERROR\ndata: {\"message\":\"boom\"}\n\n", "boom", None),
         // Records that lack the name of their field.
         ("{\"error\":{\"message\":\"boom\"}}\n\n", "boom", None),
-        // JSON as text, as Ollama 0.33 passes on what its runner says.
+        // JSON as text, as Ollama 0.33 forwards its runner's error.
         (
             "data: {\"error\":\"{\\\"error\\\":{\\\"message\\\":\\\"boom\\\",\\\"code\\\":500}}\"}\n\n",
             "boom",
@@ -78,7 +78,7 @@ fn an_error_in_any_shape_before_the_end_mark_is_a_failure_in_the_servers_words()
         let body = [TEXT, event, DONE].concat();
         let found = failure(Dialect::OpenAi, &body);
         assert_eq!(found, (message.to_owned(), status, ErrorKind::Server, "a".to_owned()), "{event}");
-        // It need not wait for text, and no blank line need follow.
+        // It may come before any text, and without a blank line after it.
         assert_eq!(failure(Dialect::OpenAi, event.trim_end()).0, message, "{event}");
     }
 }
@@ -132,7 +132,7 @@ fn an_end_mark_after_nothing_understood_completes_nothing() {
             "{body}: {message}"
         );
     }
-    // An end of nothing but unknown frames is a cut.
+    // An end after only unknown frames is a cut.
     let cut = outcome(Dialect::OpenAi, "data: {\"token\":\"a\"}\n\n");
     assert!(matches!(cut.ending, Ending::Truncated(_)) && cut.not_understood.count == 1, "{cut:?}");
 }
@@ -179,7 +179,7 @@ fn ollamas_v1_that_lets_go_of_a_killed_runner_failed() {
     let (message, _, kind, text) = failure(Dialect::OpenAi, &body);
     assert!(message.contains("model runner was killed"), "{message}");
     assert_eq!((kind, text.as_str()), (ErrorKind::Server, "a"));
-    // Only at the end, and only so.
+    // Only at the end, and only in this form.
     for (body, is_completed) in
         [(body.clone() + DONE, true), (body + &chunk("m", "b"), false), (chunk("m", "a"), false)]
     {
@@ -262,7 +262,7 @@ fn calls(deltas: &[&str]) -> Vec<(String, String)> {
 fn tool_calls_without_id_and_index_stay_apart() {
     let wanted = [("f".to_owned(), r#"{"x":1}"#.to_owned()), ("f".to_owned(), r#"{"x":2}"#.to_owned())];
     for deltas in [
-        // Both in one record, each in its own, in pieces, as objects, with the same index, by the old field.
+        // Both in one record, one record each, in pieces, as objects, with the same index, in the old field.
         &[
             r#"{"tool_calls":[{"function":{"name":"f","arguments":"{\"x\":1}"}},{"function":{"name":"f","arguments":"{\"x\":2}"}}]}"#,
         ][..],

@@ -1,4 +1,4 @@
-//! Frames, against plain readings of the two formats that take the whole body at once.
+//! Frames, compared with simple readers of the two formats that read the whole body at once.
 
 use proptest::prelude::*;
 use towline_core::wire::{DEFAULT_LINE_LIMIT_BYTES, Framer, Framing, LineTooLong};
@@ -6,7 +6,7 @@ use towline_testkit::chunk;
 
 use crate::support::cases;
 
-/// The frames of a body that comes in pieces, and whether one was too long.
+/// The frames of a body in pieces, and whether one was too long.
 fn frames<'a>(
     framing: Framing,
     limit: usize,
@@ -75,29 +75,29 @@ fn server_sent_events() {
     // Any mixture of line ends.
     check("data: 1\r\n\rdata: 2\n\r\ndata: 3\r\ndata: 4\r\r\ndata: 5\n\r", &["1", "2", "3\n4", "5"]);
     check("data: 1\n\r\n\n\r\rdata: 2\r\n\n", &["1", "2"]);
-    // One space after the colon belongs to the format, others to the data.
+    // One space after the colon belongs to the format, further ones to the data.
     check("data:1\n\ndata:  2\n\ndata: 3 \n\ndata:\t4\n\n", &["1", " 2", "3 ", "\t4"]);
     // Several data lines are one event.
     check("data: {\ndata: }\n\n", &["{\n}"]);
     check("data: 1\ndata\ndata: 2\n\n", &["1\n\n2"]);
     check("data: 1\n: ping\nevent: x\ndata: 2\nid: 7\n\n", &["1\n2"]);
-    // Comments, other fields, and names that only begin alike.
+    // Comments, other fields, and names with a common prefix.
     check(": ping\n\n:\n\nevent: x\nid: 1\nretry: 5\n\n", &[]);
     check("datax: 1\n\n data: 2\n\nData: 3\n\ndat\n\ndata: 4\n\n", &["4"]);
-    // An event without data is none; here, neither is one whose data is blank.
+    // An event without data is ignored; here, so is one with blank data.
     check("data\n\ndata:\n\ndata: \n\ndata:\ndata:\n\ndata:    \n\ndata: 1\n\n", &["1"]);
-    // Without its blank line at the end of the body it counts, unlike in the standard.
+    // Unlike in the standard, it is accepted without its blank line at the end of the body.
     check("data: 1", &["1"]);
     check("data: 1\n", &["1"]);
     check("data: 1\r", &["1"]);
     check("data: 1\ndata: 2", &["1\n2"]);
     check("data: 1\n\n\n\n", &["1"]);
     check("\u{feff}data: 1\n\n", &["1"]);
-    // An error by its event's name, before or behind its data, or by its field; with words of one or several lines.
+    // An error by its event's name, before or after its data, or by its field; with a message of one or several lines.
     check("event: error\ndata: 1\n\nevent:error\n\n", &["error:\n1", "error:"]);
     check("data: 1\nevent: error \n\ndata: 2\n\n", &["error:1", "2"]);
     check("error: {1}\nerror: {2}\n\nerror\n\nerror:x", &["error:\n {1}\n {2}", "error:\nx"]);
-    // A record that does not say that it is data.
+    // A record without `data:`.
     check("{1}\n{2}\n\ndata: 3\n{4}\n\n{5}", &["{1}", "{2}", "3\n{4}", "{5}"]);
     check("data: 1\n\n\u{feff}data: 2\n\n", &["1"]);
     check("data: a\u{85}\u{2028}b\u{b}\n\n", &["a\u{85}\u{2028}b\u{b}"]);
@@ -112,7 +112,7 @@ fn a_whole_body() {
     check("\u{feff}{}", &["{}"]);
 }
 
-/// The lines of a body as the standard reads them.
+/// The lines of a body, read as in the standard.
 fn plain_lines(body: &str) -> Vec<String> {
     body.replace("\r\n", "\n").split(['\n', '\r']).map(str::to_owned).collect()
 }
@@ -121,7 +121,7 @@ fn plain_events(body: &str) -> Vec<String> {
     let mut events = Vec::new();
     let mut data: Vec<String> = Vec::new();
     let mut lines = plain_lines(body.strip_prefix('\u{feff}').unwrap_or(body));
-    // The end of the body stands in for a blank line.
+    // The end of the body works like a blank line.
     lines.push(String::new());
     for line in lines {
         let (name, value) = line.split_once(':').unwrap_or((&line, ""));
@@ -207,7 +207,7 @@ proptest! {
         }
     }
 
-    /// With a limit some bodies fail; they fail at the same place whatever the pieces.
+    /// With a limit some bodies fail; they fail at the same position however they are split.
     #[test]
     fn the_limit_is_passed_at_the_same_frame_for_every_chunking(body in body(), limit in 0_usize..12, seed: u64) {
         for framing in [Framing::Ndjson, Framing::Sse, Framing::Whole] {

@@ -167,7 +167,7 @@ fn extensions_and_trailers_are_bounded() {
     assert_eq!(chunked(input.as_bytes()).0.len(), 2000);
 }
 
-/// A chunk as some server might write it.
+/// A chunk, written as some server might do it.
 fn encode(data: &[u8], upper: bool, zeros: usize, extension: &str) -> Vec<u8> {
     let size = if upper { format!("{:X}", data.len()) } else { format!("{:x}", data.len()) };
     [format!("{}{size}{extension}\r\n", "0".repeat(zeros)).as_bytes(), data, b"\r\n"].concat()
