@@ -169,7 +169,7 @@ fn blob_path(digest: &str) -> Result<String, Error> {
     if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         Ok(format!("/api/blobs/{digest}"))
     } else {
-        let message = format!("{digest:?} is not a digest: it is written sha256: and 64 hex digits");
+        let message = format!("{digest:?} is not a digest: write sha256: and 64 hex digits");
         Err(Error::new(ErrorKind::InvalidRequest, Fault::Caller, message))
     }
 }

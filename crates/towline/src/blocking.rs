@@ -189,7 +189,7 @@ impl Client {
         self.block(async move { client.delete(request).await })
     }
 
-    /// What the server says of itself.
+    /// The server's information about itself.
     ///
     /// # Errors
     /// As [`crate::Client::status`].

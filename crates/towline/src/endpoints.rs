@@ -206,7 +206,7 @@ impl Client {
         self.call(Method::Get, "/api/status", None::<&()>).await
     }
 
-    /// The user who is signed in at the server. If nobody is, an error of kind `Unauthorized`.
+    /// The user who is signed in at the server. Without one, an error of kind `Unauthorized`.
     pub async fn me(&self) -> Result<MeResponse, Error> {
         self.call(Method::Post, "/api/me", Some(&serde_json::json!({}))).await
     }

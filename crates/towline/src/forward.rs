@@ -95,7 +95,7 @@ impl Client {
 }
 
 impl Ready {
-    /// Sends the request and waits for the head of its response, whatever its status. No time limit applies.
+    /// Sends the request and waits for the head of its response, with any status. No time limit applies.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection or resets the stream; the server may have processed the request.

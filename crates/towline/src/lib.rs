@@ -6,7 +6,7 @@
 //! * An **outcome** ([`Outcome`]) says how a stream ended: completed, truncated, cancelled, timed out or failed. It holds everything
 //!   that arrived. A stream ends with exactly one outcome, and only the protocol's terminal record completes it.
 //! * A **job** ([`Job`]) is a stream, or other work, in the background. Any thread can watch, pause and cancel it or change its deadline.
-//! * An **engine** ([`Engine`]) runs jobs on threads of its own, so that a prompt or a window never waits.
+//! * An **engine** ([`Engine`]) runs jobs on its own threads, so that a prompt or a window never waits.
 //! * A **relay** ([`relay`]) is a daemon that runs streams for its clients: they survive their readers, and a reader that reconnects resumes
 //!   at the same byte.
 //!
@@ -59,7 +59,7 @@
 //! job.unpause();
 //! println!("{} is {}; so far: {}", job.name(), job.state(), job.text_so_far());
 //!
-//! // A reader has a position of its own in the job's log; a job can have several.
+//! // Each reader has its own position in the job's log; a job can have several readers.
 //! let mut reader = job.reader(StartAt::Beginning);
 //! while let Some(batch) = reader.read()? {
 //!     println!("{} new events", batch.events.len());
@@ -110,10 +110,10 @@
 //!
 //! # Modules
 //!
-//! What most programs name is here. The rest is in modules: [`api`] has requests and responses, [`client`] what a client can be told,
-//! [`event`], [`outcome`] and [`error`] what comes of a stream, [`engine`] and [`relay`] their parts.
+//! The most common items are here. The others are in modules: [`api`] has requests and responses, [`client`] the options of a client,
+//! [`event`], [`outcome`] and [`error`] the results of a stream, [`engine`] and [`relay`] their parts.
 //!
-//! The library never prints and never reads the environment or the home folder: the caller says where the server is. It sends nothing to
+//! The library never prints and never reads the environment or the home folder: the caller names the server. It sends nothing to
 //! any other host.
 
 pub mod api;

@@ -2,10 +2,10 @@
 //!
 //! Ollama has no way to resume, but it shows the prompt it renders from a chat (`_debug_render_only`) and takes a prompt
 //! that is already rendered (`raw`). So if the received text is appended to the same prompt, the model
-//! continues where it stopped, whatever its template is. Because the client sends the prompt byte for byte,
+//! continues where it stopped, with any template. Because the client sends the prompt byte for byte,
 //! the received text is certainly its end.
 //!
-//! Limits: the continued answer may differ from what the uncut answer would have been, because sampling is
+//! Limits: the continued answer may differ from the uncut answer, because sampling is
 //! random. Thinking, tool calls and required formats cannot be continued, because only the server's own
 //! parser knows their form. The options stay the same: a different load-time option or `shift` would make the
 //! server reload the model.
@@ -66,7 +66,7 @@ pub(crate) fn resumable(call: &Call, outcome: &Outcome, max: u32) -> Result<Map<
         return Err(cannot("it calls tools"));
     }
     if reply.text.is_empty() {
-        return Err(cannot("none of its text had come"));
+        return Err(cannot("none of its text had arrived"));
     }
     let messages = request.get("messages").and_then(Value::as_array).into_iter().flatten();
     let has_images = messages.filter_map(Value::as_object).any(|message| asks_for(message, "images"));

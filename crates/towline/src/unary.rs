@@ -29,7 +29,7 @@ impl Client {
     ) -> Result<T, Error> {
         let answer = self.exchange_json(method, path, body).await?;
         serde_json::from_slice(&answer).map_err(|error| {
-            let message = format!("the server's answer to {path} is not what it should be: {error}");
+            let message = format!("the server's answer to {path} has an unexpected form: {error}");
             Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(method != Method::Get)
         })
     }

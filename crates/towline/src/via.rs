@@ -13,7 +13,7 @@ pub(crate) const SERVER: &str = "Towline-Server";
 /// How many answers run at once on that server.
 pub(crate) const SERVER_RUNNING: &str = "Towline-Server-Running";
 
-/// What the address of a client refers to.
+/// The meaning of a client's address.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::large_enum_variant, reason = "a client has one, behind a pointer")]
 pub enum Via {

@@ -45,7 +45,7 @@ impl Backoff {
         let Reconnect { give_up_after, .. } = self.config;
         if self.reached.elapsed() + wait > give_up_after {
             let message = format!(
-                "the relay was out of reach for {}; whether the job still runs there is not known. The last try: {}",
+                "the relay was out of reach for {}; it is not known whether the job still runs there. The last attempt: {}",
                 Span(give_up_after),
                 error.message
             );

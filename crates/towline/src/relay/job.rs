@@ -53,7 +53,7 @@ pub struct Job {
     /// The name of the server to which it was sent.
     #[serde(default)]
     pub upstream: Option<String>,
-    /// What it is doing.
+    /// Its state.
     pub state: AnswerState,
     /// When it was accepted (RFC 3339).
     #[serde(default)]

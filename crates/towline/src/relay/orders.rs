@@ -42,7 +42,7 @@ pub(crate) struct Orders {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Wanted {
     paused: bool,
-    /// `None` as long as nobody has changed it.
+    /// `None` until it is changed.
     deadline: Option<Option<Instant>>,
     cancel: Option<String>,
 }
@@ -88,7 +88,7 @@ impl Orders {
         let work = obey(Control::new(patient(&self.client)), self.id.clone(), receiver);
         #[expect(
             clippy::disallowed_methods,
-            reason = "an order arrives though its stream is dropped; it ends by itself"
+            reason = "an order must arrive even if its stream is dropped; the task is short"
         )]
         drop(self.runtime.spawn(work));
         self.wanted = Some(sender);
@@ -106,7 +106,7 @@ pub(crate) fn cancel_unaccepted(client: Client, submitting: Submitting, reason: 
     })
 }
 
-/// Runs the work even if nobody waits for it.
+/// Runs the work even if nothing waits for it.
 fn confirming(
     runtime: &Handle,
     work: impl Future<Output = Result<(), Error>> + Send + 'static,
@@ -120,7 +120,7 @@ fn confirming(
     };
     #[expect(
         clippy::disallowed_methods,
-        reason = "a cancel arrives though its stream is dropped; it ends by itself"
+        reason = "a cancel must arrive even if its stream is dropped; the task is short"
     )]
     drop(runtime.spawn(work));
     Box::pin(async move { confirmed.await.unwrap_or_else(|_| Err(too_slow())) })

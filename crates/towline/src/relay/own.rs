@@ -245,7 +245,7 @@ fn check_is_ours(folder: &Path) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!(
-        "{} is not a folder of this user alone; remove it, or set XDG_RUNTIME_DIR",
+        "{} is not a folder that only this user can open; remove it, or set XDG_RUNTIME_DIR",
         folder.display()
     )))
 }
@@ -262,7 +262,7 @@ mod tests {
         let shared = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(base.path().join("towline"), shared).unwrap();
         let refused = OwnRelay::find(Some(base.path()), Path::new("/nowhere")).unwrap_err();
-        assert!(refused.to_string().contains("not a folder of this user alone"), "{refused}");
+        assert!(refused.to_string().contains("not a folder that only this user can open"), "{refused}");
         let own = OwnRelay::find(None, base.path()).unwrap();
         assert_eq!(own.socket(), base.path().join(format!("towline-{}/relay.sock", uid())));
     }

@@ -138,12 +138,14 @@ impl Pump {
         }
         let offset = response.headers.get(NEXT_OFFSET).unwrap_or_default();
         let Some(begins) = Position::parse(offset) else {
-            return Err(odd("what answers is not a Towline relay: it does not say where its answer begins"));
+            return Err(odd(
+                "this server is not a Towline relay: it does not say at which byte its answer begins",
+            ));
         };
         if begins.byte != self.at.byte {
             let (wanted, got) = (self.at.byte, begins.byte);
             return Err(odd(format!(
-                "the relay was asked for the stream from byte {wanted} and gives it from {got}"
+                "the relay was asked for the stream from byte {wanted} and sent it from byte {got}"
             )));
         }
         self.at = begins;
@@ -179,7 +181,7 @@ impl Pump {
                     self.at = next;
                     Ended::More
                 }
-                None => Ended::Refused(odd("the relay gives a part of the stream that does not fit")),
+                None => Ended::Refused(odd("the relay sent a part of the stream that does not fit")),
             },
             Follow::Live if closed || in_trailer(CLOSED) => Ended::Closed,
             Follow::Live if came || in_trailer(LAGGED) => Ended::More,

@@ -158,7 +158,7 @@ async fn accepted(client: Client, config: &RelayConfig, mut response: Response) 
 }
 
 fn id_in(headers: &Headers) -> Result<StreamId, Error> {
-    let not_a_relay = || odd("what answers is not a Towline relay: it does not say which stream it began");
+    let not_a_relay = || odd("this server is not a Towline relay: it does not say which stream it started");
     headers.get(STREAM).and_then(|id| StreamId::parse(id).ok()).ok_or_else(not_a_relay)
 }
 

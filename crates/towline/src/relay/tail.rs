@@ -24,7 +24,7 @@ pub(crate) struct Tail {
     task: JoinHandle<()>,
     /// How many reconnects were reported to the reader.
     told: u32,
-    /// Whether the reader was told that the relay is out of reach.
+    /// Whether the reader knows that the relay is out of reach.
     away: bool,
 }
 

@@ -26,7 +26,7 @@ pub(super) const STREAM: &str = "towline-stream";
 pub(super) const NEXT_OFFSET: &str = "stream-next-offset";
 /// Nothing will follow.
 pub(super) const CLOSED: &str = "stream-closed";
-/// The body goes up to the end of what there is.
+/// The body reaches the current end of the log.
 pub(super) const UP_TO_DATE: &str = "stream-up-to-date";
 /// The relay no longer waits for this reader.
 pub(super) const LAGGED: &str = "towline-lagged";
@@ -54,7 +54,7 @@ impl StreamId {
         }
         let shown: String = text.chars().take(40).filter(|c| !c.is_control()).collect();
         let message = format!(
-            "{shown:?} is neither an id nor a name of an answer: they are letters, digits, -, _ and .; a number is %3"
+            "{shown:?} is neither the id nor the name of an answer: these have only letters, digits, -, _ and .; a number is written %3"
         );
         Err(Error::new(ErrorKind::InvalidRequest, Fault::Caller, message))
     }

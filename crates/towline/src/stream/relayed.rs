@@ -160,7 +160,8 @@ impl Stream {
         let Err(error) = confirmed else { return Poll::Ready(()) };
         let Some(end) = &mut self.end else { return Poll::Ready(()) };
         if let Ending::Cancelled { reason, .. } = &mut end.ending {
-            reason.push_str(&format!("; the relay could not be told, and may continue it: {error}"));
+            reason
+                .push_str(&format!("; the relay did not confirm this and may continue the answer: {error}"));
         }
         Poll::Ready(())
     }

@@ -1,4 +1,4 @@
-//! The client without async.
+//! The blocking client.
 
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ fn dropping_a_stream_closes_its_connection() {
     assert_eq!(stream.next(), Some(Item::Event(text("Hel"))));
     drop(stream);
     assert!(server.wait_for_close(0, SOON).is_some());
-    // Also when the client went first, and when it was never read.
+    // Also if the client was dropped first, and if the stream was never read.
     let mut stream = client.chat(chat("m"));
     drop(client);
     assert_eq!(stream.next(), Some(Item::Event(text("Hel"))), "the stream outlives its client");

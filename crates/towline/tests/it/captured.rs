@@ -1,4 +1,4 @@
-//! What real servers sent, sent again over a socket: the client makes the same of it.
+//! Recorded data from real servers, sent again over a socket: the client reads it in the same way.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use towline_testkit::{Framing, Pace, Script, Server, Step};
 
 use crate::client_support::{chat, client_with, read};
 
-/// The response in the pieces in which it came, and then the end of the connection.
+/// The response in its original pieces, and then the end of the connection.
 fn again(capture: &Capture) -> Script {
     let pieces = capture.pieces.iter().map(|(_, place)| capture.response[place.clone()].to_vec()).collect();
     let step = Step::Pieces { pieces, framing: Framing::Raw, pace: Pace::FlatOut };
     Script::request().step(step).close()
 }
 
-/// The stream that asks what the capture's request asked; `None` for what is no stream of a client.
+/// A stream with the capture's request; `None` if it is not a stream of a client.
 fn ask(capture: &Capture, server: &Server) -> Option<Stream> {
     let client = client_with(server, |config| {
         config.retry.max_tries = 1;

@@ -1,4 +1,4 @@
-//! What is dropped or cancelled leaves no descriptor behind.
+//! Dropped and cancelled requests leave no open descriptor.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::client_support::{chat, client, client_with, next_event, read, soon, y
 
 const ALONE: &str = "TOWLINE_TEST_ALONE";
 
-/// Descriptors are counted for the whole process, so the test runs itself in one of its own.
+/// Descriptors are counted for the whole process, so the test runs in its own process.
 #[test]
 fn a_thousand_drops_and_cancels_leave_no_descriptor() {
     if std::env::var_os(ALONE).is_some() {
@@ -40,7 +40,7 @@ fn descriptors() -> usize {
 async fn drop_and_cancel() {
     let server = Server::start(Script::ndjson_open([ollama::chat_text("Hel")]).stall());
     let client = client(&server);
-    // Whatever is opened once and kept.
+    // Descriptors that are opened once and kept.
     let mut warm_up = client.chat(chat("m"));
     next_event(&mut warm_up).await;
     drop(warm_up);
@@ -50,7 +50,7 @@ async fn drop_and_cancel() {
     for round in 0..1000 {
         let mut stream = client.chat(chat("m"));
         match round % 4 {
-            // Before anything is sent, while it connects, in the middle.
+            // Before anything is sent, while connecting, and in the middle.
             0 => drop(stream),
             1 => {
                 tokio::select! { biased; _ = stream.next() => {}, () = tokio::task::yield_now() => {} }
@@ -72,7 +72,7 @@ async fn drop_and_cancel() {
     for _ in 0..50 {
         tokio::select! { biased; _ = impatient.list() => {}, () = tokio::task::yield_now() => {} }
     }
-    // The server, in this process too, may take a connection that the client has long closed; a leak stays.
+    // The server, in the same process, may accept a connection that the client has already closed; a leak remains.
     soon(async {
         while server.open_connections() > 0 || descriptors() > before {
             tokio::task::yield_now().await

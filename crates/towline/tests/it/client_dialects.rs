@@ -1,4 +1,4 @@
-//! Which dialect chat speaks, and how the client finds out.
+//! The dialect of chat, and how the client detects it.
 
 use serde_json::json;
 use towline::Event;
@@ -13,7 +13,7 @@ use crate::client_support::{chat, client, client_with, read, text};
 
 const NO_ENDPOINT: &str = r#"{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}"#;
 
-/// A server that knows only OpenAI's chat endpoint, and refuses the others its way.
+/// A server that has only OpenAI's chat endpoint, and refuses the others in its own way.
 fn openai_only(refusal: Script) -> Server {
     Server::start(
         Routes::new().path("/v1/chat/completions", Script::sse(openai::chat(&["Hi"]))).otherwise(refusal),
@@ -36,9 +36,9 @@ async fn a_server_that_knows_only_openai_is_found_out_once() {
         let client = client(&server);
         let (events, outcome) = read(client.chat(chat("m"))).await;
         assert_eq!(events[0], text("Hi"));
-        // To find out is no try.
+        // The detection does not count as a try.
         assert!(outcome.is_completed() && outcome.retried.is_empty(), "{outcome:?}");
-        // Clones remember with it.
+        // Clones share the result.
         for client in [client.clone(), client] {
             let (_, outcome) = read(client.chat(chat("m"))).await;
             assert!(outcome.is_completed() && outcome.retried.is_empty(), "{outcome:?}");
@@ -81,7 +81,7 @@ async fn a_dialect_that_is_given_is_kept() {
     let openai = client_with(&server, |config| config.api = Api::OpenAi);
     assert!(read(openai.chat(chat("m"))).await.1.is_completed());
     assert_eq!(paths(&server), ["/api/chat", "/v1/chat/completions"]);
-    // What is not chat stays Ollama's.
+    // Other requests still use Ollama's dialect.
     assert!(openai.list().await.is_err());
     assert_eq!(paths(&server)[2], "/api/tags");
 }
@@ -119,7 +119,7 @@ async fn a_stream_is_taken_whole_from_a_server_that_does_not_stream() {
     let (events, outcome) = read(client.chat(chat("m"))).await;
     assert!(outcome.is_completed(), "{outcome:?}");
     assert_eq!(events[0], text("Hi"));
-    // So does Ollama's, with `"stream":false` forced upon it.
+    // So does Ollama's, with `"stream":false` in the request.
     let whole = json!({ "model": "m", "message": { "role": "assistant", "content": "Hi" }, "done": true, "done_reason": "stop" });
     let server = Server::start(Script::respond(200, http::JSON, whole.to_string()));
     let (events, outcome) = read(crate::client_support::client(&server).chat(chat("m"))).await;
@@ -153,7 +153,7 @@ async fn tool_calls_come_whole_in_both_dialects() {
         let reason = if api == Api::OpenAi { FinishReason::ToolCalls } else { FinishReason::Stop };
         assert_eq!(outcome.ending, towline::Ending::Completed(Some(reason)));
     }
-    // Cut in the middle of its arguments: what came is kept, and is no call.
+    // Cut in the middle of its arguments: the received part is kept, and is not a call.
     let server = Server::start(Script::sse_open(&fragments[..2]).close());
     let (events, outcome) =
         read(client_with(&server, |config| config.api = Api::OpenAi).chat(chat("m"))).await;

@@ -1,4 +1,4 @@
-//! Every way a response can end, at every place of the stream.
+//! Every way a response can end, at every position of the stream.
 
 use tokio::task::JoinSet;
 use towline::api::PullRequest;
@@ -13,14 +13,14 @@ use crate::client_support::{
     NO_TIMEOUTS, SHORT, SOON, chat, client, client_with, has_received, joined, read, read_until,
 };
 
-/// Where in the stream the end comes.
+/// The position of the end in the stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Place {
     BeforeFirst,
     MidStream,
     MidLine,
     MidTerminal,
-    /// The terminal record is whole, but for its newline.
+    /// The terminal record is complete except for its newline.
     TerminalUnended,
     AfterTerminal,
 }
@@ -49,7 +49,7 @@ impl Place {
         }
     }
 
-    /// What is left of a line that is cut here.
+    /// The remaining part of a line that is cut here.
     fn half_line(self) -> &'static [u8] {
         match self {
             Self::MidLine => br#"{"model":"m","message":{"role":"assistant","content":" the"#,
@@ -131,7 +131,7 @@ impl End {
     }
 }
 
-/// Reads to the end, which the server makes when everything before it has arrived.
+/// Reads to the end, which the server sends after everything before it has arrived.
 async fn run(place: Place, end: End) -> Outcome {
     let server = Server::start(end.script(place));
     let mut stream = client(&server).chat(chat("m"));
@@ -146,7 +146,7 @@ async fn run(place: Place, end: End) -> Outcome {
     outcome
 }
 
-/// What ending is the true one.
+/// The true outcome.
 fn check(place: Place, end: End, outcome: &Outcome) {
     let case = format!("{end:?} at {place:?}: {outcome:?}");
     assert_eq!(outcome.reply.text, place.text(), "{case}");
@@ -240,7 +240,7 @@ async fn openai_streams_end_by_their_own_terminal() {
     let [before, usage, done] = [&all[..4], &all[4..5], &all[5..]];
     assert!(before[3].contains("\"stop\"") && usage[0].contains("usage") && done[0] == "[DONE]");
     let stop = Ending::Completed(Some(FinishReason::Stop));
-    // Whole after the finish reason, whatever then happens; the usage counts where it comes.
+    // Complete after the finish reason, whatever happens then; the usage is used if it arrives.
     for (payloads, tokens) in [(&all[..4], None), (&all[..5], Some(2)), (&all[..], Some(2))] {
         for script in [
             Script::sse(payloads),
@@ -256,7 +256,7 @@ async fn openai_streams_end_by_their_own_terminal() {
             assert_eq!(outcome.reply.usage.and_then(|usage| usage.completion_tokens), tokens);
         }
     }
-    // Ollama's own `/v1` loses errors in the middle: the end without a finish reason is all there is to see.
+    // Ollama's own `/v1` loses errors in the middle: only the end without a finish reason is visible.
     for (script, origin) in
         [(Script::sse(&all[..3]), Fault::Server), (Script::sse_open(&all[..3]).close(), Fault::Transport)]
     {

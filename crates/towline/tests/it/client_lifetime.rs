@@ -1,4 +1,4 @@
-//! Connections: closed at once when a stream is dropped, kept when it was finished, and never waited for.
+//! Connections: closed at once when a stream is dropped, kept after it finishes, and never waited for.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn dropping_a_stream_closes_its_connection() {
         (Script::request().wait("there").stall(), 0),
         (Script::request().head(200, http::NDJSON, Body::Chunked).wait("there").stall(), 0),
         (open().wait("there").stall(), 1),
-        // With much still unread.
+        // With much data still unread.
         (open().chunk(vec![b' '; 1 << 20]).wait("there").stall(), 1),
         (open().line(ollama::chat_done("stop", 1)).wait("there").stall(), 1),
     ] {
@@ -49,7 +49,7 @@ async fn dropping_a_future_of_a_stream_closes_its_connection() {
         () = yielding_until(|| server.sent_bytes(0) > 200) => {}
     }
     assert!(server.wait_for_close(0, SOON).is_some());
-    // `next` is only a look: dropping its future loses nothing.
+    // Dropping the future of `next` loses nothing.
     let mut stream = client.chat(chat("m"));
     let mut looks = 0;
     let item = loop {
@@ -120,7 +120,7 @@ async fn many_streams_of_one_client_all_start_at_once() {
             read(stream).await.1
         });
     }
-    // None ends before all have begun: nobody waits for another's connection.
+    // None ends before all have begun: no stream waits for another's connection.
     yielding_until(|| server.wait_until_at("all", MANY as u64, Duration::ZERO)).await;
     server.open("all");
     while let Some(outcome) = soon(streams.join_next()).await {
@@ -177,7 +177,7 @@ async fn a_client_outside_a_runtime_is_made_and_used_inside_one() {
     .join()
     .unwrap();
     assert!(read(client.chat(chat("m"))).await.1.is_completed());
-    // Another runtime does not get this one's connection, which only this one can drive.
+    // Another runtime does not get this connection, which only its own runtime can drive.
     let elsewhere = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async { read(client.chat(chat("m"))).await.1.is_completed() })

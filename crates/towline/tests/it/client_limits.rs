@@ -1,4 +1,4 @@
-//! Everything a server can make endless, or lie about, is cut off at a limit with a name.
+//! Endless or false data from a server is cut off at a named limit.
 
 use towline::client::Limits;
 use towline::error::{ErrorKind, Fault};
@@ -84,7 +84,7 @@ async fn what_is_not_http_or_not_the_protocol_fails_as_such() {
         (Script::request().send(b"\x15\x03\x01\x00\x02\x02\x16").stall(), "TLS"),
         (
             Script::request().send(head("Content-Length: 1\r\nContent-Length: 2\r\n")).stall(),
-            "content lengths",
+            "Content-Length is not",
         ),
         (Script::request().send(head("Transfer-Encoding: gzip\r\n")).stall(), "transfer encoding"),
         (Script::request().send(head("Content-Encoding: br\r\n")).stall(), "content encoding"),
@@ -159,7 +159,7 @@ async fn a_body_longer_than_its_length_ends_at_its_length() {
         let client = client(&server);
         let (_, outcome) = read(client.chat(chat("m"))).await;
         assert_eq!((outcome.ending.as_str(), outcome.reply.text.as_str()), (ending, "Hello"));
-        // What follows answers nothing: the connection is not used again.
+        // The bytes after it belong to no request: the connection is not reused.
         let (_, outcome) = read(client.chat(chat("m"))).await;
         assert_eq!(outcome.ending.as_str(), ending);
         assert_eq!(server.connections(), 2);

@@ -1,4 +1,4 @@
-//! Error statuses, and what is said about them.
+//! Error statuses, and their messages.
 
 use towline::Client;
 use towline::client::RedirectPolicy;
@@ -10,7 +10,7 @@ use crate::client_support::{chat, client, client_with, read, soon};
 
 const HTML: &str = "<html>\n<body>502\u{a0}Bad Gateway</body></html>";
 
-/// Status, body, kind, whether it may have had an effect, and what the message says.
+/// Status, body, kind, whether it may have had an effect, and the message.
 fn refusals() -> Vec<(u16, &'static str, ErrorKind, bool, &'static str)> {
     vec![
         (400, r#"{"error":"invalid format"}"#, ErrorKind::Rejected, false, "invalid format (status 400)"),
@@ -104,7 +104,7 @@ async fn a_redirect_is_followed_on_the_same_server_only() {
     assert_eq!(requests[0].body, requests[1].body);
 
     let other = Server::start(Script::ndjson(ollama::chat(&["Hi"])));
-    // A POST that browsers would turn into a GET, another host, round and round.
+    // A POST that browsers would turn into a GET, another host, a loop.
     let around = Server::start(redirecting(308, "/api/chat".into()));
     for (server, message) in [
         (redirecting_to(&other, 302), "was answered with 302"),

@@ -1,4 +1,4 @@
-//! When a request is sent again by itself: only where that cannot do a thing twice, and never unseen.
+//! When a request is retried automatically: only if a retry cannot repeat a side effect, and never silently.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::client_support::{
     read_until, soon, text,
 };
 
-/// A refusal that says when to come back.
+/// A refusal with `Retry-After`.
 fn busy(status: u16, retry_after: &str) -> Script {
     let body = r#"{"error":"server busy"}"#;
     let headers = [("Content-Type", http::JSON), ("Retry-After", retry_after)];
@@ -61,7 +61,7 @@ async fn tries_are_bounded() {
         assert_eq!((error.kind, error.may_have_had_effect), (ErrorKind::Busy, false));
         assert_eq!(outcome.retried.len() as u32, max_tries - 1);
         assert_eq!((server.requests().len() - before) as u32, max_tries);
-        // Single answers are tried as often, and say so.
+        // Single answers are retried as often, and report it.
         let error = soon(client.list()).await.unwrap_err();
         assert_eq!(error.message.contains(&format!("({max_tries} tries)")), max_tries > 1, "{error:?}");
         assert_eq!((server.requests().len() - before) as u32, 2 * max_tries);
@@ -130,7 +130,7 @@ async fn the_server_is_given_the_time_it_asked_for() {
     assert_eq!(stream.retried()[0].retry_after, Some(Duration::from_secs(7)));
     tokio::time::pause();
     let before = tokio::time::Instant::now();
-    // Without timeouts the wait is the only timer, so the stopped time cannot run ahead of the sockets.
+    // Without timeouts the wait is the only timer, so the paused clock cannot run ahead of the sockets.
     let first = stream.next().await.unwrap();
     assert_eq!(first, towline::Item::Event(text("Hi")));
     assert!(before.elapsed() >= Duration::from_secs(7), "{:?}", before.elapsed());
@@ -146,7 +146,7 @@ async fn a_date_to_come_back_at_counts_from_the_answers_own_date() {
     assert_eq!(stream.retried()[0].retry_after, Some(Duration::from_secs(7)));
 }
 
-/// A gateway's page in an encoding that nobody asked for is still a refusal with its status.
+/// A gateway's page in an encoding that was not requested is still a refusal with its status.
 #[tokio::test]
 async fn an_error_page_that_cannot_be_read_keeps_its_status() {
     let headers = [("Content-Encoding", "br"), ("Content-Type", "text/html")];
@@ -158,7 +158,7 @@ async fn an_error_page_that_cannot_be_read_keeps_its_status() {
     assert_eq!(error.message, "the server answered with status 502 and no explanation");
 }
 
-/// LM Studio knows no other endpoints than OpenAI's, and says so under status 200.
+/// LM Studio has only OpenAI's endpoints, and says so with status 200.
 #[tokio::test]
 async fn a_server_that_says_under_status_200_that_it_has_no_such_endpoint_is_asked_by_openais() {
     let unexpected = r#"{"error":"Unexpected endpoint or method. (POST /api/chat)"}"#;
@@ -183,7 +183,7 @@ async fn a_stopped_stream_is_not_tried_again() {
     assert_eq!(outcome.ending, Ending::Cancelled { reason: "enough".into(), may_have_had_effect: false });
     assert_eq!(outcome.retried.len(), 1);
 
-    // While the refusal is still coming.
+    // While the refusal is still arriving.
     let head = http::response_head(503, &[("Retry-After", "0")], Body::Length(100));
     let server = Server::start(Script::request().send([&head[..], b"busy"].concat()).stall());
     let mut stream = client(&server).chat(chat("m"));

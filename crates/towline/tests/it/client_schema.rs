@@ -67,7 +67,7 @@ async fn tools_are_sent_as_schemas_and_their_calls_read_as_types() {
     let error = arguments_as::<Weather>(&calls[1]).unwrap_err();
     assert!(error.to_string().contains("city"), "{error}");
 
-    // The way back: the call, and its result.
+    // The call, and its result.
     request
         .messages
         .push(Message { tool_calls: calls[..1].to_vec(), ..Message::assistant(outcome.reply.text.clone()) });

@@ -1,4 +1,4 @@
-//! Keys and headers go to the server they were given for, and nowhere else: no other host, no message, no `Debug`.
+//! Keys and headers are sent only to their server: to no other host, and in no message or `Debug` output.
 
 use towline::client::{ApiKey, RedirectPolicy};
 use towline::error::ErrorKind;
@@ -85,7 +85,7 @@ async fn secrets_stay_at_home_when_a_redirect_leads_elsewhere() {
     assert!(!head.contains(KEY) && !head.contains(TENANT), "{head}");
     assert!(other.requests()[0].header("content-type").is_some());
 
-    // On the same server they go along.
+    // On the same server they are sent along.
     let server = Server::start(
         towline_testkit::Routes::new().path("/api/chat", redirecting("/v2/chat")).otherwise(answer()),
     );
@@ -121,7 +121,7 @@ async fn nothing_shows_a_secret() {
     });
     let outcome = read(secret_path.chat(chat("m"))).await.1;
     shown.push(format!("{secret_path:?} {outcome:?} {outcome}"));
-    // A value that cannot be sent is not repeated.
+    // The message does not repeat a value that cannot be sent.
     let bad = client_to("http://127.0.0.1:9", |config| {
         config.headers = vec![("X-Tenant".into(), format!("{TENANT}\r\nX-More: 1"))];
         config.api_key = Some(ApiKey::new(format!("{KEY}\nx")));

@@ -1,4 +1,4 @@
-//! What the client's tests share.
+//! Helpers for the client's tests.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use towline_testkit::Server;
 /// Long enough to mean "never" on a busy machine; no passing test waits for it.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// A clock that runs out within a test.
+/// A time limit that is reached within a test.
 pub(crate) const SHORT: Duration = Duration::from_millis(150);
 
 pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
@@ -33,12 +33,12 @@ pub(crate) fn client_to(url: &str, change: impl FnOnce(&mut Config)) -> Client {
     Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }
 
-/// A chat with a model of this name.
+/// A chat with the model of this name.
 pub(crate) fn chat(model: &str) -> ChatRequest {
     ChatRequest::new(model).user("Hi")
 }
 
-/// Timeouts that are all off but for what the caller sets.
+/// Timeouts that are all off, except those that the caller sets.
 pub(crate) const NO_TIMEOUTS: Timeouts =
     Timeouts { connect: None, first_event: None, idle: None, record: None, total: None };
 
@@ -111,7 +111,7 @@ pub(crate) async fn read_until(stream: &mut Stream, reached: impl Fn(&Stream) ->
     events
 }
 
-/// Lets others run until `reached`.
+/// Lets other tasks run until `reached`.
 pub(crate) async fn yielding_until(reached: impl Fn() -> bool) {
     soon(async {
         while !reached() {
@@ -121,7 +121,7 @@ pub(crate) async fn yielding_until(reached: impl Fn() -> bool) {
     .await;
 }
 
-/// Whether the head of the response and so many bytes of its body have arrived.
+/// Whether the head of the response and this many bytes of its body have arrived.
 pub(crate) fn has_received(bytes: usize) -> impl Fn(&Stream) -> bool {
     move |stream| {
         !matches!(stream.phase(), Phase::Connecting | Phase::Opening)

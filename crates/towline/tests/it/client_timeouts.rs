@@ -1,6 +1,6 @@
-//! Nothing a server does makes the client wait without end: each of its deadlines, and that the defaults have it.
+//! The client never waits endlessly for a server: tests of each deadline and its default.
 //!
-//! Where the server is certain to do nothing more, the runtime's time is stopped and jumps to the next deadline.
+//! If the server will certainly do nothing more, the runtime's clock is paused and jumps to the next deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::client_support::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The end of a stream whose server does nothing more, and how long that took in the runtime's time.
+/// The end of a stream whose server does nothing more, and how long it took by the runtime's clock.
 async fn end_in_stopped_time(stream: &mut Stream) -> (Outcome, Duration) {
     tokio::time::pause();
     let before = tokio::time::Instant::now();
@@ -70,7 +70,7 @@ async fn by_default_a_server_that_never_answers_is_given_up() {
             end = stream.next() => panic!("{end:?}"),
             there = there => assert!(there),
         }
-        // What the server sent has arrived; a poll or two takes it in.
+        // The server's data has arrived; a poll or two reads it.
         for _ in 0..10 {
             tokio::select! { biased; end = stream.next() => panic!("{end:?}"), () = tokio::task::yield_now() => {} }
         }
@@ -132,7 +132,7 @@ async fn the_total_clock_ends_what_moves_on_for_ever() {
     for script in [
         Script::request().stall(),
         Script::ndjson_open([ollama::chat_text("x")]).stall(),
-        // Neither records nor blanks may outrun it.
+        // Neither records nor blank lines extend it.
         Script::request().head(200, http::NDJSON, Body::Chunked).forever(line.repeat(64)),
         Script::request().head(200, http::NDJSON, Body::Chunked).forever(http::chunk("\n".repeat(4096))),
     ] {
@@ -156,7 +156,7 @@ async fn bytes_without_records_run_out_of_another_clock_than_silence() {
         (comments().forever(http::chunk(": ping\n\n".repeat(500))), Clock::FirstEvent),
         (comments().event(openai::text("x")).pieces(&ever, Framing::Chunked, slowly.clone()), Clock::Record),
         (comments().event(openai::text("x")).forever(http::chunk(": ping\n\n".repeat(500))), Clock::Record),
-        // A line that grows and grows.
+        // A line that never ends.
         (
             comments().event(openai::text("x")).chunk("data: ").trickle(
                 [b'x'; 3000],
@@ -201,7 +201,7 @@ async fn timeouts_can_be_moved_while_the_stream_runs() {
     stream.set_timeouts(Timeouts { idle: Some(60 * MINUTE), ..NO_TIMEOUTS });
     let waited = tokio::time::timeout(59 * MINUTE, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
-    // Off: none fires.
+    // Off: no time limit is reached.
     stream.set_timeouts(NO_TIMEOUTS);
     let waited = tokio::time::timeout(600 * MINUTE, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
@@ -268,7 +268,7 @@ async fn single_answers_have_deadlines_too() {
         assert!(error.message.contains(message), "{error:?}");
         assert!(server.wait_for_close(0, SOON).is_some());
     }
-    // The total clock spans everything, and a connection that is never made is nobody's effect.
+    // The total time limit covers everything, and a request without a connection has no effect.
     let hole = BlackHole::new().unwrap();
     let total = |config: &mut Config| config.timeouts = Timeouts { total: Some(SHORT), ..NO_TIMEOUTS };
     let error = client_to(&format!("http://{}", hole.addr()), total).list().await.unwrap_err();
@@ -285,7 +285,7 @@ async fn an_upload_is_waited_for_as_long_as_it_moves() {
     let client = client_with(&server, |config| config.timeouts.first_event = Some(3 * MINUTE));
     let (mut writer, reader) = tokio::io::duplex(10);
     let writing = async move {
-        // The second piece has room when the first is taken: by then the request is on its way.
+        // The second piece has room once the first is taken: the request has been sent by then.
         for _ in 0..2 {
             writer.write_all(b"0123456789").await.unwrap();
         }
@@ -301,7 +301,7 @@ async fn an_upload_is_waited_for_as_long_as_it_moves() {
     uploaded.unwrap();
     assert_eq!(server.requests()[0].body.len(), 130);
 
-    // A source that dries up is not waited for.
+    // A source without more data is not waited for.
     let (_writer, reader) = tokio::io::duplex(10);
     let client = client.with_request_config(|config| config.timeouts.first_event = Some(SHORT));
     let error = client.upload_blob(&digest, 200, reader).await.unwrap_err();
@@ -327,7 +327,7 @@ async fn received_bytes_are_taken_in_before_a_clock_counts() {
     let mut stream = client(&server).chat(chat("m"));
     assert_eq!(next_event(&mut stream).await, text("Hel"));
     let sent: usize = ollama::chat(&["Hel", "lo"]).iter().map(|line| line.len() + 1).sum();
-    // All of it lies in the socket or in the stream before the clock is moved into the past.
+    // All data is in the socket or the stream before the deadline is moved into the past.
     tokio::task::yield_now().await;
     let has_all = has_received(sent);
     if !has_all(&stream) {

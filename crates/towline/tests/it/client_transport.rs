@@ -1,4 +1,4 @@
-//! The client over other ways than plain TCP and HTTP/1.1.
+//! The client over transports other than plain TCP and HTTP/1.1.
 
 use std::io::Write;
 
@@ -48,7 +48,7 @@ async fn compressed_answers_are_read() {
     let client = client(&server);
     assert_eq!(soon(client.list()).await.unwrap().models[0].name, "m");
     assert_eq!(server.requests()[0].header("accept-encoding"), Some("gzip"));
-    // A stream is not asked for compressed, since it would come late, but is read when it is.
+    // The client does not request compressed streams, because they would arrive late, but reads them.
     let (_, outcome) = read(client.chat(chat("m"))).await;
     assert_eq!(outcome.reply.text, "Hello");
     assert!(outcome.is_completed());

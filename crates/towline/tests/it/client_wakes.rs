@@ -1,4 +1,4 @@
-//! No wake-up is lost: streams that are polled only when they asked for it, and never by chance.
+//! No wake-up is lost: streams are polled only after a wake-up, never by chance.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use towline_testkit::{Body, Framing, Pace, Routes, Script, Server, http};
 
 use crate::client_support::{MILLISECOND, NO_TIMEOUTS, SHORT, chat, client_with, read, soon};
 
-/// Polls its future only when the waker given to it has fired since the last poll, however often it is polled itself.
+/// Polls its future only if its waker has fired since the last poll, however often it is polled itself.
 struct WhenWoken<F> {
     future: Pin<Box<F>>,
     flag: Arc<Flag>,
@@ -78,7 +78,7 @@ async fn a_stream_polled_only_when_woken_comes_to_its_end() {
                 .send(&whole),
             "completed",
         ),
-        // Ends that only a timer brings.
+        // Ends that only a timer causes.
         (open().chunk(&whole).stall(), "completed"),
         (open().line(ollama::chat_text("Hello")).stall(), "timed_out"),
         (Script::request().stall(), "timed_out"),
@@ -109,7 +109,7 @@ async fn many_streams_of_one_task_are_each_woken() {
     let server = Server::start(script);
     let client = client_with(&server, |_| ());
     let mut streams: Vec<_> = (0..40).map(|_| Some(WhenWoken::new(read(client.chat(chat("m")))))).collect();
-    // Every wake of one polls all: those that were not woken must not need it.
+    // Every wake-up of one polls all: the others must not need it.
     soon(std::future::poll_fn(|cx| {
         for slot in &mut streams {
             if let Some(stream) = slot

@@ -1,4 +1,4 @@
-//! Every endpoint: the exact method, path and body of its request, and what is made of its answer.
+//! Every endpoint: the exact method, path and body of its request, and the reading of its response.
 
 use serde_json::{Value, json};
 use towline::api::{
@@ -275,7 +275,7 @@ async fn version_and_other_paths_are_plain_json() {
 #[tokio::test]
 async fn an_answer_that_is_not_json_is_a_protocol_error() {
     for (body, effect, words) in [
-        // Whose page it is nobody knows, nor what was done before it.
+        // It is unknown which server sent the page, and what happened before it.
         ("<html>", true, "a web page"),
         ("", false, "/api/version"),
         (r#"{"version":5}"#, false, "/api/version"),
@@ -303,7 +303,7 @@ async fn the_web_is_searched_where_it_can_be() {
     assert_eq!((page.title.as_str(), page.links.len()), ("t", 0));
     assert_eq!(asked(&server), post("/api/experimental/web_fetch", json!({ "url": "u" })));
 
-    // ollama.com itself has them at other paths; a proxy shows what would be asked there.
+    // ollama.com itself has them at other paths; a proxy shows the requests to it.
     let proxy = Server::start(Script::respond(200, http::JSON, "{}"));
     for host in ["ollama.com", "www.Ollama.com"] {
         let endpoint = Endpoint::http(host, 80);

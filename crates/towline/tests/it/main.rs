@@ -1,6 +1,6 @@
 //! The library from outside: the client and the engine against real sockets.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 mod blocking;
 mod captured;

@@ -1,4 +1,4 @@
-//! Requests and records that are the caller's own: bytes in, bytes out.
+//! The caller's own requests and records: bytes in, bytes out.
 
 use serde_json::json;
 use towline::client::{Method, Operation};

@@ -41,7 +41,7 @@ fn rest(pieces: &[&str]) -> Vec<String> {
     lines
 }
 
-/// An Ollama that cuts the first answer and gives the rest on request.
+/// An Ollama server that cuts the first answer and sends the rest on request.
 fn cutting(cut: Cut) -> Server {
     Server::start(Plan::by_request(move |request| {
         if is_rendering(request) {
@@ -49,7 +49,7 @@ fn cutting(cut: Cut) -> Server {
         } else if is_going_on(request) {
             Script::ndjson(rest(&[" wor", "ld"]))
         } else {
-            // The half record is lost with the cut, and comes again.
+            // The cut loses the incomplete record, which is sent again.
             let half = r#"{"model":"m","message":{"role":"assistant","content":" wo"#;
             let lines =
                 [http::line(ollama::chat_text("Hel")), http::line(ollama::chat_text("lo")), half.into()];
@@ -220,7 +220,7 @@ async fn what_cannot_be_gone_on_with_ends_as_it_was_cut() {
 #[tokio::test]
 async fn a_server_that_cannot_help_leaves_the_answer_as_it_was_cut() {
     let first = || Script::ndjson([ollama::chat_text("Hel")]);
-    // What the server says to the question for the prompt, and to the continuing request.
+    // The server's responses to the request for the prompt, and to the continuing request.
     let no_field = json!({ "model": "m", "message": { "content": "Hello" }, "done": true }).to_string();
     let cases: Vec<(Script, Script, usize, &str)> = vec![
         (Script::respond(200, http::JSON, &no_field), Script::new(), 2, "does not show how it renders"),
@@ -284,7 +284,7 @@ async fn other_endings_are_not_cuts() {
 
 #[tokio::test]
 async fn a_stopped_stream_is_not_gone_on_with() {
-    // While the prompt is asked for, and while the rest is waited for.
+    // During the request for the prompt, and while waiting for the rest.
     for stage in [2, 3] {
         let server = Server::start(Plan::by_request(move |request| {
             if is_rendering(request) && stage == 3 {

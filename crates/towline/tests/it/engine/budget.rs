@@ -1,4 +1,4 @@
-//! What logs may hold: what is read makes room, what is not holds its job up, and nothing is lost silently.
+//! The size of logs: read events make room, unread ones pause their job, and nothing is lost silently.
 
 use towline::engine::JobState;
 use towline::engine::{JobOptions, LogOverflow, StartAt};
@@ -18,7 +18,7 @@ fn small(job_kb: usize, all_kb: usize, log_overflow: LogOverflow) -> Engine {
     engine_with(config)
 }
 
-/// A task that emits so many pieces of 1 KiB, and says in each which it is.
+/// A task that emits this many numbered pieces of 1 KiB.
 fn talker(engine: &Engine, pieces: usize) -> towline::engine::Task<()> {
     engine.spawn_with(JobOptions::default(), move |control| async move {
         for n in 0..pieces {
@@ -45,7 +45,7 @@ fn a_reader_that_reads_along_misses_nothing_under_either_policy() {
         assert_eq!((text.len(), missed), (1000 * KB, 0), "{overflow:?}");
         assert!(text.split_whitespace().map(|n| n.parse::<usize>().unwrap()).eq(0..1000));
         assert!(task.job.info().log_bytes <= 32 * KB, "{}", task.job.info().log_bytes);
-        // Somebody who comes late is told how much is gone.
+        // A late reader learns how much was dropped.
         let (late, missed) = read_all(&mut task.job.reader(StartAt::Beginning));
         assert_eq!(late.len() as u64 + missed, 1000 * KB as u64);
         assert!(missed > 900 * KB as u64);
@@ -100,11 +100,11 @@ fn room_that_others_make_lets_a_job_go_on_that_nobody_reads() {
     foreground.until_state(&unread.job, JobState::Completed);
     let waits = talker(&engine, 100);
     foreground.until_state(&waits.job, JobState::Paused);
-    // Forgetting a job frees its log once nobody holds it.
+    // Forgetting a job frees its log once there is no handle.
     assert!(engine.forget(unread.job.id()));
     drop(unread);
     foreground.until_state(&waits.job, JobState::Completed);
-    // What was read of an ended job goes when another needs the room.
+    // The read part of an ended job's log is dropped when another job needs the room.
     let read = talker(&engine, 100);
     foreground.until_state(&read.job, JobState::Completed);
     assert_eq!(read_all(&mut read.job.reader(StartAt::Beginning)).0.len(), 100 * KB);
@@ -120,7 +120,7 @@ fn a_job_whose_log_was_read_empty_goes_on_whatever_the_others_hold() {
     let mut foreground = Foreground::of(&engine);
     let hoard = talker(&engine, 500);
     foreground.until_state(&hoard.job, JobState::Paused);
-    // The budget is used up by another; this one is read along and gets through.
+    // Another job uses up the budget; this one is read meanwhile and completes.
     let read = talker(&engine, 500);
     foreground.until_state(&read.job, JobState::Paused);
     let (text, missed) = read_all(&mut read.job.reader(StartAt::Beginning));
@@ -145,7 +145,7 @@ fn try_emit_gives_back_what_a_full_log_or_an_ended_job_does_not_take() {
     assert!((4..=5).contains(&task.wait().unwrap().unwrap()));
     assert_eq!(control.try_emit(Event::Text("late".to_owned())), Err(Event::Text("late".to_owned())));
     assert!(!task.job.text_so_far().contains("late"));
-    // Emitting after the end waits for nothing.
+    // Emitting after the end does not wait.
     engine
         .spawn("late", async move { control.emit(Event::Text("late".to_owned())).await })
         .wait()

@@ -14,7 +14,7 @@ fn a_silent_stream_ends_at_once_and_keeps_what_it_received() {
     let (server, engine) = (Server::start(silent()), engine());
     let job = chat(&engine, &server);
     let mut reader = job.reader(StartAt::Beginning);
-    // What the reader has read counts: the job may be ahead of it.
+    // The reader's position decides: the job may be ahead of it.
     let mut read = String::new();
     while read != "Hello" {
         read += &text_of(&reader.read().unwrap().unwrap().events);
@@ -55,7 +55,7 @@ fn a_stream_that_is_still_connecting_or_waiting_is_cancelled_too() {
 
 #[test]
 fn a_cancelled_stream_is_not_tried_again() {
-    // Refused with an invitation to come back, while the body of the refusal is still on its way.
+    // Refused with `Retry-After`, while the body of the refusal is still in flight.
     let head = http::response_head(503, &[("Retry-After", "20")], Body::Chunked);
     let server = Server::start(Script::request().send(head).chunk("busy").stall());
     for cancel in [true, false] {
@@ -69,7 +69,7 @@ fn a_cancelled_stream_is_not_tried_again() {
         }
         let ended =
             job.wait_timeout(Duration::from_secs(10)).unwrap().expect("it must not wait to try again");
-        // The server had refused before it was stopped, and that is what ended it.
+        // The server refused before the cancel, so the refusal ended the job.
         assert_eq!((job.state(), ended.retried.len()), (JobState::Failed, 0));
     }
     assert_eq!(server.requests().len(), 2);
@@ -90,7 +90,7 @@ fn a_task_that_cleans_up_is_cancelling_until_it_is_done() {
     foreground.until_state(&task.job, JobState::Running);
     task.job.cancel("stop");
     assert!(heard.recv_timeout(PATIENCE).unwrap());
-    // It has heard of it and is at work on it: not cancelled yet.
+    // The job has received the cancel and is cleaning up: not cancelled yet.
     assert_eq!((task.job.state(), task.job.outcome()), (JobState::Cancelling, None));
     foreground.until_state(&task.job, JobState::Cancelling);
     cleaned.send(()).unwrap();

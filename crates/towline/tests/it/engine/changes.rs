@@ -22,7 +22,7 @@ fn start_jobs(engine: &Engine, server: &Server) -> HashMap<JobId, (Job, Reader, 
         .collect()
 }
 
-/// One look of a foreground: reads what changed; whether all has ended.
+/// One look of a foreground: reads the changes; returns whether all has ended.
 fn look(engine: &Engine, jobs: &mut HashMap<JobId, (Job, Reader, String)>) -> bool {
     for info in engine.changes().jobs {
         let Some((_, reader, text)) = jobs.get_mut(&info.id) else { continue };
@@ -109,11 +109,11 @@ fn a_hook_that_hangs_or_panics_delays_nobody() {
     }
     look(&engine, &mut jobs);
     assert_whole(&jobs);
-    // The first call panics, and the hook is called again all the same.
+    // The first call panics, and the hook is still called again.
     release.send(()).unwrap();
     engine.spawn("a change", async {});
     hung.recv_timeout(PATIENCE).unwrap();
-    // And now it hangs for good: the engine ends without it.
+    // Now the hook hangs forever: the engine shuts down without it.
     engine.shutdown(OnShutdown::Finish, Duration::ZERO).unwrap();
     drop(release);
 }
@@ -143,7 +143,7 @@ fn the_first_look_finds_all_jobs_and_the_next_what_changed() {
     outcome(&before);
     let first = engine.changes();
     assert!(first.all && first.jobs.len() == 1 && first.jobs[0].state == JobState::Completed);
-    // A job may be listed once more after its end was seen: who tells the foreground comes after who tells its waiters.
+    // A job may be listed again after its end was seen: waiters are notified before the foreground.
     let none = engine.changes();
     assert!(!none.all && none.jobs.iter().all(|job| job.id == before.id()));
     occupy(&engine);

@@ -1,4 +1,4 @@
-//! Deadlines that change: a job ends at its last one, from whichever thread and whenever it was set.
+//! Deadlines that change: a job ends at the last one, whichever thread set it and whenever.
 
 use towline::engine::JobState;
 use towline::engine::{JobOptions, StartAt};
@@ -80,7 +80,7 @@ fn one_that_has_passed_can_be_moved_while_nobody_has_noticed() {
     let (server, task) = (Server::start(silent()), engine.spawn("task", std::future::pending::<()>()).job);
     let stream = chat(&engine, &server);
     stream.reader(StartAt::Beginning).read().unwrap();
-    // The engine's only thread is held, so that nobody can notice.
+    // The engine's only thread is blocked, so that it cannot notice.
     let (hold, held) = std::sync::mpsc::sync_channel::<()>(0);
     let holder = engine.spawn("holds the thread", async move { held.recv().unwrap() });
     eventually("the thread is held", || holder.job.state() == JobState::Running);

@@ -1,4 +1,4 @@
-//! Each example runs, ends by itself and says what it should.
+//! Each example runs, ends by itself and prints the expected output.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,7 +28,7 @@ fn check(name: &str, said: &[&str]) {
     }
 }
 
-/// The guide shows the code that runs: each of its blocks stands in the example of the same name.
+/// The guide shows code that runs: each of its blocks is in the example with the same name.
 #[test]
 fn the_guide_shows_what_the_examples_do() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

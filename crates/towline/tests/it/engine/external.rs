@@ -1,4 +1,4 @@
-//! Jobs whose work is done elsewhere: the state is true until the work itself says that it has ended.
+//! Jobs whose work is done elsewhere: the state is true until the work itself reports its end.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 

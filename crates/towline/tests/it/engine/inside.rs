@@ -73,7 +73,7 @@ fn calls_that_wait_are_refused_inside_a_job_and_awaiting_works() {
         assert_eq!(engine.shutdown(OnShutdown::Cancel, Duration::ZERO).unwrap_err(), would);
         assert_eq!(engine.shutdown_async(OnShutdown::Cancel, Duration::ZERO).await.unwrap_err(), would);
         assert!(would.to_string().contains("await"));
-        // What does not wait works here too.
+        // Methods that do not wait work here too.
         let sibling = engine.spawn("sibling", async { 7 });
         assert_eq!(sibling.await.unwrap(), 7);
         job.cancel("from a job");

@@ -1,4 +1,4 @@
-//! Nothing of an engine survives it: neither thread nor descriptor. Counted in a process of its own.
+//! No thread or descriptor of an engine survives it. They are counted in a separate process.
 
 use towline::Client;
 use towline::engine::{OnShutdown, StartAt};
@@ -11,7 +11,7 @@ const CHILD: &str = "TOWLINE_TEST_SERVER";
 #[test]
 #[cfg(target_os = "linux")]
 fn no_thread_and_no_descriptor_survives() {
-    // The server lives in the parent, so that its own threads do not count.
+    // The server is in the parent process, so that its own threads do not count.
     if let Ok(url) = std::env::var(CHILD) {
         return count_in_this_process(&url);
     }
@@ -28,14 +28,14 @@ fn count(of: &str) -> usize {
     std::fs::read_dir(format!("/proc/self/{of}")).unwrap().count()
 }
 
-/// Threads leave the process's list a moment after they were joined.
+/// The process's list still has threads for a moment after they were joined.
 fn back_to(before: (usize, usize), extra_descriptors: usize) {
     eventually("all threads are gone", || count("task") == before.0);
     assert_eq!(count("fd"), before.1 + extra_descriptors);
 }
 
 fn count_in_this_process(url: &str) {
-    // The first use of a runtime may open what stays open for good.
+    // The first use of a runtime may open descriptors that stay open.
     run(url, |engine| drop(engine.shutdown(OnShutdown::Cancel, PATIENCE)));
     let before = (count("task"), count("fd"));
     let ends: [fn(Engine); 4] = [
@@ -55,7 +55,7 @@ fn count_in_this_process(url: &str) {
     for (n, end) in ends.into_iter().enumerate() {
         run(url, end);
         if n == 3 {
-            // Nobody can join the threads of an engine that was dropped by one of them.
+            // The threads of an engine that one of them dropped cannot be joined.
             eventually("all descriptors are closed", || count("fd") == before.1);
         }
         back_to(before, 0);

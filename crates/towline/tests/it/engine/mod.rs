@@ -30,7 +30,7 @@ use towline::engine::{JobId, JobOptions, StartAt, StreamSpec};
 use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Job, Outcome};
 use towline_testkit::{Body, Script, Server, http::NDJSON, records::ollama};
 
-/// A test that waits this long has failed.
+/// A test fails if it waits this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn engine() -> Engine {
@@ -62,7 +62,7 @@ fn silent() -> Script {
     Script::ndjson_open([ollama::chat_text("Hel"), ollama::chat_text("lo")]).stall()
 }
 
-/// A whole answer that waits at the gate `go` before its first record.
+/// A complete answer that waits at the gate `go` before its first record.
 fn gated() -> Script {
     Script::request()
         .wait("go")
@@ -80,7 +80,7 @@ fn text_of(events: &[Event]) -> String {
     events.iter().map(text).collect()
 }
 
-/// Spins until something is so that nothing tells of.
+/// Spins until a condition is true that has no notification.
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
@@ -145,12 +145,12 @@ fn is_readable(engine: &Engine, within: Duration) -> bool {
 
 type News = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What comes after all that is in the job's log.
+/// A reader from the current end of the job's log.
 fn news(job: &Job) -> News {
     Box::pin(job.reader(StartAt::Now).news())
 }
 
-/// Records a job's state each time the job tells of news, at that very moment.
+/// Records a job's state at each notification of the job.
 struct Recorder {
     job: Job,
     /// `None` after the end.
@@ -169,7 +169,7 @@ impl Recorder {
         recorder
     }
 
-    /// The states but *cancelling*, which passes too quickly to be seen each time; it may only stand before the end.
+    /// The states except *cancelling*, which passes too quickly to be seen each time; it may only come before the end.
     fn states_but_cancelling(&self) -> Vec<JobState> {
         let states = self.states();
         let at = states.iter().position(|state| *state == JobState::Cancelling);
@@ -177,10 +177,10 @@ impl Recorder {
         states.into_iter().filter(|state| *state != JobState::Cancelling).collect()
     }
 
-    /// The states in order; each stands once for each time it was entered.
+    /// The states in order, one for each time that a state was entered.
     fn states(&self) -> Vec<JobState> {
         outcome(&self.job);
-        // The end is told to all who wait, in any order.
+        // All waiters are notified of the end, in any order.
         eventually("the recorder hears of the end", || self.news.lock().unwrap().is_none());
         self.states.lock().unwrap().clone()
     }
@@ -193,7 +193,7 @@ impl Wake for Recorder {
         let Some(news) = &mut *place else { return };
         let mut ended = self.job.outcome().is_some();
         while news.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() && !ended {
-            // Of text: the next news are asked for from its end on; or of the end, which stays news.
+            // News of text: the next ones start at its end; or of the end, which stays news.
             *news = self::news(&self.job);
             ended = self.job.outcome().is_some();
         }
@@ -208,7 +208,7 @@ impl Wake for Recorder {
     }
 }
 
-/// Keeps the only place of an engine with `max_running: 1` until it is told to end.
+/// Occupies the only permit of an engine with `max_running: 1` until it is ended.
 fn occupy(engine: &Engine) -> Job {
     let task = engine.spawn("occupies the engine", std::future::pending::<()>());
     eventually("the task runs", || task.job.state() == JobState::Running);

@@ -1,4 +1,4 @@
-//! Any sequence of orders leaves the engine where a small model of the job table says.
+//! After any sequence of orders, the engine has the state that a small model of the job table predicts.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ enum Op {
         stream: bool,
         priority: i32,
     },
-    /// What the job waits for comes.
+    /// The event arrives for which the job waits.
     Finish(usize),
     Cancel(usize),
     CancelNow(usize),
@@ -57,7 +57,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What the model knows of a job.
+/// The model's state of a job.
 struct Known {
     id: JobId,
     handle: Option<Job>,
@@ -82,7 +82,7 @@ struct Table {
     shut_down: bool,
 }
 
-/// A word, then nothing until the gate that is named as the model.
+/// A word, then nothing until the gate with the model's name opens.
 fn word_then_wait() -> Plan {
     Plan::by_request(|request| {
         let gate = request.model().unwrap_or_default();
@@ -208,7 +208,7 @@ impl Table {
     fn read(&mut self, n: usize) {
         let Some(known) = self.jobs.get_mut(n) else { return };
         let expected = if known.begun { "word" } else { "" };
-        // A task shows that it runs before its first poll has come to the word.
+        // A task shows that it runs before its first poll has emitted the word.
         eventually("all that is there can be read", || {
             while let Some(batch) = known.reader.try_read() {
                 assert_eq!(batch.missed, 0);
@@ -232,7 +232,7 @@ impl Table {
         }
     }
 
-    /// What follows from the orders: who ends, who may run, who begins.
+    /// The results of the orders: which jobs end, which may run, which start.
     fn settle(&mut self) {
         loop {
             for known in
@@ -255,7 +255,7 @@ impl Table {
         }
     }
 
-    /// Waits until every job is in the state that the model says, and compares the rest.
+    /// Waits until every job is in the model's state, and compares the rest.
     fn compare(&mut self) {
         self.settle();
         for known in &self.jobs {
@@ -299,8 +299,8 @@ fn any_sequence_of_orders_ends_where_the_model_says() {
     });
 }
 
-/// Orders from several threads at once: whatever their order, every job ends, its last state is its outcome's, and what
-/// it says of itself is never something it has left for good.
+/// Orders from several threads at once: in any order, every job ends, its last state is that of its outcome, and
+/// it never reports a state that it has already left for good.
 #[test]
 fn orders_from_several_threads_leave_every_job_with_one_true_end() {
     for seed in 0..20_u64 {

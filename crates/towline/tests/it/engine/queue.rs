@@ -49,7 +49,7 @@ fn streams_of_one_server_wait_for_each_other_and_for_nobody_else() {
     first[1].cancel("makes room");
     foreground.until_state(&first[2], JobState::Streaming);
     assert_eq!(first[3].state(), JobState::Queued);
-    // A place among the waiting that is given up makes no room.
+    // Leaving the queue does not free a permit.
     first[3].cancel("no more");
     foreground.until_state(&first[3], JobState::Cancelled);
     let last = chat(&engine, &busy);

@@ -1,4 +1,4 @@
-//! Readers: each has all of the text, from where it began, at its own pace.
+//! Readers: each gets all of the text from its start, at its own pace.
 
 use towline::Event;
 use towline::engine::Offset;
@@ -48,7 +48,7 @@ fn a_reader_takes_no_more_than_it_wants() {
     let (mut reader, mut text) = (job.reader(StartAt::Beginning), String::new());
     while let Some(batch) = reader.try_read_at_most(10_000) {
         let bytes = text_of(&batch.events);
-        // The piece that reaches the limit is whole: about 4 KiB of text.
+        // The piece that reaches the limit is kept whole: about 4 KiB of text.
         assert!(bytes.len() < 10_000 + 8_192 && (!bytes.is_empty() || batch.outcome.is_some()));
         text += &bytes;
     }
@@ -88,7 +88,7 @@ fn timed_reads_come_back_and_async_reads_lose_nothing_when_dropped() {
     let (given_up, gave_up_all) = std::sync::mpsc::sync_channel(1);
     let task = engine.spawn("reads", async move {
         let mut reader = reader;
-        // Read attempts that are given up, each with a place among the waiters.
+        // Abandoned reads, each of which was a waiter.
         for _ in 0..100 {
             let gave_up = tokio::time::timeout(Duration::ZERO, reader.next()).await;
             assert!(gave_up.is_err());

@@ -47,7 +47,7 @@ fn what_has_not_finished_when_the_grace_time_is_up_is_cut() {
     assert!(!job.outcome().unwrap().reply.text.is_empty(), "what was received is kept");
 }
 
-/// Holds up the caller that cancels the first job until the next one has had time to begin in its place.
+/// Delays the caller that cancels the first job until the next one could have started in its place.
 struct HoldsUp {
     next: Job,
 }

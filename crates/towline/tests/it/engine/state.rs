@@ -1,4 +1,4 @@
-//! Each state is entered once per visit, in order, and is true.
+//! Each state is reported once per visit, in order, and is true.
 
 use towline::client::RetryPolicy;
 use towline::engine::JobState;

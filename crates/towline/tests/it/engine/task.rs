@@ -1,4 +1,4 @@
-//! Tasks: what they return, and what their panics do.
+//! Tasks: their results, and the effect of their panics.
 
 use towline::Ending;
 use towline::engine::JobOptions;
@@ -59,7 +59,7 @@ fn a_panic_ends_its_job_as_failed_and_nothing_else() {
 
 #[test]
 fn a_stream_that_panics_keeps_what_it_received() {
-    // A closure of the caller's runs in every submission; a panic there is the caller's own.
+    // Every submission runs a closure of the caller; a panic in it is the caller's own.
     let (server, engine) = (Server::start(silent()), engine());
     let prepared = StreamSpec::chat(&client(&server), request("m"));
     let panics = prepared.map(|_| panic!("made badly"));

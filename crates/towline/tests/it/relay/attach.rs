@@ -1,4 +1,4 @@
-//! Reading a stream that others began, from anywhere.
+//! Reads a stream that another program started, from any offset.
 
 use towline::error::ErrorKind;
 use towline::relay::Start;
@@ -7,7 +7,7 @@ use towline::{Ending, Event};
 use super::{answering, client, piece, records, until, writing};
 use crate::client_support::{next_event, read, soon};
 
-/// A relay with one job that is over: `answering` alone has none before it is asked.
+/// A relay with one ended job: `answering` alone has none before a request.
 async fn with_a_job(relay: &super::Relay) {
     drop(read(client(&relay.url).chat(crate::client_support::chat("m"))).await);
 }
@@ -30,7 +30,7 @@ async fn every_byte_is_a_place_to_begin() {
         assert_eq!(outcome.reply.text, text, "from byte {byte}");
         assert!(outcome.is_completed(), "from byte {byte}: {outcome}");
     }
-    // Behind the terminal record there is nothing that could say that the answer is whole.
+    // After the terminal record, nothing shows that the answer is complete.
     let (events, outcome) = read(client(&relay.url).attach("job0", Start::Byte(log.len() as u64))).await;
     assert_eq!((events.len(), outcome.ending.as_str()), (0, "truncated"));
 }
@@ -52,7 +52,7 @@ async fn a_late_reader_hears_what_comes() {
     assert_eq!(event, Event::Text("after".into()));
 }
 
-/// Polls a stream just so long that the relay has its request.
+/// Polls a stream until the relay has its request.
 trait Submitted: Future + Sized {
     async fn now_or_never_submitted(self, relay: &super::Relay) -> Option<Self::Output> {
         tokio::select! {

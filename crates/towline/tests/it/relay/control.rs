@@ -1,4 +1,4 @@
-//! The calls that look at jobs and control them.
+//! The calls that list and control jobs.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use towline::relay::{AnswerState, Filter};
 use super::{client, until, writing};
 use crate::client_support::{chat, soon};
 
-/// A relay with this many jobs that run.
+/// A relay with this many running jobs.
 async fn with_jobs(count: usize) -> super::Relay {
     let relay = writing();
     let client = client(&relay.url);

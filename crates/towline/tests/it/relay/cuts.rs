@@ -1,4 +1,4 @@
-//! Connections that break in every way, while texts stay whole.
+//! Connections that break in every way, while texts stay complete.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::fake::{Log, Relay};
 use super::{client_with, done, piece};
 use crate::client_support::chat;
 
-/// The text that a model of this name answers with.
+/// The answer of the model with this name.
 fn text(model: &str, bytes: usize) -> Vec<String> {
     let mut random = fastrand::Rng::with_seed(model.bytes().map(u64::from).sum());
     let mut pieces = Vec::new();
@@ -50,11 +50,11 @@ fn relay(bytes: usize) -> Relay {
     })
 }
 
-/// Every stream's text is its source's, and each was cut so often together.
+/// Checks that every stream has its source's text, and that all together were cut this often.
 async fn cut_streams(streams: usize, bytes: usize, cuts: usize, seed: u64) -> (usize, u32) {
     let relay = relay(bytes);
     let target = relay.url.strip_prefix("http://").unwrap().parse().unwrap();
-    // About three bytes of log to one of text, and no more cuts than there is to cut.
+    // About three bytes of log for one of text, and no more cuts than the log allows.
     let each = 3 * bytes * streams / cuts;
     let cutter = Cutter::start(target, cuts, each / 4..each, seed);
     let client = client_with(&cutter.url, |relay| relay.silence = Duration::from_millis(150))
@@ -97,7 +97,7 @@ async fn no_byte_is_lost_or_doubled_whatever_breaks() {
     cut_streams(20, 100_000, 40, 1).await;
 }
 
-/// The relay itself goes away again and again.
+/// The relay itself stops and restarts repeatedly.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_byte_is_lost_or_doubled_when_the_relay_is_restarted() {
     let bytes = 300_000;
@@ -124,7 +124,7 @@ async fn no_byte_is_lost_or_doubled_when_the_relay_is_restarted() {
     assert_eq!(relay.shared.jobs.lock().unwrap().len(), 10, "no request was run twice");
 }
 
-/// The whole measure, as CONTRIBUTING describes it.
+/// The full test, as CONTRIBUTING describes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_cuts_when_asked_for() {
     let Some(cuts) = std::env::var("TOWLINE_CUTS").ok().and_then(|cuts| cuts.parse().ok()) else { return };

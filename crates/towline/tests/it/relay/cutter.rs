@@ -1,4 +1,4 @@
-//! A proxy that cuts connections, in each of the ways in which they break.
+//! A proxy that cuts connections in every way.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,15 +12,15 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) enum Cut {
     /// Both sides see a reset.
     Reset,
-    /// The client sees an end, as of a server that closed in good order.
+    /// The client sees a clean end.
     HalfClose,
-    /// The relay sees an end, as of a client that says no more; what the relay still says arrives.
+    /// The relay sees an end, as if the client sends no more; the relay's own data still arrives.
     HalfCloseOfClient,
-    /// Nothing comes any more, and nobody says so.
+    /// Nothing arrives any more, without an end.
     Stall,
 }
 
-/// A proxy in front of a relay, on a thread of its own.
+/// A proxy in front of a relay, on its own thread.
 pub(crate) struct Cutter {
     pub(crate) url: String,
     shared: Arc<Shared>,
@@ -32,7 +32,7 @@ struct Shared {
     plan: Mutex<Plan>,
 }
 
-/// How many cuts are still to come, and after how many bytes each.
+/// The number of remaining cuts, and the number of bytes before each.
 struct Plan {
     left: usize,
     made: usize,
@@ -69,7 +69,7 @@ impl Drop for Cutter {
 }
 
 impl Shared {
-    /// After how many bytes the next connection is cut, and how.
+    /// The number of bytes before the next cut, and its kind.
     fn next(&self) -> Option<(usize, Cut)> {
         let mut plan = self.plan.lock().unwrap();
         plan.left = plan.left.checked_sub(1)?;
@@ -120,7 +120,7 @@ async fn forward(shared: Arc<Shared>, mut client: TcpStream) {
             return cut(how, client, relay).await;
         }
     }
-    // It ended by itself, so this cut is still to be made.
+    // The connection ended by itself, so this cut remains.
     if plan.is_some() {
         shared.plan.lock().unwrap().left += 1;
     }
@@ -133,7 +133,7 @@ async fn cut(how: Cut, mut client: TcpStream, mut relay: TcpStream) {
         }
         Cut::HalfClose => {
             drop(client.shutdown().await);
-            // What the client still says goes nowhere.
+            // Further data from the client is discarded.
             let mut rest = [0; 1024];
             let reading = async { while matches!(client.read(&mut rest).await, Ok(1..)) {} };
             drop(tokio::time::timeout(Duration::from_secs(60), reading).await);
@@ -145,7 +145,7 @@ async fn cut(how: Cut, mut client: TcpStream, mut relay: TcpStream) {
         }
         Cut::Stall => {
             let mut rest = [0; 1024];
-            // Until the client has had enough.
+            // Until the client gives up.
             while matches!(client.read(&mut rest).await, Ok(1..)) {}
         }
     }

@@ -1,4 +1,4 @@
-//! How streams through a relay end, and what the relay is told.
+//! How streams through a relay end, and the orders to the relay.
 
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ async fn a_cancel_that_cannot_be_told_says_so() {
     stream.cancel("enough");
     let outcome = next_end(&mut stream).await;
     let Ending::Cancelled { reason, .. } = outcome.ending else { panic!("{outcome}") };
-    assert!(reason.starts_with("enough; the relay could not be told"), "{reason}");
+    assert!(reason.starts_with("enough; the relay did not confirm this"), "{reason}");
 }
 
 #[tokio::test]

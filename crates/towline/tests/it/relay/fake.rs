@@ -1,4 +1,4 @@
-//! A relay for tests: HTTP/2 on a Unix socket or a loopback port, logs in memory, answers that the test writes.
+//! A relay for tests: HTTP/2 on a Unix socket or a loopback port, logs in memory, and answers from the test.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,10 +15,10 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What a new job's log holds, from what was asked.
+/// The log of a new job, made from its request.
 type Source = Arc<dyn Fn(&Value) -> Log + Send + Sync>;
 
-/// A relay, on a thread of its own.
+/// A relay on its own thread.
 pub(crate) struct Relay {
     pub(crate) url: String,
     pub(crate) shared: Arc<Shared>,
@@ -38,7 +38,7 @@ pub(crate) struct Shared {
     pub(crate) jobs: Mutex<Vec<Arc<Job>>>,
     /// Method and path of every request, and the headers that tests look at.
     pub(crate) requests: Mutex<Vec<Seen>>,
-    /// How many live reads there are, and connections there were.
+    /// The number of live reads, and of connections so far.
     pub(crate) counts: Mutex<Counts>,
 }
 
@@ -150,7 +150,7 @@ impl Relay {
         address
     }
 
-    /// Ends every connection and takes no new one; the logs stay.
+    /// Closes every connection and accepts no new one; the logs stay.
     pub(crate) fn kill(&self) {
         if let Some(listening) = self.listening.lock().unwrap().take() {
             listening.abort();
@@ -160,7 +160,7 @@ impl Relay {
         }
     }
 
-    /// Is there again, at the same address.
+    /// Starts again, at the same address.
     pub(crate) fn revive(&self) {
         self.listen();
     }
@@ -215,7 +215,7 @@ fn unix(listener: UnixListener) -> impl FnMut() -> Accepting + Send {
     }
 }
 
-/// Serves connections until it is aborted, and with it they.
+/// Serves connections until it is aborted, which also ends them.
 async fn accept<A: FnMut() -> Accepting + Send>(shared: Arc<Shared>, make: impl FnOnce() -> A) {
     let mut next = make();
     let mut connections = JoinSet::new();
@@ -315,7 +315,7 @@ impl Job {
         })
     }
 
-    /// Ends the job by somebody's word.
+    /// Ends the job with a given cause.
     pub(crate) fn end(&self, outcome: &'static str, cause: &str) {
         let record = json!({ "error": cause, "towline": { "outcome": outcome, "cause": cause } });
         self.log.push(format!("{record}\n").as_bytes());
@@ -356,7 +356,7 @@ fn snapshot(job: &Job, query: &str, mut reply: SendResponse<Bytes>) -> Result<()
     let at = offset(query) as usize;
     let (piece, end, closed) = {
         let written = job.log.0.borrow();
-        // In pieces, so that the client has to ask more than once.
+        // In pieces, so that the client needs several requests.
         let end = written.bytes.len().min(at + 1000);
         (Bytes::copy_from_slice(&written.bytes[at..end]), end, written.closed && end == written.bytes.len())
     };

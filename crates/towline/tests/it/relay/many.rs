@@ -1,4 +1,4 @@
-//! Very many streams on few connections, of which some are not read.
+//! Very many streams on few connections, some of them unread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +58,7 @@ async fn stalled_readers_hold_up_nobody_and_miss_nothing() {
     }
     writing.await.unwrap();
     assert_eq!(relay.counts().connections, 1);
-    // Their queues are full, and the relay has got rid of them.
+    // Their queues are full, and the relay has disconnected them.
     super::until("only readers that fit are left", || relay.counts().reads == 0).await;
     for stream in stalled {
         let outcome = soon(stream.collect()).await;
@@ -87,12 +87,12 @@ async fn streams_are_spread_over_few_connections() {
     println!("{streams} streams over {connections} connections");
 }
 
-/// So many streams are measured, where that is asked for.
+/// The number of streams to measure, if the environment sets it.
 fn asked_for() -> Option<usize> {
     std::env::var("TOWLINE_STREAMS").ok()?.parse().ok()
 }
 
-/// How late a record is, with and without readers that do not read. Run alone, and in release.
+/// The latency of a record, with and without stalled readers. Run it alone, in release mode.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_delay_of_readers_when_asked_for() {
     let Some(streams) = asked_for() else { return };

@@ -1,4 +1,4 @@
-//! Streams through a relay, against one of the test's own.
+//! Streams through a relay, with a relay in the test.
 
 mod attach;
 mod control;
@@ -44,7 +44,7 @@ fn writing() -> Relay {
     Relay::tcp(|_: &Value| Log::open())
 }
 
-/// Waits that do not slow tests down.
+/// Short waits that do not slow down tests.
 fn quick() -> RelayConfig {
     let reconnect = Reconnect {
         first_wait: Duration::from_millis(2),
@@ -64,13 +64,13 @@ fn client_with(url: &str, change: impl FnOnce(&mut RelayConfig)) -> Client {
     client_to(url, |config: &mut Config| config.via = Via::Relay(relay))
 }
 
-/// A task of the test's own.
+/// A task of the test itself.
 #[expect(clippy::disallowed_methods, reason = "each of a test's readers stands for a program of its own")]
 fn beside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
     tokio::spawn(work)
 }
 
-/// Waits for something that another thread does.
+/// Waits for the work of another thread.
 async fn until(what: &str, mut is: impl FnMut() -> bool) {
     let waiting = async {
         while !is() {

@@ -1,4 +1,4 @@
-//! The relay of this user: one of another version is replaced when it is idle.
+//! The user's own relay: one with another version is replaced when it is idle.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixListener;
@@ -10,8 +10,8 @@ use towline::{Client, Config};
 
 use crate::client_support::soon;
 
-/// What listens at the own socket: version 0.0.1, which ends when it is told to, unless something runs there. Gives what it was
-/// asked.
+/// A relay at the own socket with version 0.0.1, which ends on request unless something runs there. Returns the requests
+/// that it got.
 fn an_older_relay(own: &OwnRelay, is_idle: bool) -> Arc<Mutex<Vec<String>>> {
     let listener = UnixListener::bind(own.socket()).unwrap();
     let (asked, socket) = (Arc::new(Mutex::new(Vec::new())), own.socket());
@@ -65,7 +65,7 @@ async fn a_relay_of_another_version_is_replaced_when_nothing_runs_there() {
         let own = OwnRelay::find(Some(base.path()), base.path()).unwrap();
         let asked = an_older_relay(&own, is_idle);
         let control = Control::new(Client::with_config(own.endpoint(), Config::default()).unwrap());
-        // What is started in its place ends at once, and that is said.
+        // Its replacement ends at once, and the error says so.
         let ensured = soon(own.ensure(Path::new("/bin/true"), &control)).await;
         assert_eq!(*asked.lock().unwrap(), ["/towline/v1/version", "/towline/v1/shutdown"]);
         match is_idle {

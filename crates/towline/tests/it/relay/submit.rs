@@ -1,4 +1,4 @@
-//! A request is handed over once, and its answer is read.
+//! A request is submitted once, and its answer is read.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn an_answer_comes_as_it_would_from_a_server() {
     let deadline: f64 = seen.headers["towline-deadline"].parse().unwrap();
     assert!((0.0..=60.0).contains(&deadline), "{deadline}");
     assert_eq!((&seen.body["model"], &seen.body["stream"]), (&Value::from("m"), &Value::from(true)));
-    // Nothing else is asked of the relay: the trailers say that the log is closed.
+    // The relay gets no other request: the trailers say that the log is closed.
     assert_eq!(relay.lines(), ["POST /api/chat", "GET /streams/job0?offset=-1&live=raw"]);
 }
 
@@ -69,7 +69,7 @@ async fn dropping_a_stream_leaves_it_running() {
 async fn a_request_whose_answer_is_lost_is_not_run_twice() {
     let relay = answering(&["once"]);
     let target = relay.url.strip_prefix("http://").unwrap().parse().unwrap();
-    // The settings of HTTP/2 pass, the answer does not.
+    // The settings of HTTP/2 pass, the response does not.
     for bytes in [40, 60, 80, 100, 120] {
         let cutter = Cutter::start(target, 3, bytes..bytes + 1, 7);
         let before = relay.shared.jobs.lock().unwrap().len();
