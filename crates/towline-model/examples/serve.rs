@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         output.flush()?;
         server
             .run(async {
-                // Where no signal can be waited for, only the end of the process stops it.
+                // If signals cannot be awaited, only the end of the process stops the server.
                 if tokio::signal::ctrl_c().await.is_err() {
                     std::future::pending::<()>().await;
                 }

@@ -25,15 +25,15 @@ pub(crate) fn budget(bytes: usize) -> Arc<Semaphore> {
 
 impl Memory {
     /// # Errors
-    /// When there is not so much left.
+    /// If there is not this much left.
     pub(crate) fn new(budget: &Arc<Semaphore>, bytes: usize) -> Result<Self, Refusal> {
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX);
         let taken = Arc::clone(budget).try_acquire_many_owned(units);
-        taken.map(Self).map_err(|_| Refusal::busy("requests take all the memory they may"))
+        taken.map(Self).map_err(|_| Refusal::busy("requests already use all the memory that they may use"))
     }
 
     /// # Errors
-    /// When there is not so much left.
+    /// If there is not this much left.
     pub(crate) fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
         self.0.merge(Self::new(self.0.semaphore(), bytes)?.0);
         Ok(())

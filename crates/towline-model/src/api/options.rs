@@ -90,7 +90,7 @@ pub(crate) fn keep_alive(request: &Fields) -> Result<Option<KeepAlive>, Refusal>
         return Ok(None);
     };
     let invalid = || {
-        let why = "keep_alive is a number of seconds, or a text like \"5m\"";
+        let why = "keep_alive must be a number of seconds, or a text like \"5m\"";
         Refusal::bad(format!("invalid duration {value}: {why}"))
     };
     let seconds = match serde_json::from_str::<f64>(value.trim_matches('"')) {

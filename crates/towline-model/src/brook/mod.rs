@@ -13,7 +13,7 @@ use tokenizer::Tokenizer;
 pub(crate) static FILE: &[u8] = include_bytes!("../../../../models/brook-q8_0.gguf");
 /// The model's name with its tag.
 pub(crate) const NAME: &str = "brook:latest";
-/// What `/api/show` says about it.
+/// Its description in `/api/show`.
 pub(crate) const ABOUT: &str = "Brook, Towline's built-in toy: 2.8 million parameters, made to stream real tokens. It knows \
                                 rivers, gardens and small stories, and little else.";
 /// Settings that suit so small a model better than Ollama's defaults.

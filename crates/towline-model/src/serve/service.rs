@@ -95,7 +95,7 @@ impl Model {
     async fn body(&self, mut incoming: Incoming, memory: &mut Memory) -> Result<Bytes, Refusal> {
         let mut body = BytesMut::new();
         while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|error| Refusal::bad(format!("the body broke off: {error}")))?;
+            let frame = frame.map_err(|error| Refusal::bad(format!("the body was cut: {error}")))?;
             let Ok(data) = frame.into_data() else {
                 continue;
             };

@@ -1,4 +1,4 @@
-//! What chat, generate and embed say.
+//! The responses of chat, generate and embed.
 
 use serde_json::{Value, json};
 use towline_model::Config;
@@ -157,7 +157,7 @@ fn old_turns_make_room_and_the_system_turn_stays() {
     let error = strict["error"].as_str().unwrap();
     assert!(error.starts_with("the input length exceeds the context length: "), "{error}");
     assert!(error.ends_with(" tokens, but the context holds 512"), "{error}");
-    // One turn that is too long by itself is cut inside.
+    // A single turn that is too long is truncated.
     let long = "river ".repeat(2000);
     let answer = ask(&server, "/api/generate", greedy(json!({"prompt": long})));
     assert_eq!(answer["prompt_eval_count"], 472);
@@ -202,7 +202,7 @@ fn an_answer_keeps_its_pace() {
     let answer =
         ask(&server, "/api/chat", greedy(json!({"messages": river(), "options": {"num_predict": 12}})));
     assert_eq!(answer["eval_count"], 12);
-    // Eleven pauses of 10 ms lie between twelve tokens.
+    // There are eleven pauses of 10 ms between twelve tokens.
     assert!(answer["eval_duration"].as_u64().unwrap() >= 110_000_000);
 }
 

@@ -41,7 +41,7 @@ impl Client {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 
-    /// Whether anything comes within this time.
+    /// Whether any byte arrives within this time.
     pub(crate) fn has_answer_within(&mut self, time: std::time::Duration) -> bool {
         let stream = self.stream.get_ref();
         stream.set_read_timeout(Some(time)).unwrap();
@@ -129,7 +129,7 @@ impl<'a> Answer<'a> {
         Ok((length > 0).then_some(bytes))
     }
 
-    /// The next record, which must be a chunk of its own.
+    /// The next record, which must be one chunk.
     pub(crate) fn line(&mut self) -> Option<Value> {
         let chunk = self.chunk()?;
         assert_eq!(chunk.iter().position(|byte| *byte == b'\n'), Some(chunk.len() - 1));
@@ -150,7 +150,7 @@ impl<'a> Answer<'a> {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?}"))
     }
 
-    /// Whether the connection breaks off before the body ends.
+    /// Whether the connection is cut before the body ends.
     pub(crate) fn is_cut(&mut self) -> bool {
         loop {
             match self.try_chunk() {

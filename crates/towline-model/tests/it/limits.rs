@@ -1,4 +1,4 @@
-//! Limits, queues, cancelling, and who may ask.
+//! Limits, queues, cancelling, and access.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ fn a_request_too_many_is_refused_and_the_others_wait() {
     for client in &mut others {
         client.send_only("POST", "/api/generate", HOST, SHORT);
     }
-    // Whichever comes second finds the only place taken.
+    // The second request finds the only place taken.
     let refused = loop {
         let moment = Duration::from_millis(5);
         if let Some(index) = others.iter_mut().position(|client| client.has_answer_within(moment)) {
@@ -63,7 +63,7 @@ fn answers_run_side_by_side_up_to_the_limit() {
     for client in &mut clients {
         client.send_only("POST", "/api/generate", HOST, ENDLESS);
     }
-    // Each has begun while none has ended.
+    // All have begun and none has ended.
     for client in &mut clients {
         assert!(client.answer().line().is_some());
     }
@@ -93,7 +93,7 @@ fn requests_share_one_budget_of_memory() {
     };
     let (status, error) = ask("/api/generate", SHORT);
     assert!(status == 503 && error.contains("memory"), "{status} {error}");
-    // An answer gives its memory back with its end, or with its reader.
+    // An answer frees its memory when it ends, or when its reader leaves.
     drop(first);
     while ask("/api/generate", SHORT).0 == 503 {}
     let inputs = |count| serde_json::json!({"model": "brook", "input": vec!["a"; count]}).to_string();

@@ -1,4 +1,4 @@
-//! Listings, loading and letting go, and every refusal.
+//! Listings, loading and unloading, and every refusal.
 
 use serde_json::{Value, json};
 use towline_model::Config;
@@ -64,7 +64,7 @@ fn a_model_is_loaded_kept_and_let_go_as_asked() {
     let running = client.get("/api/ps").json();
     let expires: jiff::Timestamp = running["models"][0]["expires_at"].as_str().unwrap().parse().unwrap();
     assert!(expires > jiff::Timestamp::now() + std::time::Duration::from_secs(100 * 365 * 24 * 3600));
-    // With keep_alive 0 the model goes when the answer ends.
+    // With keep_alive 0 the model is unloaded when the answer ends.
     let body = r#"{"model":"brook","prompt":"hello","stream":false,"keep_alive":0}"#;
     assert_eq!(client.post("/api/generate", body).json()["done"], true);
     while loaded(&mut client) > 0 {}

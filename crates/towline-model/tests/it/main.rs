@@ -1,4 +1,4 @@
-//! The built-in model from outside: over sockets, as any client sees it.
+//! The built-in model from outside, over sockets.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod answers;

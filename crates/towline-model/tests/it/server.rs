@@ -1,4 +1,4 @@
-//! A server on a thread of its own, and its orderly end.
+//! A server on its own thread, and its orderly end.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -39,7 +39,7 @@ impl Running {
         drop(self.stop.take());
     }
 
-    /// Stops the server; how many connections it had to cut.
+    /// Stops the server; returns how many connections it had to cut.
     pub(crate) fn stop(mut self) -> usize {
         self.ask_to_stop();
         self.thread.take().unwrap().join().unwrap()

@@ -1,4 +1,4 @@
-//! The weights in the binary are the ones that are named beside them.
+//! The weights in the binary are the ones named beside them.
 
 use sha2::{Digest, Sha256};
 use towline_model::Config;
