@@ -22,7 +22,7 @@ const WORDS: [&str; 24] = [
 const ROUNDS: usize = 20;
 const LISTED: usize = 50;
 
-/// Numbers that look random, and are the same every time.
+/// Pseudorandom numbers, the same in each run.
 struct Numbers(u64);
 
 impl Numbers {

@@ -14,7 +14,7 @@ const END_TIME: Duration = Duration::from_secs(10);
 /// An operation on an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verb {
-    /// Cancels it. The reason is for people. An answer that has ended stays as it is.
+    /// Cancels it. The reason is for people. An answer that has ended does not change.
     Kill(String),
     /// Makes the relay stop reading from the model server.
     Pause,
@@ -24,7 +24,7 @@ pub enum Verb {
     Deadline(Deadline),
     /// Renames it.
     Rename(String),
-    /// Asks the same question again.
+    /// Sends the same request again, as a new answer.
     Retry,
     /// Deletes it, with its record.
     Forget,
@@ -66,7 +66,7 @@ async fn kill(control: &Control, handle: &str, reason: &str) -> Result<Job, Erro
 async fn forget(control: &Control, named: &str) -> Result<Job, Error> {
     let job = control.find(named).await?;
     if !job.state.is_ended() {
-        let message = format!("{} is {}; kill stops it first", handle(&job), job.state);
+        let message = format!("{} is {}; kill it first", handle(&job), job.state);
         return Err(Error::new(ErrorKind::Rejected, Fault::Caller, message));
     }
     control.delete(&job.id).await?;

@@ -92,9 +92,10 @@ pub fn json(title: &str, chat: &Conversation) -> String {
 /// Reads a conversation that [`json()`] wrote. Side-by-side answers become consecutive turns.
 ///
 /// # Errors
-/// What is missing in the text, for people.
+/// If a part is missing in the text; says which, for people.
 pub fn read_json(text: &str) -> Result<Conversation, String> {
-    let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))?;
+    let mut whole: Value =
+        serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))?;
     let turns = whole["turns"].as_array().cloned().filter(|_| whole["version"] == json!(1));
     let turns = turns.ok_or("this is neither a session nor a chat that was exported as JSON")?;
     let mut settings = whole["settings"].take();
@@ -187,6 +188,6 @@ mod tests {
         assert_eq!(read_json(&json("T", &chat)).unwrap(), chat);
         assert_eq!(markdown("T", &chat).matches("\n*(1 image)*\n").count(), 2, "one asked, one answered");
         assert!(read_json("{\"turns\": []}").unwrap_err().contains("neither"));
-        assert!(read_json("[1").unwrap_err().contains("no JSON"));
+        assert!(read_json("[1").unwrap_err().contains("not JSON"));
     }
 }

@@ -268,9 +268,9 @@ pub enum Shown {
 pub struct Turn {
     /// Its number.
     pub id: TurnId,
-    /// What was asked.
+    /// The question.
     pub question: Message,
-    /// What is shown.
+    /// The shown variant.
     pub shown: Shown,
     /// Never empty.
     variants: Vec<Variant>,
@@ -508,7 +508,7 @@ impl Conversation {
         Some(turn.add(&model, words))
     }
 
-    /// Sets what a turn shows.
+    /// Sets the variant that a turn shows.
     pub fn show(&mut self, id: TurnId, shown: Shown) {
         if let Some(turn) = self.turn_mut(id)
             && match shown {

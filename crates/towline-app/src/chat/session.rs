@@ -151,7 +151,7 @@ pub fn retry(turn: &Turn, variant: &Variant) -> String {
     of_answer("retry", variant.id, fields)
 }
 
-/// The line that sets what a turn shows.
+/// The line that sets the variant that a turn shows.
 pub fn shown(turn: TurnId, shown: Shown) -> String {
     let variant = match shown {
         Shown::One(number) => number,
@@ -298,9 +298,10 @@ impl Conversation {
     /// Applies a record.
     fn replay(&mut self, mut record: Map<String, Value>) -> Result<(), String> {
         let kind = take(&mut record, "record");
-        let kind = kind.as_ref().and_then(Value::as_str).ok_or("there is no record")?.to_owned();
+        let kind = kind.as_ref().and_then(Value::as_str).ok_or("the key \"record\" is missing")?.to_owned();
         let number = |record: &Map<String, Value>, key| record.get(key).and_then(Value::as_u64);
-        let turn = number(&record, "turn").map(TurnId).ok_or_else(|| "there is no turn".to_owned());
+        let turn =
+            number(&record, "turn").map(TurnId).ok_or_else(|| "the key \"turn\" is missing".to_owned());
         let named = number(&record, "variant").map(|number| u32::try_from(number).unwrap_or(u32::MAX));
         let id = |chat: &Self| {
             let last = || chat.turn(turn.clone().ok()?)?.variants.last().map(|last| last.id.variant);
@@ -374,7 +375,7 @@ impl Conversation {
         mut record: Map<String, Value>,
     ) -> Result<(), String> {
         if id.0 < self.next {
-            return Err(format!("turn {} was there before", id.0));
+            return Err(format!("turn {} already exists", id.0));
         }
         take(&mut record, "turn");
         take(&mut record, "variant");
@@ -400,7 +401,7 @@ impl Conversation {
         take(&mut record, "turn");
         take(&mut record, "variant");
         let ending = text_of(&mut record, "ending");
-        let answered = Answered::parse(&ending).ok_or_else(|| format!("there is no ending {ending:?}"))?;
+        let answered = Answered::parse(&ending).ok_or_else(|| format!("{ending:?} is not an ending"))?;
         let usage = take(&mut record, "usage").map(serde_json::from_value).transpose();
         let usage = usage.map_err(|error| error.to_string())?;
         if let Some(variant) = self.answer_mut(id) {
@@ -436,7 +437,7 @@ fn read_settings(mut record: Map<String, Value>) -> Result<Settings, String> {
     let options = match take(&mut record, "options") {
         Some(Value::Object(options)) => Options(options),
         Some(Value::Null) | None => Options::default(),
-        Some(_) => return Err("options are no object".to_owned()),
+        Some(_) => return Err("options is not an object".to_owned()),
     };
     let think = take(&mut record, "think").and_then(|think| match think {
         Value::Bool(true) => Some(Think::On),

@@ -17,10 +17,10 @@ pub const MAX_LINE_BYTES: usize = 2 << 10;
 /// Number of characters that are kept of the info string after a fence.
 const MAX_INFO_CHARS: usize = 40;
 
-/// What a block is.
+/// The kind of a block.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
-    /// Markdown, apart from what follows.
+    /// Markdown, except the kinds below.
     Prose,
     /// An item of a list, with everything in it.
     Item,
@@ -45,7 +45,7 @@ pub enum Shape {
 pub struct Block {
     /// Its bytes in the text.
     pub range: Range<usize>,
-    /// What it is.
+    /// Its kind.
     pub shape: Shape,
 }
 

@@ -1,4 +1,4 @@
-//! Determines what a line of Markdown begins or continues.
+//! Determines which block a line of Markdown begins or continues.
 
 /// Columns of one indentation in code, and of a tab.
 const TAB: usize = 4;

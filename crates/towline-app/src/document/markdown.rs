@@ -100,13 +100,13 @@ pub enum Align {
 pub enum Piece {
     /// A paragraph, a heading or an item of a list.
     Text {
-        /// What it says.
+        /// Its text.
         rich: Rich,
         /// 1–6 for a heading, else 0.
         heading: u8,
         /// The mark of a list's item.
         mark: Option<String>,
-        /// Where it stands.
+        /// Its place.
         depth: Depth,
     },
     /// Code.
@@ -115,7 +115,7 @@ pub enum Piece {
         text: String,
         /// The info string of its fence, if it has one.
         info: String,
-        /// Where it stands.
+        /// Its place.
         depth: Depth,
     },
     /// A horizontal rule.

@@ -4,7 +4,7 @@
 //! | file | its one job |
 //! |---|---|
 //! | `blocks` | text that grows, split into blocks |
-//! | `lines` | determines what a line of Markdown begins or continues |
+//! | `lines` | determines which block a line of Markdown begins or continues |
 //! | `markdown` | one block as pieces to draw |
 //! | `protect` | protects text that Markdown would treat as markup and omit |
 //! | [`code`] | classifies the parts of a line of code |

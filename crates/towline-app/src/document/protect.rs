@@ -6,14 +6,14 @@
 
 use std::borrow::Cow;
 
-/// Stand-ins are `FIRST + n`, from the private use areas, which no language uses.
+/// Placeholders are `FIRST + n`, from the private use areas, which no language uses.
 const FIRST: char = '\u{f0000}';
 const LAST: char = '\u{ffffd}';
 
 /// The characters that a backslash escapes in Markdown. Before any other character, a backslash is literal.
 const ESCAPED: &str = "*_`#~+-.!><|$&";
 
-/// A piece that has a stand-in.
+/// A piece that has a placeholder.
 #[derive(Debug)]
 struct Kept {
     text: String,
@@ -72,7 +72,7 @@ impl<'a> Source<'a> {
         whole
     }
 
-    /// Replaces a piece by a stand-in.
+    /// Replaces a piece with a placeholder.
     fn keep(&mut self, out: &mut String, text: &str, is_formula: bool) {
         let index = u32::try_from(self.kept.len()).ok().and_then(|index| u32::from(FIRST).checked_add(index));
         match index.and_then(char::from_u32).filter(|c| *c <= LAST) {

@@ -1,4 +1,4 @@
-//! Names, titles, tags and pins; what is deleted, and when by itself.
+//! Names, titles, tags and pins; deletion by the user, and automatic deletion.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{ChatId, History, HistoryError, find};
 pub struct Limits {
     /// The maximum age since the last change of a conversation. Default: none.
     pub age: Option<Duration>,
-    /// The maximum size of all conversations, as they are written, in bytes. Default: 1 GiB.
+    /// The maximum size of all conversations on disk, in bytes. Default: 1 GiB.
     pub bytes: u64,
 }
 
@@ -117,7 +117,7 @@ impl History {
     }
 }
 
-/// The tags that a text names: its words, whatever their case, in their order. A sign `#` before one is left out.
+/// The tags in a text: its words, in order, without a leading `#`. Case does not matter.
 pub fn tags_of(text: &str) -> Vec<String> {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control() || c == ',');
     let words = words.map(|word| word.trim_start_matches('#').to_lowercase());

@@ -117,7 +117,8 @@ impl Target {
             "text" | "thinking" | "tool_call" | "image" | "relay" | "end" | "retry" | "continue"
             | "remove" | "shown" => {
                 let written = number(&mut record, "turn");
-                let written = written.ok_or_else(|| HistoryError::Record("there is no turn".into()))?;
+                let written =
+                    written.ok_or_else(|| HistoryError::Record("the key \"turn\" is missing".into()))?;
                 let actual = self.turns.get(&written).copied().unwrap_or(written);
                 let mut turns =
                     database.prepare_cached("SELECT id FROM turn WHERE chat = ?1 AND number = ?2")?;
@@ -181,7 +182,7 @@ impl Target {
         mut record: Record,
     ) -> Result<(), HistoryError> {
         let written = number(&mut record, "turn");
-        let written = written.ok_or_else(|| HistoryError::Record("there is no turn".into()))?;
+        let written = written.ok_or_else(|| HistoryError::Record("the key \"turn\" is missing".into()))?;
         let first = number(&mut record, "variant").unwrap_or(1);
         let last: Option<i64> =
             database.query_row("SELECT max(number) FROM turn WHERE chat = ?1", [chat.0], |row| row.get(0))?;

@@ -93,7 +93,7 @@ const PIECES: &str =
     WHERE piece.variant = variant.id AND NOT piece.thinking), '')";
 
 impl History {
-    /// The conversations that have a text in a question, an answer or their title, whatever its case; the last written
+    /// The conversations with a text in a question, an answer or their title, in any case; the last written
     /// first, at most `limit`. Of words like `tag:rust` in the text, a conversation has the tags; of them alone, those that have them
     /// are [listed](Self::tagged).
     ///

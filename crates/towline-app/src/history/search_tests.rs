@@ -1,4 +1,4 @@
-//! What a search finds is what a reading of all finds.
+//! A search finds the same as a reading of every conversation.
 
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -12,7 +12,7 @@ use crate::chat::{Conversation, Settings, session};
 
 const LETTERS: [char; 12] = ['a', 'b', 'A', 'é', 'É', 'ß', '長', '江', ' ', '"', '%', '\\'];
 
-/// A turn as it is made: its question, its answer and whether that has ended, other words and an answer to them.
+/// The data of a turn: its question, its answer and whether that has ended, an edited question and an answer to it.
 type Asked = (String, String, bool, Option<String>);
 
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ fn take_in(history: &mut History, made: &Made) {
     history.database.execute(sql, [id.0, made.updated]).unwrap();
 }
 
-/// Every text of a conversation that the index has, and those that it has not.
+/// Every text of a conversation, both indexed and not yet indexed.
 fn texts(history: &History, chat: i64) -> [Vec<String>; 2] {
     let all = |sql: &str| {
         let mut texts = history.database.prepare(sql).unwrap();
@@ -95,7 +95,7 @@ fn small(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// The conversations that have the words, as somebody finds them who reads everything.
+/// The conversations that contain the words, found by reading everything.
 fn read_all(history: &History, words: &str, limit: usize) -> Vec<i64> {
     let words = words.trim();
     let mut chats =

@@ -1,4 +1,4 @@
-//! The history, in memory and in files that several write to.
+//! The history, in memory and in files with several writers.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn outcome(ending: Ending) -> Outcome {
     Outcome::new(ending)
 }
 
-/// A conversation of questions and answers.
+/// A conversation with these questions and answers.
 fn conversation(turns: &[(&str, &str)]) -> Conversation {
     let mut chat = Conversation::new(Settings {
         model: "m".into(),
@@ -224,7 +224,7 @@ fn several_write_to_one_conversation() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
 
-    // Both know of one turn, and both ask a second.
+    // Both have read one turn, and both ask a second.
     let mut history = History::open(&path).unwrap();
     let id = history.find("hello-there").unwrap();
     let mut both = vec![];
@@ -275,7 +275,7 @@ fn what_waits_is_written_when_it_can_be() {
     assert_eq!(history.list(9).unwrap()[0].name, "kept");
 }
 
-/// An answer that a relay runs, as far as one program wrote it.
+/// An answer that a relay runs, as far as one program has written it.
 fn at_relay(path: &Path, text: &str) -> (Writer, Chat, AnswerId) {
     let mut writer = Writer::start(path, Limits::default()).unwrap();
     let chat = writer.begin(Some("river"));
@@ -361,7 +361,7 @@ fn an_answer_that_is_left_has_no_writer_though_the_program_lives() {
     let (mut writer, chat, id) = at_relay(&path, "water");
     writer.leave(chat, id);
     let mut history = History::open(&path).unwrap();
-    // The writer writes in order, so what comes after says that it was done.
+    // The writer writes in order, so a later write shows that this one is done.
     let later = writer.begin(Some("later"));
     writer.append(later, lines(&[("q", "a")]));
     writer.when_written(later).wait(Duration::from_secs(60)).unwrap();
@@ -436,10 +436,10 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     let found = history.load(chat).unwrap();
     assert_eq!(found.settings.system.as_deref(), Some("Be short."));
     assert_eq!(found.turns()[0].answer().answer.content, WHOLE);
-    // What was not sent after all leaves nothing.
+    // A question that was not sent leaves nothing.
     history.take_back(chat, next, None).unwrap();
     assert_eq!(history.load(chat).unwrap().turns().len(), 1);
-    // What is asked again is one more answer to the same question.
+    // A retry is another answer to the same question.
     let again = history.ask_again(chat, turn).unwrap().unwrap();
     assert_eq!((again.turn, again.variant), (turn.turn, 2));
     (job.id, job.turn) = ("r2".into(), Some(turn_of(again)));
@@ -453,7 +453,7 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     assert_eq!(history.load(chat).unwrap(), found);
     assert_eq!(history.ask_again(chat, next).unwrap(), None, "it was taken back");
     assert_eq!(history.ask_again(ChatId(99), turn).unwrap(), None);
-    // One that goes another way, or that the history does not have, becomes a conversation with all that was said.
+    // A different or unknown conversation becomes a new one with all its turns.
     let other =
         ChatRequest::new("m").user("hello").message(Message::assistant("Hello.")).user("hm").user("who?");
     for continued in [Some(chat), Some(ChatId(99)), None] {

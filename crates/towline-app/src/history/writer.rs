@@ -161,7 +161,8 @@ impl Writer {
             return;
         }
         if state.waiting_bytes.saturating_add(lines.len()) > MAX_WAITING_BYTES {
-            state.trouble = Some(format!("more than {} MiB wait for the history", MAX_WAITING_BYTES >> 20));
+            state.trouble =
+                Some(format!("more than {} MiB wait to be written to the history", MAX_WAITING_BYTES >> 20));
             return;
         }
         state.waiting_bytes += lines.len();
@@ -226,7 +227,7 @@ impl Drop for Writer {
     }
 }
 
-/// Writes until it is told to end, and then writes the remaining records.
+/// Writes until it is ended, and then writes the remaining records.
 fn write(shared: &Shared, path: &Path, limits: Limits, id: WriterId) {
     let mut disk = Disk { path, limits, id, alive: None, history: None, targets: HashMap::new() };
     // An error on opening is reported when there is something to write.

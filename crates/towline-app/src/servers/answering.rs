@@ -31,7 +31,7 @@ pub enum Wanted {
     Here,
     /// On the user's own relay.
     Own {
-        /// Whether the user asked for it: then answers run nowhere else.
+        /// Whether the user chose it explicitly: then answers run nowhere else.
         is_named: bool,
     },
     /// On the relay at this address.

@@ -34,7 +34,7 @@ pub const BUILTIN: &str = "built-in";
 pub struct ServerError {
     /// Whether it is a usage error; otherwise something on this machine failed.
     pub is_usage: bool,
-    /// What is wrong, naming the input.
+    /// What is wrong with which input.
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,

@@ -34,7 +34,7 @@ impl RelayPlace {
     /// temporary files.
     ///
     /// # Errors
-    /// The named address is invalid for a relay, or there is no place for the own relay's socket.
+    /// The named address is invalid for a relay, or there is no folder for the own relay's socket.
     pub fn find(argument: Option<&str>, environment: &Environment) -> Result<Self, ServerError> {
         let named = argument.map(|text| ("--relay", text));
         let named = named.or_else(|| Some(("TOWLINE_RELAY", environment.relay.as_deref()?)));
@@ -50,7 +50,7 @@ impl RelayPlace {
         let own = OwnRelay::find(environment.runtime.as_deref(), &environment.temporary);
         let own = own.map_err(|error| ServerError {
             is_usage: false,
-            message: format!("there is no place for the relay's socket: {error}"),
+            message: format!("there is no folder for the relay's socket: {error}"),
             hint: Some(ELSEWHERE.to_owned()),
         })?;
         Ok(Self { endpoint: own.endpoint(), own: Some(own) })
@@ -174,7 +174,7 @@ impl Reached {
             return Ok(());
         }
         Err(ServerError::usage(
-            format!("{} is a model server and no relay", self.place.endpoint),
+            format!("{} is a model server, not a relay", self.place.endpoint),
             "--host and OLLAMA_HOST name a model server; without --relay and TOWLINE_RELAY, towline uses your own relay",
         ))
     }

@@ -48,14 +48,14 @@ pub enum ServerSource {
 }
 
 impl ServerSource {
-    /// The option or variable, as it is typed.
+    /// The option or variable, as the user types it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Argument => "--host",
             Self::Server => "--server",
             Self::Environment => "OLLAMA_HOST",
             Self::Configuration => "host in the configuration",
-            Self::Local => "the usual address",
+            Self::Local => "the default address",
             Self::Relay => "--relay",
         }
     }
@@ -124,8 +124,8 @@ impl ServerSpec {
         let Some(server) = environment.servers.get(name) else {
             let names: Vec<&str> = environment.servers.keys().map(String::as_str).collect();
             let known = match names.as_slice() {
-                [] => "the configuration names none; write them under [servers]".to_owned(),
-                [_, ..] => format!("those there are: {}", names.join(", ")),
+                [] => "the configuration has no servers; add them under [servers]".to_owned(),
+                [_, ..] => format!("the servers are {}", names.join(", ")),
             };
             return Err(ServerError::usage(format!("there is no server called {name}"), known));
         };
@@ -174,7 +174,7 @@ async fn key(source: &KeySource) -> Result<String, String> {
         }
     };
     let line = text.lines().next().map(str::trim).filter(|key| !key.is_empty());
-    line.map(str::to_owned).ok_or_else(|| "there is none".to_owned())
+    line.map(str::to_owned).ok_or_else(|| "it is empty".to_owned())
 }
 
 /// Whether something accepts connections on a port of this machine.

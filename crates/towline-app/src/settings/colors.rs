@@ -39,7 +39,7 @@ pub(super) fn theme(value: &DeValue<'_>) -> Result<Theme, String> {
         Some("dark") => Ok(Theme::Dark),
         Some("light") => Ok(Theme::Light),
         Some("none") => Ok(Theme::None),
-        Some(_) | None => Err("theme is \"auto\", \"dark\", \"light\" or \"none\"".to_owned()),
+        Some(_) | None => Err("theme must be \"auto\", \"dark\", \"light\" or \"none\"".to_owned()),
     }
 }
 
@@ -48,14 +48,14 @@ pub(super) fn shade(shades: &mut Shades, name: &str, value: &DeValue<'_>) -> Res
     let Some(slot) = SLOTS.iter().position(|slot| *slot == name) else {
         return Err(match nearest(SLOTS.into_iter(), name) {
             Some(known) => format!("there is no colour {name}; did you mean {known}?"),
-            None => format!("there is no colour {name}; known are {}", SLOTS.join(", ")),
+            None => format!("there is no colour {name}; the colours are {}", SLOTS.join(", ")),
         });
     };
     let index = value.as_integer().and_then(|number| number.to_string().parse().ok()).map(Color::Index);
     let color = index.or_else(|| value.as_str().and_then(named));
     let wrong = || {
         format!(
-            "the colour {name} is a name such as \"blue\" or \"bright-blue\", a number to 255, or \"#rrggbb\""
+            "the colour {name} must be a name such as \"blue\" or \"bright-blue\", a number to 255, or \"#rrggbb\""
         )
     };
     shades[slot] = Some(color.ok_or_else(wrong)?);

@@ -132,7 +132,7 @@ pub fn read(path: &Path) -> (Config, Vec<String>) {
         Err(error) => return (Config::default(), vec![format!("{shown} cannot be read: {error}")]),
     };
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return (Config::default(), vec![format!("{shown} is no file of at most 1 MiB; it is not used")]);
+        return (Config::default(), vec![format!("{shown} is not a file of at most 1 MiB; it is ignored")]);
     }
     match std::fs::read_to_string(path) {
         Ok(text) => {
@@ -151,7 +151,7 @@ pub fn parse(text: &str) -> (Config, Vec<String>) {
         Err(error) => {
             let at = error.span().unwrap_or_default();
             reading.warn(&at, error.message());
-            reading.warnings.push("the file is not used".to_owned());
+            reading.warnings.push("the file is ignored".to_owned());
             let warnings = vec![reading.warnings.join("; ")];
             return (Config::default(), warnings);
         }
@@ -210,7 +210,7 @@ impl Reading<'_> {
                 config.running = count(key, value)?;
                 if config.running == 0 {
                     config.running = Config::default().running;
-                    return Err("running = 0 runs nothing, ever; it takes 1 or more".to_owned());
+                    return Err("running = 0 would never run anything; write 1 or more".to_owned());
                 }
             }
             "stats" => config.stats = truth(key, value)?,
@@ -219,7 +219,7 @@ impl Reading<'_> {
                 config.notices_at_once = match text(key, value)?.as_str() {
                     "at-once" => true,
                     "prompt" => false,
-                    other => return Err(format!("notices is \"prompt\" or \"at-once\", not {other:?}")),
+                    other => return Err(format!("notices must be \"prompt\" or \"at-once\", not {other:?}")),
                 }
             }
             "options" => self.options(value)?,
@@ -232,7 +232,9 @@ impl Reading<'_> {
     }
 
     fn servers(&mut self, value: &DeValue<'_>) -> Result<(), String> {
-        let DeValue::Table(table) = value else { return Err("servers is a table: [servers]".to_owned()) };
+        let DeValue::Table(table) = value else {
+            return Err("servers must be a table: [servers]".to_owned());
+        };
         for (name, value) in table {
             match servers::server(name.get_ref(), value) {
                 Ok(server) => drop(self.config.servers.insert(name.get_ref().to_string(), server)),
@@ -243,7 +245,7 @@ impl Reading<'_> {
     }
 
     fn colors(&mut self, value: &DeValue<'_>) -> Result<(), String> {
-        let DeValue::Table(table) = value else { return Err("colors is a table: [colors]".to_owned()) };
+        let DeValue::Table(table) = value else { return Err("colors must be a table: [colors]".to_owned()) };
         for (name, value) in table {
             if let Err(what) = colors::shade(&mut self.config.colors, name.get_ref(), value.get_ref()) {
                 self.warn(&name.span(), &what);
@@ -253,7 +255,9 @@ impl Reading<'_> {
     }
 
     fn options(&mut self, value: &DeValue<'_>) -> Result<(), String> {
-        let DeValue::Table(table) = value else { return Err("options is a table: [options]".to_owned()) };
+        let DeValue::Table(table) = value else {
+            return Err("options must be a table: [options]".to_owned());
+        };
         for (key, value) in table {
             let texts: Vec<String> = match value.get_ref() {
                 DeValue::String(text) => vec![text.to_string()],
@@ -303,7 +307,7 @@ const KEYS: [&str; 19] = [
 fn unknown(key: &str) -> String {
     match nearest(KEYS.into_iter(), key) {
         Some(known) => format!("there is no key {key}; did you mean {known}?"),
-        None => format!("there is no key {key}; known are {}", KEYS.join(", ")),
+        None => format!("there is no key {key}; the keys are {}", KEYS.join(", ")),
     }
 }
 
@@ -346,7 +350,7 @@ pub fn think_level(text: &str) -> Result<Think, String> {
     } else if LEVELS.contains(&text) {
         Ok(Think::Level(text.to_owned()))
     } else {
-        Err("the levels are low, medium, high and max; on and off leave it to the model".to_owned())
+        Err("the levels are low, medium, high, max, on and off".to_owned())
     }
 }
 
@@ -410,19 +414,19 @@ mod tests {
             ("model = 3", "line 1: model takes a text in quotes"),
             ("\n\n[options]\ntemperatur = 1", "line 4: Ollama has no option \"temperatur\""),
             ("deadline = \"soon\"", "line 1: deadline: this is not a duration"),
-            ("notices = \"never\"", "line 1: notices is"),
+            ("notices = \"never\"", "line 1: notices must be"),
             ("relay = 3", "line 1: relay takes \"own\", \"off\" or a relay's address"),
-            ("running = 0", "line 1: running = 0 runs nothing"),
+            ("running = 0", "line 1: running = 0 would never run anything"),
             ("[servers]\ngpu = 1", "line 2: the server gpu takes an address"),
             ("[servers.gpu]\nkey = \"x\"", "line 1: a server has no key"),
             ("[servers]\ngpu = { key_file = \"x\" }", "line 2: the server gpu has no host"),
             (
                 "[servers]\ngpu = { host = \"x\", running = 0 }",
-                "line 2: running = 0 of the server gpu runs nothing",
+                "line 2: running = 0 of the server gpu would never run anything",
             ),
-            ("theme = \"blue\"", "line 1: theme is \"auto\""),
+            ("theme = \"blue\"", "line 1: theme must be \"auto\""),
             ("[colors]\ngren = 1", "line 2: there is no colour gren; did you mean green?"),
-            ("[colors]\nred = 256", "line 2: the colour red is a name"),
+            ("[colors]\nred = 256", "line 2: the colour red must be a name"),
             ("limit = -1", "line 1: limit takes a whole number"),
             ("a = \n", "line 1: "),
         ] {

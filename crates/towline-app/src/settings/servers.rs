@@ -56,8 +56,8 @@ pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedSe
             "key_command" => key = Some(KeySource::Command(text?.to_owned())),
             other => {
                 return Err(match nearest(KEYS.into_iter(), other) {
-                    Some(known) => format!("a server has no {other}; did you mean {known}?"),
-                    None => format!("a server has no {other}; known are {}", KEYS.join(", ")),
+                    Some(known) => format!("a server has no key {other}; did you mean {known}?"),
+                    None => format!("a server has no key {other}; the keys are {}", KEYS.join(", ")),
                 });
             }
         }
@@ -68,7 +68,7 @@ pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedSe
 
 fn limit(name: &str, value: &DeValue<'_>) -> Result<usize, String> {
     match super::count("running", value)? {
-        0 => Err(format!("running = 0 of the server {name} runs nothing, ever; it takes 1 or more")),
+        0 => Err(format!("running = 0 of the server {name} would never run anything; write 1 or more")),
         running => Ok(running),
     }
 }

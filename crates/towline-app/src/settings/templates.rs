@@ -79,7 +79,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 /// Reads a template.
 ///
 /// # Errors
-/// If there is none, or if it is invalid: what is wrong, and in which line.
+/// If there is none, or if it is invalid; names the error and its line.
 pub fn read(folder: &Path, name: &str) -> Result<Template, String> {
     let path = path(folder, name)?;
     let shown = path.display();
@@ -194,8 +194,8 @@ impl Template {
             }
             _ => {
                 return Err(match nearest(KEYS.into_iter(), key) {
-                    Some(known) => format!("a template has no {key}; did you mean {known}?"),
-                    None => format!("a template has no {key}; known are {}", KEYS.join(", ")),
+                    Some(known) => format!("a template has no key {key}; did you mean {known}?"),
+                    None => format!("a template has no key {key}; the keys are {}", KEYS.join(", ")),
                 });
             }
         }
@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_head_is_said_with_its_line() {
         for (file, what) in [
-            ("---\nmodle = \"x\"\n---\n", "line 2: a template has no modle; did you mean model?"),
+            ("---\nmodle = \"x\"\n---\n", "line 2: a template has no key modle; did you mean model?"),
             ("---\nmodel = \"x\"\nsystem = 3\n---\n", "line 3: system takes a text"),
             ("---\nmodel: x\n---\n", "line 2: "),
             ("+++\noptions = { num_ctx = \"big\" }\n+++\n", "line 2: "),

@@ -35,7 +35,7 @@ impl FromStr for TimeLimit {
         }
         let time = length(text)?;
         if time.is_zero() {
-            return Err(BadDuration("a time limit of 0 never works; write none for no limit"));
+            return Err(BadDuration("a time limit of 0 leaves no time; write none for no limit"));
         }
         if time > MAX {
             return Err(BadDuration("this is longer than ten years"));
@@ -53,7 +53,7 @@ pub fn length(text: &str) -> Result<Duration, BadDuration> {
         text.ends_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let parsed = if is_bare { format!("{text}s").parse() } else { text.parse::<SignedDuration>() };
     let time = parsed.map_err(|_| BadDuration("this is not a duration"))?;
-    Duration::try_from(time).map_err(|_| BadDuration("this is less than nothing"))
+    Duration::try_from(time).map_err(|_| BadDuration("this is negative"))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Parts of lines of code.
+//! The highlighting of lines of code.
 
 use proptest::prelude::*;
 use towline_app::document::code::{Inside, Kind, Language};
 
-/// Every language there is, by one of its names, and two that are none.
+/// One name of every language, and two unknown names.
 const LANGUAGES: [&str; 16] = [
     "rust",
     "python",
@@ -23,7 +23,7 @@ const LANGUAGES: [&str; 16] = [
     "brainfuck",
 ];
 
-/// The parts of a text that are something special.
+/// The parts of a text that are not plain.
 fn special(info: &str, text: &str) -> Vec<(String, Kind)> {
     let (language, mut inside, mut all) = (Language::of(info), Inside::default(), Vec::new());
     for line in text.split('\n') {
@@ -79,7 +79,7 @@ fn an_apostrophe_is_no_string() {
     check("c", "x = '\\''; y = 'z", &[("'\\''", Kind::Text)]);
 }
 
-/// Lines of what languages are made of.
+/// Lines made of pieces that languages consist of.
 fn lines() -> impl Strategy<Value = Vec<String>> {
     let mark = prop::sample::select(vec![
         "\"", "'", "`", "\"\"\"", "'''", "\\", "//", "/*", "*/", "#", "--", "--[[", "]]", "{-", "-}", "let",
@@ -90,7 +90,7 @@ fn lines() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    /// The parts of a line are the line, and what a line begins inside of is all that is needed to scan it.
+    /// The parts of a line make up the line, and only the state at its start is needed to scan it.
     #[test]
     fn parts_tile_their_line_wherever_scanning_begins(info in prop::sample::select(&LANGUAGES[..]), lines in lines()) {
         let language = Language::of(info);
@@ -116,7 +116,7 @@ proptest! {
     }
 }
 
-/// A scanner that looks for the end of each of these again would never be done.
+/// A scanner that searches for the end of each of these again takes quadratic time.
 #[test]
 fn hostile_lines_take_linear_time() {
     const BYTES: usize = 1 << 20;

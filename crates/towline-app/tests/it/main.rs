@@ -1,3 +1,3 @@
-//! Tests of what the programs for people share.
+//! Tests of the crate that the programs for people share.
 
 mod code;
