@@ -1,4 +1,4 @@
-// A model server that says what a test tells it to, relays, a network that can be cut, and a browser.
+// A scripted model server, relays, a network that can be cut, and a browser.
 import { spawn } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import http from "node:http"
@@ -18,7 +18,7 @@ export async function stopAll() {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** What comes, in the order in which it comes. */
+/** Values in the order of their arrival. */
 class Arrivals {
   #come = []
   #awaited = []
@@ -33,7 +33,7 @@ class Arrivals {
   }
 }
 
-/** An answer that a model server gives, record by record. */
+/** An answer of a model server, sent record by record. */
 class Answering {
   constructor(body, response) {
     this.body = body
@@ -54,7 +54,7 @@ class Answering {
     this.record({ message: { role: "assistant", content: "" }, done: true, done_reason: "stop", eval_count: 3, eval_duration: 1e8 })
     this.response.end()
   }
-  /** Ends without its last record. */
+  /** Ends without the terminal record. */
   cut() {
     this.response.end()
   }
@@ -82,7 +82,7 @@ export async function startModel() {
 
 let count = 0
 
-/** A relay in a process of its own, with its store on disk. `more` goes into its configuration. */
+/** A relay in its own process, with its store on disk. `more` is added to its configuration. */
 export async function startRelay(model, more = "") {
   const own = join(folder, `relay-${count++}`)
   const file = `${own}.toml`
@@ -115,7 +115,7 @@ level = "error"
     relay.child?.kill(signal)
     await relay.ended
   }
-  /** Asks, detached; gives the answer's id. */
+  /** Asks a detached question; returns the answer's id. */
   relay.ask = async (question, { headers = {}, ...body } = {}) => {
     const response = await fetch(`${relay.url}/api/chat`, {
       method: "POST",
@@ -131,7 +131,7 @@ level = "error"
   return relay
 }
 
-/** The user's own relay, in a place of its own, and the program's output for these arguments. */
+/** The user's own relay, in a separate folder, and the program's output for these arguments. */
 export function ownPlace(model) {
   const place = mkdtempSync(join(folder, "own-"))
   const env = { HOME: place, PATH: process.env.PATH, XDG_CONFIG_HOME: place, XDG_RUNTIME_DIR: place, XDG_STATE_HOME: place }
@@ -148,7 +148,7 @@ export function ownPlace(model) {
   return { run, folder: place, env }
 }
 
-/** A way to a relay that can be cut and mended. */
+/** A proxy to a relay that can be cut and restored. */
 export async function startNetwork(relay) {
   const open = new Set()
   let isCut = false
@@ -184,7 +184,7 @@ export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, is
 export const SMALL_PHONE = { ...PHONE, viewport: { width: 320, height: 568 } }
 
 export async function startBrowser() {
-  // Root, as in containers, has no sandbox to give.
+  // The browser's sandbox does not work for root, as in containers.
   const args = ["--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])]
   const browser = await chromium.launch({ executablePath: CHROMIUM, args })
   stops.push(() => browser.close())

@@ -1,11 +1,11 @@
-// Makes the icon that phones put on their home screens, of the page's own: node tests/page/icon.mjs
+// Makes the icon for the home screens of phones from the page's own: node tests/page/icon.mjs
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { crc32, deflateSync } from "node:zlib"
 import { startBrowser, stopAll } from "./harness.mjs"
 
 const SIDE = 180
-/** A picture of two colours on a ground is as good with so many steps between them. */
+/** The number of shades that an icon of two colours needs. */
 const COLOURS = 16
 const folder = join(import.meta.dirname, "../../crates/towline-relay/page")
 
@@ -28,7 +28,7 @@ const palette = [...counts].sort(([, a], [, b]) => b - a).slice(0, COLOURS).map(
 const distance = (a, b) => a.reduce((sum, value, at) => sum + (value - b[at]) ** 2, 0)
 const nearest = (colour) => palette.map((one, at) => [distance(one, colour), at]).sort(([a], [b]) => a - b)[0][1]
 
-/** Two pixels in each byte, and before each row that it is as it is. */
+/** Two pixels in each byte, and before each row the filter type "none". */
 const rows = Buffer.alloc(SIDE * (SIDE / 2 + 1))
 pixels.forEach((colour, at) => {
   const [x, y] = [at % SIDE, Math.floor(at / SIDE)]

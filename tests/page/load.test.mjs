@@ -1,4 +1,4 @@
-// How the page bears much: many answers at once, and a long one.
+// The page under load: many answers at once, and a long one.
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { startBrowser, startModel, startRelay, stopAll } from "./harness.mjs"
@@ -12,11 +12,11 @@ before(async () => {
 })
 after(stopAll)
 
-/** The longest task of the page's main thread, in milliseconds. */
+/** The maximum length of a task of the page's main thread, in milliseconds. */
 const LONGEST = 100
-/** The fewest frames that it makes in a second. */
+/** The minimum number of frames a second. */
 const FRAMES = 50
-/** Times depend on the machine: they are told always, and held by `./test full` only. */
+/** Times depend on the machine: they are always printed, but only `./test full` enforces them. */
 const IS_TIMED = process.env.TOWLINE_TIMED === "1"
 
 test("fifty answers at a hundred tokens a second leave the page its frames", async (t) => {

@@ -1,4 +1,4 @@
-// How the page looks and is reached: by axe, at a phone's size, from right to left, by keys.
+// The page's layout and accessibility: with axe, at a phone's size, from right to left, by keyboard.
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -6,7 +6,7 @@ import { after, before, test } from "node:test"
 import { PHONE, SMALL_PHONE, startBrowser, startModel, startRelay, stopAll } from "./harness.mjs"
 import { traced } from "./trace.mjs"
 
-/** Times depend on the machine: they are told always, and held by `./test full` only. */
+/** Times depend on the machine: they are always printed, but only `./test full` enforces them. */
 const IS_TIMED = process.env.TOWLINE_TIMED === "1"
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 const TEXT = `# Head\n\nA long-${"word".repeat(40)} and \`${"code".repeat(40)}\`.\n\n\`\`\`js\n${"let x = 1; ".repeat(30)}\n\`\`\`\n\n|${" cell |".repeat(12)}\n|${"---|".repeat(12)}\n|${" value |".repeat(12)}\n\n- one\n- two\n`
@@ -117,7 +117,7 @@ test("an answer that is read is followed, unless its reader looks back", async (
   await newest.waitFor({ state: "hidden" })
 })
 
-/** Opens the page in a tab whose process for the relay runs. When the list was there, and was painted, in ms; the main thread's work. */
+/** Opens the page in a tab whose process already runs. Returns when the list was there and when it was painted, in ms, and the main thread's work. */
 async function opened(isTraced) {
   const context = await browser.newContext(PHONE)
   const page = await context.newPage()
@@ -127,7 +127,7 @@ async function opened(isTraced) {
       if (!document.querySelector("#sections li")) return
       observer.disconnect()
       const listed = performance.now()
-      // The task after a frame comes when that is painted.
+      // The task after a frame runs once the frame is painted.
       requestAnimationFrame(() => {
         const { port1, port2 } = new MessageChannel()
         port1.onmessage = () => (window.times = { listed, painted: performance.now() })

@@ -14,7 +14,7 @@ before(async () => {
 })
 after(stopAll)
 
-/** A page of its own; what its scripts complain about fails the test. */
+/** A new page; an error of its scripts fails the test. */
 async function open(t, url, options = {}) {
   const context = await browser.newContext(options)
   t.after(() => context.close())
@@ -173,7 +173,7 @@ test("the link of towline page works once, and its cookie is the page's alone", 
 
 test("towline page hands its link to the browser in a file that nobody else can read", async (t) => {
   const place = ownPlace(model)
-  // The desktop's opener, which notes what it is told to open.
+  // The desktop's opener, which records the addresses that it gets.
   const told = join(place.folder, "told")
   writeFileSync(join(place.folder, "xdg-open"), `#!/bin/sh\necho "$@" > ${told}\n`, { mode: 0o755 })
   Object.assign(place.env, { DISPLAY: ":9", PATH: `${place.folder}:${place.env.PATH}` })
@@ -191,7 +191,7 @@ test("a phone is paired by a code, comes back to a relay that started again, and
   const shown = (await place.run("relay", "pair", "phone", "--host", "127.0.0.1", "--listen", "127.0.0.1:0", "--png", png)).split("\n")
   const [link, fingerprint] = shown.slice(-2)
   const page = await open(t, "about:blank", { ...PHONE, ignoreHTTPSErrors: true })
-  // The code says the link.
+  // The code contains the link.
   const code = await page.evaluate(async (url) => {
     const image = new Image()
     image.src = url
@@ -266,7 +266,7 @@ test("a question is asked and its conversation continued, and a draft survives a
     { role: "user", content: "And red?" },
   ])
   assert.deepEqual(second.body.options, { temperature: 0.5 })
-  // The page may go: the answer does not.
+  // The page may close: the answer continues.
   const id = page.url().split("/").at(-1)
   await page.close()
   second.finish("Dusk.")
@@ -301,7 +301,7 @@ test("the history of the relay's own user is listed, searched and read, and is n
   await page.locator(".paper em", { hasText: "meander" }).waitFor()
   assert.equal(await page.locator("article .asked").textContent(), "Why do rivers bend?")
   assert.match(await page.title(), /Why do rivers bend/)
-  // A device of another owner, and a program that only reaches the address, have none of it.
+  // A device of another owner, and a program without a token, see none of it.
   const other = new URL((await place.run("relay", "pair", "guest", "--owner", "guest", "--host", "127.0.0.1", "--listen", "127.0.0.1:0")).split("\n").at(-2))
   const guest = await open(t, other.href, { ignoreHTTPSErrors: true })
   await guest.locator(".none", { hasText: "There are no answers yet." }).waitFor()
@@ -318,7 +318,7 @@ test("what the own relay's page asks is in the history, and continues what is th
     await page.getByRole("button", { name: "Send" }).click()
     return model.asked.next()
   }
-  /** The only conversation of the history, once it says this. */
+  /** The only conversation of the history, once it contains this. */
   const kept = async (text) => {
     for (;;) {
       const shown = await place.run("history", "show", "1")
@@ -356,7 +356,7 @@ test("two owners see their own answers only, by tokens that are typed once", asy
   await bob.locator(".none", { hasText: "There are no answers yet." }).waitFor()
   await bob.goto(`${own.url}/#/answer/${id}`)
   await bob.locator("h2", { hasText: "Not here" }).waitFor()
-  // A revoked device is out at once, in the middle of what it reads.
+  // A revoked device is disconnected at once, in the middle of a stream.
   const device = (await (await fetch(`${own.url}/towline/v1/devices`, { headers: auth("ann") })).json()).devices[0]
   await fetch(`${own.url}/towline/v1/devices/${device.name}`, { method: "DELETE", headers: auth("ann") })
   await ann.locator("#sign-in").waitFor()
@@ -397,7 +397,7 @@ test("what a hostile model writes does nothing", async (t) => {
     }
   })
   assert.equal(blocked, "TypeError")
-  // What a client stores as HTML is none to a browser.
+  // A browser does not treat a client's stream as HTML.
   await fetch(`${relay.url}/streams/trap`, { method: "PUT", headers: { "Content-Type": "text/html" }, body: "<script>window.hurt = 1</script>" })
   const trap = await open(t, relay.url)
   await trap.goto(`${relay.url}/streams/trap`).catch(() => {})

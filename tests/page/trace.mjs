@@ -1,10 +1,10 @@
-// What the page's main thread does, by the browser's trace.
+// The work of the page's main thread, from the browser's trace.
 
 const CATEGORIES = ["toplevel", "__metadata", "disabled-by-default-devtools.timeline.frame"]
 
 /**
- * Runs `work` while the page is traced. Times in milliseconds: of its longest task, as the clock and as the processor has it, and of
- * the processor for all together. `frames` are those that the main thread made in a second.
+ * Runs `work` while the page is traced. Times in milliseconds: of its longest task, by the clock and in processor time, and the
+ * processor time of all tasks. `frames` is the number of the main thread's frames a second.
  */
 export async function traced(page, work) {
   const session = await page.context().newCDPSession(page)

@@ -1,4 +1,4 @@
-// The types of the page: what the relay says of an answer (docs/relay-api.md), and what its modules say to each other.
+// The types of the page: the relay's data about an answer (docs/relay-api.md), and the interfaces of the page's modules.
 
 interface Answer {
   id: string
@@ -23,32 +23,32 @@ interface Answer {
   cause?: string | null
 }
 
-/** What a model server's records say; tool calls are thought. */
+/** A part of a model server's records; tool calls are shown with the thinking. */
 interface Part {
   kind: "text" | "thinking" | "note"
   text: string
 }
 
-/** Who is told of the list of answers. */
+/** A listener for changes of the list of answers. */
 interface Watcher {
   tell(answer: Answer): void
   removed(id: string): void
-  /** All others are gone. */
+  /** All others were deleted. */
   only(ids: Set<string>): void
   connected(is: boolean): void
 }
 
-/** Who is told of a stream's bytes. */
+/** A listener for a stream's bytes. */
 interface StreamReader {
   bytes(piece: Uint8Array): void
-  /** What was read is the stream's no more: it is read from its beginning. */
+  /** The earlier bytes are no longer valid: the stream is read from its beginning. */
   again(): void
   end(): void
   gone(why: string): void
   connected(is: boolean): void
 }
 
-/** A run of marks of emphasis that may find its other half. */
+/** An open run of emphasis marks. */
 interface Run {
   char: string
   count: number
@@ -62,20 +62,20 @@ interface Bracket {
   runs: number
 }
 
-/** A block of Markdown that has not ended. */
+/** An open block of Markdown. */
 interface Block {
   kind: "paragraph" | "code" | "item" | "quote" | "table" | "formula"
   lines: string[]
   size: number
   shown: HTMLElement
-  /** The marks that it began with. */
+  /** The marks that opened it. */
   begins: string
   indent: number
   /** The classes of the cells of a table, by column. */
   aligns?: string[]
 }
 
-/** The answer whose conversation is continued, and what it says. */
+/** The answer whose conversation is continued, and its text. */
 interface Before {
   answer?: Answer
   text?: () => string
@@ -89,7 +89,7 @@ interface Conversation {
   model: string
   turns: number
   updated_at: string
-  /** Words around what was searched for. */
+  /** The text around the search term. */
   around?: string | null
 }
 
@@ -102,7 +102,7 @@ interface Turn {
 
 type Call = (method: string, path: string, more?: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | null }) => Promise<Response>
 
-/** `once` calls `came` whenever something has come, and gives whether it is done. */
+/** `once` calls `came` whenever data has arrived, and returns whether it is done. */
 type Keep = (signal: AbortSignal, connected: (is: boolean) => void, once: (signal: AbortSignal, came: () => void) => Promise<boolean>) => Promise<void>
 
 type MakeElement = <Tag extends keyof HTMLElementTagNameMap>(
@@ -115,7 +115,7 @@ type AskUser = (question: { title: string; text?: string; yes: string; value?: s
 
 type ReadStream = (id: string, reader: StreamReader, signal: AbortSignal) => Promise<void>
 
-/** What a row of the list shows. */
+/** The contents of a row of the list. */
 interface Shown {
   name: string
   state: string

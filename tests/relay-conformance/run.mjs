@@ -1,6 +1,6 @@
-// Runs the suite against a relay of this build, once per store, and against three relays that share a Redis behind nginx. Everything
-// but forks must pass: a relay has none.
-// (Subscriptions are off in the suite unless asked for; a relay has none either.)
+// Runs the suite against a relay of this build, once per store, and against three relays that share a Redis behind nginx. All tests
+// must pass except those of forks, which a relay does not support.
+// (Subscriptions are off in the suite by default; a relay does not support them either.)
 import { spawn } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -27,7 +27,7 @@ level = "warn"
 `
 }
 
-/** A relay with this store, and where it listens. */
+/** A relay with this store, and its address. */
 async function start(store) {
   const file = join(folder, "relay.toml")
   writeFileSync(file, config(store))
@@ -42,7 +42,7 @@ function ended(child) {
   return new Promise((resolve) => child.on("exit", (code) => resolve(code)))
 }
 
-/** A port that nobody has at the moment. */
+/** A port that is free at the moment. */
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
@@ -52,7 +52,7 @@ function freePort() {
   })
 }
 
-/** Asks until it is there. */
+/** Asks until it answers. */
 async function there(url) {
   for (;;) {
     const answered = await fetch(url).catch(() => undefined)
@@ -61,7 +61,7 @@ async function there(url) {
   }
 }
 
-/** Three relays on a Redis of their own, and nginx before them, which gives each request to the next. */
+/** Three relays on a separate Redis, behind an nginx that sends each request to the next relay. */
 async function startThree() {
   const port = await freePort()
   const redis = spawn("redis-server", ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--dir", folder], { stdio: ["ignore", "pipe", "inherit"] })

@@ -1,4 +1,4 @@
-// The page: who is signed in, what is shown, and the keys.
+// The page: sign-in, navigation and keys.
 
 import { composer } from "./ask.js"
 import { List } from "./list.js"
@@ -72,7 +72,7 @@ signIn.addEventListener("submit", (/** @type {Event} */ event) => {
 	signIn.querySelector("form").reset()
 })
 
-/** Shows the answers, from now on. */
+/** Shows the answers. */
 function begin() {
 	signIn.hidden = true
 	byId("app").hidden = false
@@ -84,7 +84,7 @@ function begin() {
 	route()
 }
 
-/** A token in the address leaves it at once. */
+/** Takes a token out of the address at once. */
 function takeToken() {
 	const token = location.hash.slice(1)
 	if (token === "" || token.startsWith("/")) return false

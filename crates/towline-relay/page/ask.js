@@ -1,4 +1,4 @@
-// Asking: a question is sent detached, so that it is answered whatever becomes of this page.
+// Questions: each is sent detached, so that its answer does not depend on this page.
 
 import { call, get } from "./relay.js"
 import { byId, el, isEnded, notice } from "./words.js"
@@ -9,11 +9,11 @@ const CHATS = ["/api/chat", "/api/generate", "/v1/chat/completions"]
 /** @param {Answer} answer */
 export const canContinue = (answer) => isEnded(answer) && answer.has_request && CHATS.includes(answer.path ?? "")
 
-/** The models, each with the API that has it. @param {string} server @returns {Promise<Map<string, string>>} */
+/** The models, each with its API. @param {string} server @returns {Promise<Map<string, string>>} */
 async function models(server) {
 	const found = new Map()
 	for (const [path = "", api] of [["/v1/models", CHATS[2]], ["/api/tags", CHATS[0]]]) {
-		// A server may speak one of both.
+		// A server may have only one of the APIs.
 		const listed = await call("GET", path, { headers: { "Towline-Server": server } }).then((response) => response.json(), () => ({}))
 		for (const { name, id } of listed.models ?? listed.data ?? []) found.set(name ?? id, api)
 	}
@@ -37,7 +37,7 @@ export function composer(before = {}) {
 	for (const field of form.elements) field.value = kept[field.name] ?? field.value
 	form.addEventListener("input", () => localStorage.setItem(draft, JSON.stringify(values())))
 	question.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-		// On a phone Enter is a new line.
+		// On a phone, Enter starts a new line.
 		const sends = event.ctrlKey || event.metaKey || (!event.shiftKey && matchMedia("(pointer: fine)").matches)
 		if (event.key !== "Enter" || event.isComposing || !sends) return
 		event.preventDefault()
@@ -63,7 +63,7 @@ export function composer(before = {}) {
 	server.addEventListener("change", () => fill().catch(notice))
 	begin().catch(notice)
 
-	/** Sent once more, the same is the same request. */
+	/** Sending the same again is the same request. */
 	let sent = { body: "", id: "" }
 	form.addEventListener("submit", async (/** @type {Event} */ event) => {
 		event.preventDefault()

@@ -1,17 +1,17 @@
-// The text of a Markdown paragraph. Nothing that a model wrote becomes markup: elements are made one by one, and links lead to
-// web and mail addresses only. Time is linear in the length: a search that found nothing is not made again.
+// The text of a Markdown paragraph. A model's text never becomes markup: elements are created one by one, and links lead only
+// to web and mail addresses. Time is linear in the length: a search that found nothing is not repeated.
 
 import { el } from "./words.js"
 
-/** So many runs and brackets may wait for their other half. */
+/** The maximum number of open runs and brackets. */
 const OPEN = 64
 const SPECIAL = /[\\`$*_~[\]]|!\[|https?:\/\/|<br *\/?>| {2}\n/gi
 const ADDRESS = /https?:\/\/[^\s<>"`]{1,2000}/iy
-/** Whether there is nothing to see, as beyond the ends of a text. */
+/** Whether a character is invisible, or beyond the ends of the text. */
 const isSpace = (char = "") => !/\S/.test(char)
 const isLetter = (char = "") => /[\p{L}\p{N}]/u.test(char)
 
-/** Makes a link lead there; `false` where that is no web or mail address. @param {HTMLElement} link */
+/** Sets the target of a link; `false` if it is not a web or mail address. @param {HTMLElement} link */
 function leads(link, address = "") {
 	const url = URL.canParse(address) ? new URL(address) : undefined
 	if (!url || !["http:", "https:", "mailto:"].includes(url.protocol)) return false
@@ -22,21 +22,21 @@ function leads(link, address = "") {
 
 /** @param {Element} parent */
 export function inline(parent, text = "") {
-	/** Marks that wait for their other half, and the elements that they began. @type {[string, HTMLElement][]} */
+	/** Open marks, and the elements that they began. @type {[string, HTMLElement][]} */
 	const open = []
 	const missing = new Set()
 	let here = parent
 	let plain = ""
 	let at = 0
 
-	/** Adds what was plain, and behind it `node`, which is the text up to `to`. @param {Node | string} node */
+	/** Adds the plain text so far, then `node` for the text up to `to`. @param {Node | string} node */
 	function push(node = "", to = at) {
 		here.append(...[plain, node].filter(Boolean))
 		plain = ""
 		at = to
 	}
 
-	/** Takes the text up to `to` as it is written. */
+	/** Keeps the text up to `to` as plain text. */
 	function take(to = 0) {
 		plain += text.slice(at, to)
 		at = to
@@ -63,14 +63,14 @@ export function inline(parent, text = "") {
 		take(begin)
 	}
 
-	/** A formula, as it is written; plain text where it has no end. */
+	/** A formula, unchanged; plain text if it has no end. */
 	function formula(end = 0, from = 0) {
 		if (end <= from) return take(from)
 		end += from - at
 		push(el("code", { class: "formula" }, text.slice(at, end)), end)
 	}
 
-	/** An amount of money is no formula. */
+	/** An amount of money is not a formula. */
 	function dollars() {
 		const marks = text[at + 1] === "$" ? "$$" : "$"
 		const begin = at + marks.length
@@ -90,7 +90,7 @@ export function inline(parent, text = "") {
 		take(at + 1)
 	}
 
-	/** A run of marks of emphasis: as CommonMark has it, but beside the signs of languages without spaces too. */
+	/** A run of emphasis marks: as in CommonMark, but also next to characters of languages without spaces. */
 	function emphasis(char = "") {
 		let end = at
 		while (text[end] === char) end++
@@ -115,7 +115,7 @@ export function inline(parent, text = "") {
 		here = made
 	}
 
-	/** Ends what began last with one of these marks; the marks inside of it were text. @param {string[]} marks */
+	/** Closes the last element that one of these marks opened; open marks inside it become text. @param {string[]} marks */
 	function closed(marks, from = 0) {
 		const last = open.findLastIndex(([mark]) => marks.includes(mark))
 		if (last < from) return undefined
@@ -126,12 +126,12 @@ export function inline(parent, text = "") {
 		return ended
 	}
 
-	/** The end of a link, or of a picture, which is one here. */
+	/** The end of a link, or of an image, which is shown as a link. */
 	function close() {
 		let end = text[at + 1] === "(" ? find(")", at + 2) : -1
 		const [mark = "", made] = closed(["[", "!["], end < 0 ? open.length - 1 : 0) ?? []
 		if (!made) return take(at + 1)
-		// An address may have brackets of its own.
+		// An address may contain brackets.
 		if (text.slice(at + 2, end).includes("(") && text[end + 1] === ")") end++
 		const address = text.slice(at + 2, end)
 		const isLink = end > 0 && leads(made, address.trim().replace(/\s.*/s, ""))

@@ -1,29 +1,29 @@
-// The list of answers: what runs, what has ended, by day, and what the history has.
+// The list of answers: running ones, ended ones by day, and conversations of the history.
 
 import { get } from "./relay.js"
 import { byId, el, facts, isEnded, perFrame, say, sayState } from "./words.js"
 
-/** By what it is listed. @param {Answer} answer */
+/** The time by which it is sorted. @param {Answer} answer */
 const moment = (answer) => new Date(isEnded(answer) ? (answer.ended_at ?? answer.created_at) : answer.created_at)
 
-/** What it is listed under. @param {Answer} answer */
+/** The heading under which it is listed. @param {Answer} answer */
 function title(answer) {
 	if (!isEnded(answer)) return "Running"
 	const days = Math.round((new Date().setHours(0, 0, 0, 0) - moment(answer).setHours(0, 0, 0, 0)) / 864e5)
 	return ["Today", "Yesterday"][days] ?? moment(answer).toLocaleDateString(undefined, { dateStyle: "full" })
 }
 
-/** What a search looks through. @param {Answer} answer */
+/** The text that is searched. @param {Answer} answer */
 const words = ({ name, question, model }) => `${name}\n${question ?? ""}\n${model ?? ""}`.toLowerCase()
 
 export class List {
 	/** @type {Map<string, Answer>} */
 	answers = new Map()
-	/** What the history has of what is searched for. @type {Conversation[]} */
+	/** The conversations of the history that match the search. @type {Conversation[]} */
 	#past = []
-	/** By the address of what they show. @type {Map<string, HTMLElement>} */
+	/** Rows by the address that they show. @type {Map<string, HTMLElement>} */
 	#rows = new Map()
-	/** Those that changed since the last frame. @type {Set<string>} */
+	/** The ids that changed since the last frame. @type {Set<string>} */
 	#changed = new Set()
 	#isOrdered = true
 	#toPaint = perFrame(() => this.paint())
@@ -31,7 +31,7 @@ export class List {
 	#current = ""
 	#sections = byId("sections")
 
-	/** @param {(answer: Answer | undefined, id: string) => void} changed Told of each change once it is painted. */
+	/** @param {(answer: Answer | undefined, id: string) => void} changed Called for each change after it is painted. */
 	constructor(changed) {
 		this.changed = changed
 	}
@@ -60,7 +60,7 @@ export class List {
 		say(line, is ? "" : "The relay is out of reach. Its answers continue.")
 	}
 
-	/** Shows those that have this, in the history anywhere, else in name, question or model. */
+	/** Shows the answers with this text in name, question or model, and conversations with it anywhere. */
 	async search(text = "") {
 		this.#wanted = text.trim().toLowerCase()
 		this.#ask(false)
@@ -70,7 +70,7 @@ export class List {
 		this.#ask(false)
 	}
 
-	/** Marks what is shown beside the list. */
+	/** Marks the row that is shown beside the list. */
 	select(address = "") {
 		this.#rows.get(this.#current)?.firstElementChild?.removeAttribute("aria-current")
 		this.#rows.get(address)?.firstElementChild?.setAttribute("aria-current", "page")
@@ -89,7 +89,7 @@ export class List {
 		this.#toPaint()
 	}
 
-	/** Shows what it was told of. */
+	/** Paints the changes. */
 	paint() {
 		for (const id of this.#changed) {
 			const answer = this.answers.get(id)
@@ -117,7 +117,7 @@ export class List {
 		return row
 	}
 
-	/** Puts every row where it belongs. */
+	/** Puts every row in its place. */
 	#order() {
 		/** @type {Map<string, HTMLElement[]>} */
 		const groups = new Map()
@@ -145,7 +145,7 @@ export class List {
 	}
 }
 
-/** Makes these the children of `parent`, moving only what has to. @type {Place} */
+/** Makes these the children of `parent`, with as few moves as possible. @type {Place} */
 function placed(parent, wanted) {
 	const keep = new Set(wanted)
 	for (const child of [...(parent?.children ?? [])]) if (!keep.has(child)) child.remove()

@@ -1,15 +1,15 @@
-// An answer's Markdown as it comes. A block that has ended never changes again: a frame costs what is new, not what is there.
-// A block that grows without end is split, so that the last one is always short.
+// An answer's Markdown as it arrives. A closed block never changes again: the cost of a frame depends only on the new text.
+// A long block is split, so that the last one is always short.
 
 import { inline } from "./inline.js"
 import { copy, el } from "./words.js"
 
-/** A block is split once it is so long, in characters. */
+/** The length at which a block is split, in characters. */
 const LONGEST = 8192
 const DEEPEST = 12
-/** So many blocks, and four times as many rows, are laid out together. */
+/** The number of blocks in one part of the layout; a part of a table has four times as many rows. */
 const TOGETHER = 50
-/** How long one frame may take lines, in milliseconds. */
+/** The maximum time for lines in one frame, in milliseconds. */
 const FRAME = 8
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})(.*)$/
@@ -21,11 +21,11 @@ const FORMULA = /^ {0,3}(\$\$|\\\[)/
 const HEADING = /^ {0,3}(#{1,6})(?= |$)/
 
 export class Paper {
-	/** Lines that were not taken yet, and the one that has not ended. */
+	/** Lines that are not shown yet, and the incomplete one. */
 	#waiting = ""
 	/** @type {Block | undefined} */
 	#open
-	/** The line that has not ended, where it is no part of the open block. @type {ChildNode | undefined} */
+	/** The incomplete line, if it is not part of the open block. @type {ChildNode | undefined} */
 	#glimpse
 
 	/** @param {Element} root */
@@ -39,7 +39,7 @@ export class Paper {
 		this.#waiting += text
 	}
 
-	/** Shows what has come; `false` where there is more than a frame can take. */
+	/** Shows the received text; `false` if there is too much for one frame. */
 	paint() {
 		const until = performance.now() + FRAME
 		this.#glimpse?.remove()
@@ -49,7 +49,7 @@ export class Paper {
 		for (let count = 1; isAll; count++) {
 			const found = this.#waiting.indexOf("\n", at)
 			let end = found < 0 ? this.#waiting.length : found
-			// A line without end is cut where there is room.
+			// An endless line is cut at a space.
 			const isLong = end - at > 2 * LONGEST && this.#open?.kind !== "code"
 			if (isLong) end = Math.max(this.#waiting.lastIndexOf(" ", at + LONGEST), at + LONGEST / 2)
 			else if (found < 0) break
@@ -64,19 +64,19 @@ export class Paper {
 		return isAll
 	}
 
-	/** Shows all that is left: no more comes. */
+	/** Shows the rest at the end of the text. */
 	end() {
 		if (this.#waiting !== "" && !this.#waiting.endsWith("\n")) this.#waiting += "\n"
 		while (!this.paint());
 		this.#close()
 	}
 
-	/** Shows the last line, of which more may come. */
+	/** Shows the last line, which may be incomplete. */
 	#show(tail = "") {
 		const open = this.#open
 		if (open?.kind === "code") {
 			this.#draw()
-			// The marks of its end are not shown while they come.
+			// The closing fence is not shown while it arrives.
 			if (/^ {0,3}[`~]+$/.test(tail)) return
 			this.#glimpse = document.createTextNode(tail)
 			const code = codeOf(open)
@@ -117,7 +117,7 @@ export class Paper {
 		if (open.kind === "formula" && line.includes(open.begins)) this.#close()
 	}
 
-	/** Whether the line makes a table of the paragraph. @param {Block} open */
+	/** Whether the line turns the paragraph into a table. @param {Block} open */
 	#turns(open, line = "") {
 		const [first = "", second] = open.lines
 		if (second !== undefined || !first.includes("|") || !CELLS.test(line) || cells(first).length !== cells(line).length) return false
@@ -128,7 +128,7 @@ export class Paper {
 		return true
 	}
 
-	/** Whether the line is one more of the open block. @param {Block} open */
+	/** Whether the line belongs to the open block. @param {Block} open */
 	#continues(open, line = "") {
 		if (open.kind === "table") return line.includes("|")
 		if (open.kind === "formula" || open.size >= LONGEST) return open.size < LONGEST
@@ -139,7 +139,7 @@ export class Paper {
 		return isLazy
 	}
 
-	/** Begins a block. */
+	/** Starts a block. */
 	#begin(line = "") {
 		if (line.trim() === "") return
 		this.#part()
@@ -184,7 +184,7 @@ export class Paper {
 		parent.append(shown)
 	}
 
-	/** Begins a part where the last one is full. */
+	/** Starts a new part if the last one is full. */
 	#part() {
 		const isFull = this.root === this.home || this.root.childElementCount >= TOGETHER || this.size > 2 * LONGEST
 		if (this.depth > 0 || !isFull) return
@@ -201,7 +201,7 @@ export class Paper {
 		open.shown.querySelector("tbody")?.append(row("td", line, open.aligns))
 	}
 
-	/** Shows the open block as it is now. */
+	/** Shows the current state of the open block. */
 	#draw() {
 		const open = this.#open
 		switch (open?.kind) {

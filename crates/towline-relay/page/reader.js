@@ -1,4 +1,4 @@
-// One answer: read live from its stream, and ordered about.
+// One answer: read live from its stream, with its controls.
 
 import { canContinue, composer } from "./ask.js"
 import { Paper } from "./paper.js"
@@ -6,21 +6,21 @@ import { Records } from "./records.js"
 import { call, get, order, read } from "./relay.js"
 import { ask, copy, el, ending, facts, isEnded, notice, perFrame, say, sayState } from "./words.js"
 
-/** So near to its end an answer is followed, in pixels. */
+/** The distance from the end within which an answer is followed, in pixels. */
 const NEAR = 48
-/** So much is taken of a stream in one frame. */
+/** The maximum number of bytes of a stream for one frame. */
 const FRAME_BYTES = 1 << 17
 
-/** What the page shows beside the list. @param {string} title @param {Node[]} inside */
+/** An article, which the page shows beside the list. @param {string} title @param {Node[]} inside */
 export function article(title, ...inside) {
 	const back = el("a", { class: "button back", href: "#/", "aria-label": "Back to the answers" }, "‹")
 	return el("article", {}, el("header", {}, back, el("h2", { tabindex: "-1" }, el("bdi", {}, title))), ...inside)
 }
 
-/** A question, as it was asked. */
+/** A question. */
 const asked = (text = "") => el("p", { class: "asked", dir: "auto" }, text)
 
-/** What the model thought, folded. */
+/** The model's thinking, folded. */
 const thought = (text = "") => el("details", { class: "thinking", hidden: text === "" }, el("summary", {}, "Thinking"), el("div", { class: "thought", dir: "auto" }, text))
 
 /** A conversation of the history. @param {{title: string, turns: Turn[]}} conversation */
@@ -56,10 +56,10 @@ export class Reader {
 	#newest = el("button", { class: "newest", hidden: true, click: () => this.#follow() }, "↓ Newest")
 	#records = new Records()
 	#paper = new Paper(this.#body)
-	/** Bytes that came since the last frame. @type {Uint8Array[]} */
+	/** The bytes since the last frame. @type {Uint8Array[]} */
 	#pieces = []
 
-	/** `root` is what scrolls, too. @param {HTMLElement} root @param {Answer} answer @param {() => Answer[]} thread */
+	/** `root` is also the element that scrolls. @param {HTMLElement} root @param {Answer} answer @param {() => Answer[]} thread */
 	constructor(root, answer, thread) {
 		this.root = root
 		this.answer = answer
@@ -131,7 +131,7 @@ export class Reader {
 
 	#scrolled() {
 		const { scrollHeight, clientHeight, scrollTop } = this.root
-		// Only its reader scrolls back; what grows does not.
+		// Only the user scrolls back; growing text does not.
 		if (scrollHeight - clientHeight - scrollTop < NEAR) this.#isFollowing = true
 		else if (scrollTop < this.#top) this.#isFollowing = false
 		this.#top = scrollTop

@@ -1,8 +1,8 @@
-// What a model server said: Ollama's lines, server-sent events of OpenAI's and Anthropic's APIs, and single JSON values.
+// A model server's records: Ollama's lines, server-sent events of OpenAI's and Anthropic's APIs, and single JSON values.
 
 export class Records {
 	#decoder = new TextDecoder()
-	/** The line that has not ended, in the pieces in which it came. @type {string[]} */
+	/** The pieces of the incomplete line. @type {string[]} */
 	#line = []
 	#isWhole
 
@@ -10,18 +10,18 @@ export class Records {
 		this.#isWhole = contentType.startsWith("application/json")
 	}
 
-	/** What these bytes bring. @param {Uint8Array} bytes @returns {Part[]} */
+	/** The parts in these bytes. @param {Uint8Array} bytes @returns {Part[]} */
 	push(bytes) {
 		return this.#take(this.#decoder.decode(bytes, { stream: true }))
 	}
 
-	/** What was left at the end. @returns {Part[]} */
+	/** The remaining parts at the end. @returns {Part[]} */
 	end() {
 		const parts = this.#take(this.#decoder.decode())
 		const rest = this.#line.join("")
 		this.#line = []
 		const all = record(rest)
-		// A value that was cut has the relay's record on a line of its own behind it.
+		// The relay's record follows a cut value on a separate line.
 		return parts.concat(all.length > 0 ? all : record(rest.slice(rest.trimEnd().lastIndexOf("\n") + 1)))
 	}
 
@@ -37,7 +37,7 @@ export class Records {
 	}
 }
 
-/** What a line says. @returns {Part[]} */
+/** The parts of a line. @returns {Part[]} */
 function record(line = "") {
 	const text = line.replace(/^data:/, "").trim()
 	if (!text.startsWith("{")) return []

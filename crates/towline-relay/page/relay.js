@@ -1,6 +1,6 @@
-// What the page asks the relay.
+// The page's requests to the relay.
 
-/** A request that the relay refused, in its words. */
+/** A request that the relay refused, with its message. */
 export class Refused extends Error {
 	constructor(status = 0, message = "") {
 		super(message)
@@ -17,7 +17,7 @@ export async function call(method, path, { body, headers, ...more } = {}) {
 	headers = { "Towline-Page": "true", ...headers }
 	const response = await fetch(path, { method, headers, body: body ? JSON.stringify(body) : null, cache: "no-store", ...more })
 	if (response.ok) return response
-	// It is no JSON where something between the page and the relay answers.
+	// A proxy between the page and the relay may answer with something else.
 	const { error } = await response.json().catch(() => ({}))
 	if (response.status === 401) on.signedOut()
 	throw new Refused(response.status, error?.message ?? error ?? `the relay answered ${response.status}`)
@@ -38,7 +38,7 @@ function first(...events) {
 	})
 }
 
-/** Does `once` until that is done, or `signal` is: while the page is seen, over as many connections as it takes. @type {Keep} */
+/** Repeats `once` until it is done or `signal` aborts: while the page is visible, over any number of connections. @type {Keep} */
 async function keep(signal, connected, once) {
 	/** @type {[EventTarget, string][]} */
 	const changes = [[document, "visibilitychange"], [signal, "abort"]]
@@ -84,7 +84,7 @@ export async function watch(watcher, signal) {
 	let isFirst = true
 	await keep(signal, (is) => watcher.connected(is), async (own, came) => {
 		if (!isFirst) {
-			// What was removed meanwhile, nobody tells of.
+			// Removals in the meantime are not reported.
 			const { jobs } = await get(JOBS, own)
 			watcher.only(new Set(jobs.map((/** @type {Answer} */ { id }) => id)))
 		}
@@ -106,7 +106,7 @@ export async function watch(watcher, signal) {
 	})
 }
 
-/** Reads an answer's stream from its beginning until it is closed, byte for byte. @type {ReadStream} */
+/** Reads an answer's stream from the beginning until it is closed. @type {ReadStream} */
 export async function read(id, reader, signal) {
 	let incarnation = ""
 	let position = 0
@@ -139,7 +139,7 @@ export async function read(id, reader, signal) {
 			position += piece.length
 			reader.bytes(piece)
 		}
-		// The stream has ended, or this reader lagged: the next request tells which.
+		// The stream has ended, or this reader lagged: the next request shows which.
 		return false
 	})
 }

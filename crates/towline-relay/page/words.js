@@ -1,4 +1,4 @@
-// What the page says, and the elements for it.
+// The page's texts and elements.
 
 /** The states in which an answer has ended, and what they mean. @type {Record<string, string>} */
 const ENDINGS = {
@@ -23,7 +23,7 @@ function span(seconds = 0) {
 	return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
 }
 
-/** What is known besides the name, in one line. @param {Answer} answer */
+/** The details besides the name, in one line. @param {Answer} answer */
 export function facts(answer) {
 	const over = isEnded(answer)
 	const silent = answer.since_last_s ?? 0
@@ -37,7 +37,7 @@ export function facts(answer) {
 	].filter(Boolean).join(" · ")
 }
 
-/** Says the state in a word, and for the colour. @param {HTMLElement} shown */
+/** Sets the state's word and colour. @param {HTMLElement} shown */
 export function sayState(shown, state = "") {
 	say(shown, state.replace("_", " "))
 	if (shown.dataset.state !== state) shown.dataset.state = state
@@ -54,7 +54,7 @@ export function el(tag, attributes = {}, ...children) {
 	return made
 }
 
-/** Runs `paint` in the next frame, once however often it is asked to. @param {() => void} paint */
+/** Runs `paint` in the next frame, once for any number of calls. @param {() => void} paint */
 export function perFrame(paint) {
 	let isAsked = false
 	return () => {
@@ -69,7 +69,7 @@ export function perFrame(paint) {
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id)
 
-/** Where it changed. @param {Node} node */
+/** The element of a change. @param {Node} node */
 export function say(node, text = "") {
 	if (node.textContent !== text) node.textContent = text
 }
@@ -85,7 +85,7 @@ export function notice(what) {
 	hiding = setTimeout(() => (shown.hidden = true), 6000)
 }
 
-/** Asks before something is lost, or for a name: with `value` there is a field. `null` where it was cancelled. @type {AskUser} */
+/** Asks for confirmation, or with `value` for a text. `null` if it was cancelled. @type {AskUser} */
 export function ask({ title, text = "", yes, value }) {
 	const dialog = byId("dialog")
 	const input = dialog.querySelector("input")

@@ -52,13 +52,13 @@ struct Known {
 /// The rights of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Grant {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: String,
     pub(crate) owner: Owner,
     /// Whether it may name model servers that are not configured.
     #[serde(default)]
     pub(crate) names_servers: bool,
-    /// What it may do.
+    /// Its roles.
     #[serde(default)]
     pub(crate) roles: Roles,
     /// Whether it survives a restart of the relay.
@@ -85,7 +85,7 @@ struct Device {
     revoked: watch::Sender<bool>,
 }
 
-/// A device that asks.
+/// The device of a request.
 #[derive(Debug)]
 pub(crate) struct Entered {
     pub(crate) grant: Grant,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why a relay cannot start. A message says this level only; `source()` has the cause.
+/// Why a relay cannot start. A message covers only this level; `source()` has the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The configuration is contradictory; the text says what to do.
@@ -27,7 +27,7 @@ pub enum Error {
     #[error("a model server cannot be used")]
     Upstream(#[source] towline::Error),
     /// The relay cannot listen on an address.
-    #[error("{address} cannot be listened on")]
+    #[error("cannot listen on {address}")]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -35,7 +35,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A Unix socket cannot be created.
-    #[error("the socket {path} cannot be made")]
+    #[error("the socket {path} cannot be created")]
     Socket {
         /// Where.
         path: PathBuf,

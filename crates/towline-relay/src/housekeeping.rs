@@ -37,7 +37,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
         }
         let own = Arc::clone(&relay);
         if tokio::task::spawn_blocking(move || mend(&own)).await.is_err() {
-            tracing::error!("the store could not be looked at");
+            tracing::error!("the store could not be checked");
         }
         round(&relay).await;
         // A paired phone must always find the relay running.
@@ -49,7 +49,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
             busy = Instant::now();
         }
         if !relay.is_draining() && relay.config.times.idle_exit.is_some_and(|idle| busy.elapsed() >= idle) {
-            tracing::info!("nothing to do: the relay ends");
+            tracing::info!("the relay is idle and ends");
             relay.end();
         }
     }
@@ -59,7 +59,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
 fn mend(relay: &Relay) {
     let writer = &relay.writer;
     if writer.is_failing() {
-        // These answers end now, whatever their model servers do.
+        // These answers end now, even if their model servers do not.
         for job in broken(relay).into_iter().filter(is_running).filter_map(|entry| entry.job) {
             job.looks_at_its_log();
         }
@@ -68,7 +68,7 @@ fn mend(relay: &Relay) {
         Room::Full => return,
         Room::Failed => {
             if let Err(error) = writer.store().mend() {
-                tracing::debug!(%error, "the store is not mended yet");
+                tracing::debug!(%error, "the store is not repaired yet");
                 return;
             }
         }
@@ -82,14 +82,14 @@ fn mend(relay: &Relay) {
     let mut is_all = true;
     for entry in &ended {
         if let Err(error) = recovery::mend(&relay.registry, entry) {
-            tracing::debug!(stream = entry.id.as_str(), %error, "a stream is not mended yet");
+            tracing::debug!(stream = entry.id.as_str(), %error, "a stream is not repaired yet");
             is_all = false;
         }
     }
     // Answers that end now are repaired in the next round.
     if running.is_empty() && is_all {
         writer.is_mended();
-        tracing::info!(streams = ended.len(), "the store takes what is written again");
+        tracing::info!(streams = ended.len(), "the store accepts writes again");
     }
 }
 
@@ -193,7 +193,7 @@ pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
     for (_, entry) in ended.into_iter().take(count) {
         relay.registry.expire(&entry);
     }
-    tracing::info!(owner = whose.as_str(), "answers are evicted, since there are as many streams as may be");
+    tracing::info!(owner = whose.as_str(), "answers are evicted, because there are too many streams");
 }
 
 fn is_running(entry: &Entry) -> bool {

@@ -23,7 +23,7 @@ pub(crate) fn put_back(registry: &StreamRegistry, usage: &Usage, incarnation: u6
     let mut meta: Meta = match serde_json::from_slice(&found.meta) {
         Ok(meta) => meta,
         Err(error) => {
-            tracing::error!(stream = found.stream, %error, "a stream's description cannot be read; it is left alone");
+            tracing::error!(stream = found.stream, %error, "the description of a stream cannot be read; the stream is left alone");
             return;
         }
     };

@@ -154,9 +154,9 @@ impl Traces {
         // Counted once, however often it is retried.
         if self.is_failing.swap(!is_taken, Ordering::Relaxed) == is_taken {
             match is_taken {
-                true => tracing::info!("the collector takes traces again"),
+                true => tracing::info!("the collector accepts traces again"),
                 false => {
-                    tracing::warn!(collector = self.collector.name(), "the collector does not take traces")
+                    tracing::warn!(collector = self.collector.name(), "the collector does not accept traces")
                 }
             }
         }

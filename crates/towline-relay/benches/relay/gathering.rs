@@ -1,7 +1,7 @@
-//! How a relay gathers records for a reader: an idle one gets each at once, one that is behind gets many together.
+//! How a relay batches records for a reader: a reader that keeps up gets each record at once, a slow one gets several together.
 //!
-//! Beside it a proxy that passes on each record as it comes, and one that gathers for 50 ms. The way to the reader has a
-//! delay and loses segments, both played by a link in this process (`link.rs`).
+//! Compared with a proxy that forwards each record at once, and one that collects for 50 ms. The link to the reader has a
+//! delay and loses segments, both simulated in this process (`link.rs`).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,9 +19,9 @@ const RECORDS: usize = 1000;
 
 #[derive(Clone, Copy)]
 enum Reader {
-    /// Takes what comes when it comes.
+    /// Reads records as they arrive.
     Idle,
-    /// Looks ten times more rarely than records come.
+    /// Reads ten times less often than records arrive.
     Behind,
 }
 
@@ -78,7 +78,7 @@ async fn read(address: SocketAddr, reader: Reader) -> Seen {
     seen
 }
 
-/// A proxy that gathers for so long.
+/// A proxy that collects records for this long.
 async fn gatherer(to: SocketAddr, window: Duration) -> SocketAddr {
     between(to, move |mut from, mut to| async move {
         let mut buffer = Vec::with_capacity(64 << 10);

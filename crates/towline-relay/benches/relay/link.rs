@@ -1,14 +1,14 @@
-//! A way between two programs with a delay and losses, as TCP shows them to a program.
+//! A link between two programs with a delay and losses, as a program sees them over TCP.
 //!
-//! A program never sees a lost segment: it sees that nothing comes until the segment was sent again, and then all that came
-//! behind it at once. The model, with a round trip of two delays:
+//! A program never sees a lost segment: it receives nothing until the segment was sent again, and then everything that arrived
+//! after it at once. The model, with a round trip of two delays:
 //!
-//! - What is written is cut into segments of 1,448 bytes. Each is lost with the same probability, by a seeded generator.
+//! - Written data is split into segments of 1,448 bytes. Each is lost with the same probability, by a seeded generator.
 //! - Three later segments make the sender send the lost one again (fast retransmit): it arrives a round trip after the third.
-//! - Where fewer follow in that time it is sent again after the retransmission timeout, 200 ms and a round trip (the least
+//! - If fewer follow in that time, it is sent again after the retransmission timeout, 200 ms and a round trip (the minimum
 //!   that Linux waits).
-//! - Nothing arrives before what was sent before it. What is sent again arrives. The window never closes, and the sender
-//!   does not slow down: streams of tokens are far below what would.
+//! - Data arrives in order. A segment that is sent again arrives. The window never closes, and the sender
+//!   does not slow down: streams of tokens are far below that.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -22,13 +22,13 @@ use tokio::time::Instant;
 /// Segments on the way over a link.
 const ON_THE_WAY: usize = 1 << 16;
 const SEGMENT_BYTES: usize = 1448;
-/// Later segments from which a sender knows that one is lost.
+/// The number of later segments after which a sender knows that one is lost.
 const DUPLICATES: usize = 3;
-/// The least time after which a sender sends again by itself, besides the round trip.
+/// The minimum retransmission timeout, without the round trip.
 const LEAST_TIMEOUT: Duration = Duration::from_millis(200);
 const SEED: u64 = 1;
 
-/// What the way does to what is sent over it.
+/// The properties of the link.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way {
     /// In each direction.
@@ -42,7 +42,7 @@ struct Segment {
     bytes: Vec<u8>,
 }
 
-/// A link to `to` on which everything that comes back takes this way.
+/// A link to `to` whose replies have these properties.
 pub(crate) async fn link(to: SocketAddr, way: Way) -> SocketAddr {
     between(to, move |mut from, mut to| async move {
         let (sender, mut receiver) = mpsc::channel::<Segment>(ON_THE_WAY);
@@ -79,7 +79,7 @@ pub(crate) async fn link(to: SocketAddr, way: Way) -> SocketAddr {
     .await
 }
 
-/// When a lost segment is sent for the second time. What is sent meanwhile goes to `behind`.
+/// When a lost segment is sent for the second time. Later data goes to `behind` meanwhile.
 async fn sent_again(
     sent: Instant,
     way: Way,
@@ -97,7 +97,7 @@ async fn sent_again(
     timeout.min(behind[DUPLICATES - 1].sent + round_trip)
 }
 
-/// Listens, and for each connection makes one to `to`; what comes back goes through `back`.
+/// Listens, and opens a connection to `to` for each connection; replies go through `back`.
 pub(crate) async fn between<F, W>(to: SocketAddr, back: F) -> SocketAddr
 where
     F: Fn(tokio::net::tcp::OwnedReadHalf, tokio::net::tcp::OwnedWriteHalf) -> W + Send + 'static,

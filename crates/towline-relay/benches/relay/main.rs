@@ -1,11 +1,11 @@
-//! What a relay adds: latency and processor time per record beside nginx, with stalled readers, with many streams, and how it
-//! gathers what a reader is behind.
+//! The cost of a relay: latency and processor time per record compared with nginx, with stalled readers, with many streams, and how it
+//! batches records for a slow reader.
 //!
 //! `cargo bench -p towline-relay --bench relay`; a word after `--` runs one part: `records`, `first`, `stalled`, `many`,
 //! `gathering`, `watched`, and with relays on one Redis `appends`, `memory`, `through`. The model server is a thread of this
-//! process; each relay, and nginx, is a process of its own.
+//! process; each relay, and nginx, has its own process.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot continue fails")]
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 #![expect(clippy::disallowed_methods, reason = "a bench starts its own readers")]
 

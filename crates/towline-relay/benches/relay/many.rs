@@ -66,7 +66,7 @@ pub(crate) async fn stalled(upstream: &str) {
             assert!(seen.is_whole);
             latencies.extend(seen.latencies);
         }
-        // Those that stood still lost nothing either.
+        // The stalled readers lost nothing either.
         for response in held {
             let seen = read(response).await;
             assert!(seen.is_whole && seen.latencies.len() == 300);

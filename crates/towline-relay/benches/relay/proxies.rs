@@ -1,4 +1,4 @@
-//! What stands between: a relay or nginx, each a process of its own.
+//! The proxies under test: a relay or nginx, each in its own process.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use towline_relay::{Config, Listen, Server, Store, StoreConfig, UpstreamApi, Ups
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Goes with it.
+    /// Deleted with it.
     folder: Option<tempfile::TempDir>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn relay_on(upstream: &str, store: &str) -> Proxy {
     Proxy { child, address: line.trim().parse().unwrap(), folder: None }
 }
 
-/// nginx that passes on what comes, at once; `None` where there is none.
+/// nginx that forwards data at once; `None` if it is not installed.
 pub(crate) fn nginx(upstream: &str) -> Option<Proxy> {
     let folder = tempfile::tempdir().unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -90,7 +90,7 @@ pub(crate) fn cpu_of(process: u32) -> Duration {
 }
 
 impl Proxy {
-    /// Processor time it has used.
+    /// Processor time that it has used.
     pub(crate) fn cpu(&self) -> Duration {
         cpu_of(self.child.id())
     }

@@ -1,4 +1,4 @@
-//! Readers that do no more than count: a socket, and the moments written in the records.
+//! Readers that only count: they read a socket, and the timestamps in the records.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos().try_into().unwrap()
 }
 
-/// What a reader saw.
+/// The measurements of a reader.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// From the server's write to here, in nanoseconds, of each record.

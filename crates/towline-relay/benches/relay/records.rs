@@ -1,4 +1,4 @@
-//! What one record costs, and the first.
+//! The cost of one record, and of the first one.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ async fn one(name: &str, address: SocketAddr, proxy: Option<&Proxy>) {
     println!("{name:<16} {p50:>9.1?} {p95:>9.1?} {p99:>9.1?} {cost:>16} {memory:>9}");
 }
 
-/// From the request to the first byte of the answer's body, one after the other on one connection.
+/// The time from the request to the first byte of the answer's body, one request after the other on one connection.
 pub(crate) async fn first(upstream: &str) {
     const REQUESTS: usize = 500;
     println!("\nfrom the request to the first record, {REQUESTS} requests one after the other, in turn");

@@ -1,4 +1,4 @@
-//! What a shared store costs: appends, memory, and the way through a second relay.
+//! The cost of a shared store: appends, memory, and reading through a second relay.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream as Socket};
@@ -15,7 +15,7 @@ use crate::reader::{Seen, Stamps, quantile, read, request};
 const RATE: usize = 30;
 const SECONDS: usize = 10;
 
-/// A server of its own, with the settings that the guide names. Dropping it kills it.
+/// A separate server, with the settings from the guide. Dropping it kills it.
 struct Redis {
     child: Child,
     port: u16,
@@ -56,7 +56,7 @@ impl Redis {
         calls.map_or(0, |calls| calls.parse().unwrap())
     }
 
-    /// What all keys take together but for the journal, which has a bound of its own, in bytes.
+    /// The size of all keys except the journal, which has its own limit, in bytes.
     fn bytes(&self) -> u64 {
         let sum = "local sum = 0 for _, key in ipairs(redis.call('KEYS', 'towline:*')) do \
                    if key ~= 'towline:journal' then sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) end end \
@@ -73,7 +73,7 @@ impl Drop for Redis {
     }
 }
 
-/// Processor time of a relay for each record that nobody reads, by its store.
+/// Processor time of a relay for each record without readers, by store.
 pub(crate) async fn appends(upstream: &str) {
     const STREAMS: usize = 200;
     println!("\n{STREAMS} answers that nobody reads, {RATE} records a second each, {SECONDS} s");
@@ -114,7 +114,7 @@ pub(crate) async fn appends(upstream: &str) {
     }
 }
 
-/// Memory in Redis beside the bytes of the answers, their descriptions and requests included.
+/// Memory in Redis beyond the bytes of the answers, including their descriptions and requests.
 pub(crate) async fn memory(upstream: &str) {
     const ANSWERS: usize = 200;
     println!("\n{ANSWERS} answers that have ended, each size in a Redis of its own");
@@ -136,7 +136,7 @@ pub(crate) async fn memory(upstream: &str) {
     }
 }
 
-/// The time that a record takes to a reader at the relay that runs the answer, and at another one.
+/// The latency of a record for a reader at the relay that runs the answer, and at another one.
 pub(crate) async fn through(upstream: &str) {
     println!(
         "\nanswers of {RATE} records a second, {SECONDS} s, two relays on one Redis; from the server's write to the reader"
@@ -184,7 +184,7 @@ pub(crate) async fn through(upstream: &str) {
     }
 }
 
-/// Begins an answer that runs on by itself; gives its id.
+/// Starts a detached answer; returns its id.
 pub(crate) async fn detached(address: SocketAddr, model: String) -> String {
     let asked = request(&model).replacen("Host:", "Towline-Detach: true\r\nConnection: close\r\nHost:", 1);
     let said = exchange(address, asked.as_bytes()).await;
@@ -211,7 +211,7 @@ async fn exchange(address: SocketAddr, asked: &[u8]) -> String {
     said
 }
 
-/// Reads an answer as it comes.
+/// Reads an answer as it arrives.
 async fn follow(address: SocketAddr, id: &str) -> Seen {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.set_nodelay(true).unwrap();

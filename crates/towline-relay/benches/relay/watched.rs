@@ -1,4 +1,4 @@
-//! A relay that keeps as many answers as it may, while many watch its list.
+//! A relay with the maximum number of answers, while many clients watch its list.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(crate) async fn watched(upstream: &str) {
     while lines.load(Ordering::Relaxed) < WATCHERS * KEPT {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    println!("{WATCHERS} watchers were told of all answers in {:.0?}", began.elapsed());
+    println!("{WATCHERS} watchers got all answers in {:.0?}", began.elapsed());
     look("with the watchers", &relay).await;
     let changing = tokio::spawn({
         let address = relay.address;
@@ -88,14 +88,14 @@ async fn look(when: &str, relay: &Proxy) {
     );
 }
 
-/// Counts the lines that it is told.
+/// Counts the lines that it receives.
 async fn watch(address: SocketAddr, lines: Arc<AtomicU64>) {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let asked = b"GET /towline/v1/jobs?watch=true HTTP/1.1\r\nHost: localhost\r\n\r\n";
     socket.write_all(asked).await.unwrap();
     let mut buffer = vec![0; 256 << 10];
     while let Ok(count @ 1..) = socket.read(&mut buffer).await {
-        // Each is told with its state.
+        // Each is reported with its state.
         let told = buffer[..count].windows(9).filter(|bytes| bytes == b"\"number\":").count();
         lines.fetch_add(told as u64, Ordering::Relaxed);
     }

@@ -33,7 +33,7 @@ impl Key {
         let owner = token.owner.as_str();
         let refused = |what: String| Err(Error::Config(format!("the token of {owner} {what}")));
         if token.running == Some(0) {
-            return refused("has running = 0, so no answer could ever run: give it 1 or more".into());
+            return refused("has running = 0, so no answer could ever run: set it to 1 or more".into());
         }
         let secret = match (&token.secret, &token.secret_file, &token.secret_sha256) {
             (Some(secret), None, None) => secret.clone(),
@@ -44,11 +44,11 @@ impl Key {
                     None => refused("has a secret_sha256 that is not 64 hexadecimal digits".into()),
                 };
             }
-            _ => return refused("takes one of secret, secret_file and secret_sha256".into()),
+            _ => return refused("needs one of secret, secret_file and secret_sha256".into()),
         };
         if secret.len() < MIN_SECRET_BYTES || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             return refused(format!(
-                "is too easy: it takes {MIN_SECRET_BYTES} printable characters or more, for example from \
+                "is too weak: it needs {MIN_SECRET_BYTES} printable characters or more, for example from \
                  openssl rand -hex 24"
             ));
         }
@@ -119,7 +119,7 @@ mod tests {
         let odd = Token { secret: None, secret_sha256: Some("9f".into()), ..Token::new("ann", "") };
         let signed = Token { secret: None, secret_sha256: Some("+f".repeat(32)), ..Token::new("ann", "") };
         let digits = "64 hexadecimal digits";
-        for (token, said) in [(both, "takes one of"), (odd, digits), (signed, digits)] {
+        for (token, said) in [(both, "needs one of"), (odd, digits), (signed, digits)] {
             let error = Key::of(&token).unwrap_err().to_string();
             assert!(error.contains(said) && !error.contains(SECRET), "{error}");
         }

@@ -33,7 +33,7 @@ impl Caller {
     }
 }
 
-/// The rules as they are now; a reload replaces them.
+/// The current rules; a reload replaces them.
 #[derive(Debug)]
 pub(crate) struct AccessControl(RwLock<Arc<Rules>>);
 
@@ -80,7 +80,7 @@ impl Rules {
         !self.keys.is_empty()
     }
 
-    /// The key of a token: whose it is, and what it may do.
+    /// The key of a token: its owner and its roles.
     pub(crate) fn key(&self, secret: &str) -> Result<&Key, NoKey> {
         Key::find(&self.keys, secret)
     }
@@ -108,13 +108,13 @@ impl Rules {
 pub(crate) fn check(config: &Config) -> Result<(), Error> {
     let refuse = |message: String| Err(Error::Config(message));
     if config.listen.is_empty() {
-        return refuse("the relay is told to listen nowhere: give it a socket or an address".into());
+        return refuse("the relay has no address to listen on: give it a socket or an address".into());
     }
     if config.upstreams.is_empty() {
         return refuse("the relay has no model server: give it an upstream".into());
     }
     if config.limits.running == 0 {
-        return refuse("limits.running is 0, so no answer could ever run: give it 1 or more".into());
+        return refuse("limits.running is 0, so no answer could ever run: set it to 1 or more".into());
     }
     check_open(&config.listen, config)
 }
@@ -136,8 +136,8 @@ pub(crate) fn check_open(listen: &[Listen], config: &Config) -> Result<(), Error
             (false, true) => "TLS",
         };
         return Err(Error::Config(format!(
-            "{address} can be reached from other machines, which takes {missing}: give [[token]] entries and [tls] \
-             certificate and key in the configuration, or listen on 127.0.0.1 or a Unix socket"
+            "other machines can reach {address}, which needs {missing}: add [[token]] entries and [tls] \
+             certificate and key to the configuration, or listen on 127.0.0.1 or a Unix socket"
         )));
     }
     Ok(())
@@ -154,9 +154,9 @@ mod tests {
             let config = Config { tokens: vec![token], ..Config::default() };
             Rules::new(&config).unwrap_err().to_string()
         };
-        assert!(refused(Token::new("ann", "short")).contains("too easy"));
+        assert!(refused(Token::new("ann", "short")).contains("too weak"));
         let none = Token { secret: None, ..Token::new("ann", "") };
-        assert!(refused(none).contains("takes one of secret, secret_file and secret_sha256"));
+        assert!(refused(none).contains("needs one of secret, secret_file and secret_sha256"));
         let missing =
             Token { secret: None, secret_file: Some("/nonexistent".into()), ..Token::new("ann", "") };
         assert_eq!(refused(missing), "/nonexistent cannot be read");
@@ -180,9 +180,9 @@ mod tests {
     #[test]
     fn an_address_that_others_reach_takes_a_token_and_tls() {
         for open in ["0.0.0.0:1", "[::]:1", "192.168.1.5:1"] {
-            assert!(refused(open, false, false).unwrap().contains("takes a token and TLS"), "{open}");
-            assert!(refused(open, true, false).unwrap().contains("takes TLS"));
-            assert!(refused(open, false, true).unwrap().contains("takes a token:"));
+            assert!(refused(open, false, false).unwrap().contains("needs a token and TLS"), "{open}");
+            assert!(refused(open, true, false).unwrap().contains("needs TLS"));
+            assert!(refused(open, false, true).unwrap().contains("needs a token:"));
             assert_eq!(refused(open, true, true), None);
         }
         assert_eq!(refused("127.0.0.1:1", false, false), None);

@@ -26,7 +26,7 @@ impl Default for Fsync {
 
 /// The error for an invalid text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected always, never, or a time as 1s")]
+#[error("expected always, never, or a time such as 1s")]
 pub struct NotAFsync;
 
 impl std::str::FromStr for Fsync {

@@ -67,7 +67,7 @@ impl Token {
     }
 }
 
-/// What a token may do.
+/// The role of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

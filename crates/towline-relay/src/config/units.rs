@@ -37,7 +37,8 @@ pub fn moment(text: &str) -> Option<Timestamp> {
 
 /// A point in time in a file.
 pub(super) fn written_moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    let expected = || Error::custom("expected a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z");
+    let expected =
+        || Error::custom("expected a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z");
     moment(&String::deserialize(from)?).map(Some).ok_or_else(expected)
 }
 
@@ -106,7 +107,9 @@ pub(super) fn timeouts<'de, D: Deserializer<'de>>(from: D) -> Result<Timeouts, D
 
 fn clock<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     match optional_time(from)? {
-        Some(Duration::ZERO) => Err(Error::custom("a time limit of 0 never works; write none for no limit")),
+        Some(Duration::ZERO) => {
+            Err(Error::custom("a time limit of 0 leaves no time; write none for no limit"))
+        }
         time => Ok(time),
     }
 }

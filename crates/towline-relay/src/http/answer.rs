@@ -123,12 +123,12 @@ impl Refusal {
         let shown: String = path.chars().filter(|c| c.is_ascii_graphic()).take(100).collect();
         Self::new(
             Code::NotFound,
-            format!("nothing is at {shown}; there are /api, /v1, /streams and /towline/v1"),
+            format!("there is nothing at {shown}; the paths are /api, /v1, /streams and /towline/v1"),
         )
     }
 
     pub(crate) fn wrong_method(allowed: &'static str) -> Self {
-        Self::new(Code::Method, format!("not with this method; there are {allowed}")).with("allow", allowed)
+        Self::new(Code::Method, format!("this method is not allowed; use {allowed}")).with("allow", allowed)
     }
 
     #[must_use]

@@ -71,7 +71,7 @@ impl RequestHeaders {
         let group = label(headers, "towline-group")?;
         let group_running = limit(headers, "towline-group-running")?;
         if group_running.is_some() && group.is_none() {
-            return Err(Refusal::bad("Towline-Group-Running goes with Towline-Group"));
+            return Err(Refusal::bad("Towline-Group-Running needs Towline-Group"));
         }
         let name =
             headers.get("towline-name").map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
@@ -106,7 +106,7 @@ fn limit(headers: &HeaderMap, name: &str) -> Result<Option<usize>, Refusal> {
     let Some(text) = input::header(headers, name)? else { return Ok(None) };
     let limit = input::digits(text.trim()).and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.filter(|limit| *limit > 0);
-    limit.map(Some).ok_or_else(|| Refusal::bad(format!("{name} takes a whole number of answers from 1 on")))
+    limit.map(Some).ok_or_else(|| Refusal::bad(format!("{name} takes a whole number of answers, 1 or more")))
 }
 
 /// The parts of a request body that determine its model server and the framing of its answer.
@@ -144,8 +144,7 @@ pub(super) fn choice(relay: &Relay, caller: &Caller, headers: &HeaderMap) -> Res
                 (&choice, limit(headers, "towline-server-running")?)
             {
                 if !caller.names_servers {
-                    let message =
-                        "Towline-Server-Running is for one's own relay; another one has limits of its own";
+                    let message = "Towline-Server-Running is for a user's own relay; any other relay has its own limits";
                     return Err(Refusal::new(Code::Forbidden, message));
                 }
                 upstream.limit(running);
@@ -163,8 +162,8 @@ pub(super) fn chosen(relay: &Relay, caller: &Caller, text: &str) -> Result<Choic
     if !caller.names_servers {
         let names: Vec<&str> = relay.upstreams.all().iter().map(|upstream| upstream.name()).collect();
         let message = format!(
-            "Towline-Server names no model server of this relay; there are {}. Others can be named over the Unix socket of \
-             one's own relay only",
+            "Towline-Server names no model server of this relay; its servers are {}. Only a user's own relay accepts others, \
+             over its Unix socket",
             names.join(", ")
         );
         return Err(Refusal::new(Code::Forbidden, message));
@@ -174,7 +173,7 @@ pub(super) fn chosen(relay: &Relay, caller: &Caller, text: &str) -> Result<Choic
     let listening = relay.listening.get().map(Vec::as_slice).unwrap_or_default();
     if listening.iter().any(|listen| listen.is_at(upstream.endpoint())) {
         return Err(Refusal::bad(
-            "Towline-Server names this relay itself: give it the address of a model server",
+            "Towline-Server names this relay itself: use the address of a model server",
         ));
     }
     Ok(Choice::One(upstream))
@@ -279,7 +278,7 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         Err(NotMade::Exists(entry)) => return Ok(Begun::Known(entry)),
         Err(NotMade::Full) => return Err(streams::too_many(relay)),
     };
-    let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is made with its job") };
+    let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is created with its job") };
     let span = relay.traces.as_ref().and_then(|_| SpanContext::of(wishes.traceparent.as_deref()));
     let headers = span.as_ref().map_or_else(|| headers.clone(), |span| span.carried_on(&headers));
     let task = Task {
@@ -310,15 +309,14 @@ fn name_of(wishes: &RequestHeaders, kind: Recorded, question: &Question, model: 
 
 /// The refusal of new work on a draining relay.
 pub(super) fn draining() -> Refusal {
-    Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests").with("retry-after", "1")
+    Refusal::new(Code::Unavailable, "the relay is ending and accepts no new requests")
+        .with("retry-after", "1")
 }
 
 fn over_quota(owner: &Owner, reached: Reached) -> Refusal {
     let Reached { limit, most, retry_after_s } = reached;
-    let message = format!(
-        "{limit} of {} is {most}, which is reached; there is room in {retry_after_s} s",
-        owner.as_str()
-    );
+    let message =
+        format!("{limit} of {} is {most}, which is reached; try again in {retry_after_s} s", owner.as_str());
     Refusal::new(Code::Limit, message).with("retry-after", retry_after_s.to_string())
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn back_up(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     if !caller.over_unix || !caller.roles.allow(Role::Admin) {
-        return Err(Refusal::new(Code::Forbidden, "a relay is backed up over its Unix socket only"));
+        return Err(Refusal::new(Code::Forbidden, "a relay can be backed up only over its Unix socket"));
     }
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let BackupOrder { folder } = parsed(&body)?;

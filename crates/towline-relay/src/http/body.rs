@@ -158,7 +158,7 @@ impl Live {
             return Poll::Ready(None);
         }
         if self.had_caught_up && self.cursor.behind() > self.lag_bytes {
-            tracing::debug!(stream = self.reading.entry.id.as_str(), "a lagging reader is let go");
+            tracing::debug!(stream = self.reading.entry.id.as_str(), "a lagging reader is disconnected");
             return self.end("towline-lagged");
         }
         match self.cursor.poll_read(cx) {

@@ -184,7 +184,7 @@ async fn retry(
     let Some(kind) = Recorded::of_path(&record.path) else {
         return Err(Refusal::new(
             Code::Conflict,
-            "an earlier version made this job; it cannot be asked again",
+            "an earlier version started this job, so it cannot be retried",
         ));
     };
     let mut wishes = RequestHeaders {
@@ -222,7 +222,7 @@ async fn kept_request(relay: &Relay, entry: &Entry) -> Result<Bytes, Refusal> {
     };
     let failed = |error: StoreError| Refusal::new(Code::Unavailable, format!("the store failed: {error}"));
     read.map_err(failed)?.ok_or_else(|| {
-        Refusal::new(Code::Conflict, "the request of this job was not kept, so it cannot be asked again")
+        Refusal::new(Code::Conflict, "the request of this job was not kept, so it cannot be retried")
     })
 }
 
@@ -244,9 +244,10 @@ async fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Ans
     }
     match relay.registry.rename(entry, &name) {
         Ok(()) => job_answer(entry, StatusCode::OK),
-        Err(NotNamed::Taken) => {
-            Err(Refusal::new(Code::Conflict, format!("another job has the name {name}; give it another one")))
-        }
+        Err(NotNamed::Taken) => Err(Refusal::new(
+            Code::Conflict,
+            format!("another job has the name {name}; choose a different one"),
+        )),
         Err(NotNamed::Broken(broken)) => Err(streams::broken(broken)),
     }
 }
@@ -297,7 +298,7 @@ async fn ordered(
 ) -> Result<Answer, Refusal> {
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let over = || {
-        let message = "the job has already ended, so nothing of it can be changed";
+        let message = "the job has already ended, so it cannot be changed";
         Refusal::new(Code::Conflict, message)
     };
     if let Some(shared) = &relay.shared {
@@ -333,15 +334,16 @@ async fn ordered(
             job_answer(entry, StatusCode::OK)
         }
         "rename" => rename(relay, entry, &parsed(&body)?).await,
-        _ => {
-            Err(Refusal::new(Code::NotFound, "there are cancel, deadline, pause, unpause, rename and retry"))
-        }
+        _ => Err(Refusal::new(
+            Code::NotFound,
+            "the verbs are cancel, deadline, pause, unpause, rename and retry",
+        )),
     }
 }
 
 pub(super) fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body)
-        .map_err(|error| Refusal::bad(format!("the body is not what is expected: {error}")))
+        .map_err(|error| Refusal::bad(format!("the body has an unexpected form: {error}")))
 }
 
 fn deadline(order: DeadlineOrder) -> Result<Deadline, Refusal> {
@@ -393,8 +395,7 @@ struct ShutdownOrder {
 
 async fn shutdown(relay: &Relay, caller: &Caller, request: Request<Incoming>) -> Result<Answer, Refusal> {
     if !caller.roles.allow(Role::Admin) {
-        let message =
-            "the relay is told to end over its Unix socket, or with a token that has the role admin";
+        let message = "ending the relay needs its Unix socket, or a token with the role admin";
         return Err(Refusal::new(Code::Forbidden, message));
     }
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;

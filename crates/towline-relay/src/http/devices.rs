@@ -25,7 +25,7 @@ use crate::relay::Relay;
 pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, Refusal> {
     if !caller.over_unix {
         let message =
-            "only over the Unix socket is the page's listener opened; here POST devices makes a link";
+            "the page's listener can be opened only over the Unix socket; here POST devices creates a link";
         return Err(Refusal::new(Code::Forbidden, message));
     }
     let address = relay.page_door.open_page().await.map_err(|error| {
@@ -69,7 +69,7 @@ pub(super) async fn link(
         Some(owner) if is_admin(caller) || owner == caller.owner.as_str() => Owner::named(&owner),
         Some(_) => {
             let message =
-                "a link for another owner takes the relay's Unix socket, or a token with the role admin";
+                "a link for another owner needs the relay's Unix socket, or a token with the role admin";
             return Err(Refusal::new(Code::Forbidden, message));
         }
     };
@@ -97,8 +97,7 @@ pub(super) async fn pair(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     if !caller.over_unix {
-        let message =
-            "only over the Unix socket is the listener for phones opened; here POST devices makes a link";
+        let message = "the listener for phones can be opened only over the Unix socket; here POST devices creates a link";
         return Err(Refusal::new(Code::Forbidden, message));
     }
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
@@ -165,7 +164,7 @@ pub(super) async fn session(
         return Err(Refusal::wrong_method("POST"));
     }
     if !is_from_its_page(&request) {
-        return Err(Refusal::new(Code::Forbidden, "only the relay's own page makes a device of itself"));
+        return Err(Refusal::new(Code::Forbidden, "only the relay's own page can register a device"));
     }
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let SessionOrder { token } = parsed(&body)?;
@@ -183,7 +182,7 @@ pub(super) async fn session(
         Some(relay.devices.add(grant))
     });
     let Some(secret) = secret else {
-        let message = "this token is not known, or its link was used before or is too old: towline page opens another, and \
+        let message = "this token is unknown, or its link was already used or has expired: towline page opens a new one, and \
                        towline relay pair shows one for a phone";
         return Err(Refusal::new(Code::Unauthorized, message));
     };

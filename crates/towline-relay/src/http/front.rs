@@ -131,7 +131,7 @@ async fn again(
     });
     if is_another {
         let message =
-            "this Towline-Request-Id was used for another path or body; a new request takes a new id";
+            "this Towline-Request-Id was used for another path or body; a new request needs a new id";
         return Err(Refusal::new(Code::RequestIdTaken, message));
     }
     if detach {
@@ -225,7 +225,7 @@ fn detached(entry: &Entry, status: StatusCode) -> Answer {
     let name = entry.log.look(|meta, _| meta.job.as_ref().map(|job| job.name.clone()));
     let body = json!({"id": entry.id.as_str(), "name": name, "stream": stream});
     let mut answer = json_answer(status, &body);
-    // Relative to the request's URL, whatever name the client uses for this relay.
+    // Relative to the request's URL, because the client may use any name for this relay.
     set(&mut answer, "location", &stream);
     set(&mut answer, "towline-stream", entry.id.as_str());
     answer

@@ -105,7 +105,7 @@ pub(crate) fn enter<B>(
     let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false, roles };
     if listen.ip().to_canonical().is_loopback() && !rules.is_own(host) {
         let message =
-            "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
+            "the Host of the request does not name this machine; add its names to hosts in the configuration";
         return Err(Refusal::new(Code::Forbidden, message));
     }
     let own = format!("{}://{host}", if over_tls { "https" } else { "http" });
@@ -125,7 +125,7 @@ pub(crate) fn enter<B>(
     }
     if let Some((entered, secret)) = device(listener, headers, devices) {
         if origin.is_some() || !is_from_its_page(request) {
-            let message = "a device's cookie is for the relay's own page only; a program takes a token";
+            let message = "a device's cookie works only on the relay's own page; a program needs a token";
             return Err(Refusal::new(Code::Forbidden, message));
         }
         let grant = &entered.grant;
@@ -143,7 +143,7 @@ pub(crate) fn enter<B>(
             let caller = Caller { roles: key.roles, ..caller(key.owner.clone()) };
             return Ok(Authorized { caller, origin, device: None });
         }
-        Some(Err(NoKey::Expired)) => "this token has expired: ask who operates the relay for another",
+        Some(Err(NoKey::Expired)) => "this token has expired: ask the operator of the relay for a new one",
         Some(Err(NoKey::Unknown)) | None => "a token of this relay is needed: Authorization: Bearer …",
     };
     Err(Refusal::new(Code::Unauthorized, message).with("www-authenticate", "Bearer"))

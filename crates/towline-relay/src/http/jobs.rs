@@ -69,7 +69,7 @@ impl Filter {
             None => 0,
             Some(text) => {
                 let since = input::seconds(&text)
-                    .ok_or_else(|| Refusal::bad("since_s takes a number of seconds until now"))?;
+                    .ok_or_else(|| Refusal::bad("since_s takes a number of seconds before now"))?;
                 now_ms().saturating_sub(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
             }
         };
@@ -118,7 +118,7 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
         None => u64::MAX,
         Some(text) => input::digits(&text)
             .filter(|limit| *limit > 0)
-            .ok_or_else(|| Refusal::bad("limit takes a whole number of jobs from 1 on"))?,
+            .ok_or_else(|| Refusal::bad("limit takes a whole number of jobs, 1 or more"))?,
     };
     let after = input::query(query, "after")?.map(|after| from(relay, caller, &after)).transpose()?;
     let mut jobs =

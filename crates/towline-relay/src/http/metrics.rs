@@ -21,9 +21,9 @@ pub(super) fn render(relay: &Relay) -> String {
     };
     let metrics = &relay.metrics;
     let count = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
-    say("requests_total", "counter", "Requests taken.", &[("", count(&metrics.requests))]);
+    say("requests_total", "counter", "Requests accepted.", &[("", count(&metrics.requests))]);
     say("refused_total", "counter", "Requests refused at the listener.", &[("", count(&metrics.refused))]);
-    say("answers_begun_total", "counter", "Answers begun.", &[("", count(&metrics.begun))]);
+    say("answers_begun_total", "counter", "Answers started.", &[("", count(&metrics.begun))]);
     let answers = &metrics.answers;
     let ended = |states: &[AnswerState]| states.iter().map(|state| answers.count(state)).sum::<u64>() as f64;
     let ended = [
@@ -41,16 +41,16 @@ pub(super) fn render(relay: &Relay) -> String {
     say("uptime_seconds", "gauge", "Time since the start.", &[("", relay.began.elapsed().as_secs_f64())]);
     let (running, queued) = relay.admission.count();
     say("running", "gauge", "Answers running.", &[("", gauge(running))]);
-    say("queued", "gauge", "Answers waiting for their turn.", &[("", gauge(queued))]);
+    say("queued", "gauge", "Answers that wait for their turn.", &[("", gauge(queued))]);
     say("connections", "gauge", "Connections.", &[("", gauge(relay.connections.load(Ordering::Relaxed)))]);
-    say("streams", "gauge", "Streams kept.", &[("", gauge(relay.registry.count()))]);
+    say("streams", "gauge", "Streams in the store.", &[("", gauge(relay.registry.count()))]);
     let writer = &relay.writer;
-    say("store_bytes", "gauge", "Room the store takes.", &[("", writer.store().size_bytes() as f64)]);
+    say("store_bytes", "gauge", "Size of the store.", &[("", writer.store().size_bytes() as f64)]);
     let is_full = f64::from(u8::from(writer.store().room() != Room::Enough));
     say(
         "store_full",
         "gauge",
-        "Whether the store takes nothing: its disk is full, or it failed.",
+        "Whether the store refuses writes: its disk is full, or it failed.",
         &[("", is_full)],
     );
     say("store_writes_total", "counter", "Changes written.", &[("", count(&writer.writes))]);
@@ -62,7 +62,12 @@ pub(super) fn render(relay: &Relay) -> String {
     );
     if let Some(shared) = &relay.shared {
         let living = shared.living.load(Ordering::Relaxed);
-        say("relays", "gauge", "Relays of the shared store that live, this one too.", &[("", gauge(living))]);
+        say(
+            "relays",
+            "gauge",
+            "Live relays of the shared store, including this one.",
+            &[("", gauge(living))],
+        );
         let ended = count(&shared.ended_for_others);
         say(
             "ended_for_others_total",
@@ -89,8 +94,10 @@ pub(super) fn render(relay: &Relay) -> String {
     each("upstream_up", "gauge", "Whether a model server answers.", &|at| {
         f64::from(u8::from(upstreams[at].is_well()))
     });
-    each("upstream_running", "gauge", "Requests at a model server.", &|at| gauge(upstreams[at].running()));
-    each("upstream_requests_total", "counter", "Requests given to a model server.", &|at| {
+    each("upstream_running", "gauge", "Requests that run at a model server.", &|at| {
+        gauge(upstreams[at].running())
+    });
+    each("upstream_requests_total", "counter", "Requests sent to a model server.", &|at| {
         count(&upstreams[at].served)
     });
     each("upstream_failures_total", "counter", "Connections that a model server refused.", &|at| {

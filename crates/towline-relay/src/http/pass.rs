@@ -92,7 +92,7 @@ pub(super) async fn passed(
         None => refusal,
         Some(BrokenUpload::Cut) => Refusal::bad("the request's body was cut"),
         Some(BrokenUpload::Stalled(patience)) => {
-            let message = format!("nothing of the request's body came for {}", Span(*patience));
+            let message = format!("no byte of the request's body arrived for {}", Span(*patience));
             Refusal::new(Code::Timeout, message)
         }
     })

@@ -158,7 +158,7 @@ async fn answered(
     let is_fresh = !matches!(place, Place::Stream(_) | Place::Control(_)) || relay.fresh().await;
     let answered = match place {
         Place::Recorded(_) | Place::Passed(_) if relay.hop.has_sent(request.headers()) => {
-            let message = "this relay sent the request itself, and one of its model servers sent it back: take that one out";
+            let message = "this relay sent the request itself, and one of its model servers sent it back: remove that server";
             Err(Refusal::new(Code::Loop, message))
         }
         Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
@@ -174,7 +174,8 @@ async fn answered(
     };
     let answered = match answered {
         Err(Refusal { code: Code::NotFound, .. }) if !is_fresh => {
-            let message = "the store does not answer, so it is not known whether that is there; try again";
+            let message =
+                "the store does not answer, so the relay does not know whether that exists; try again";
             Err(Refusal::new(Code::Unavailable, message).with("retry-after", "5"))
         }
         answered => answered,
@@ -236,7 +237,7 @@ fn is_stream(answer: &Answer) -> bool {
     }
 }
 
-/// Makes sure that no browser runs the response as a page, whatever content type a model server or a client
+/// Makes sure that no browser runs the response as a page, for any content type that a model server or a client
 /// gave it.
 fn secured(mut answer: Answer) -> Answer {
     set(&mut answer, "content-security-policy", "default-src 'none'; sandbox");

@@ -45,7 +45,7 @@ impl Trail {
     /// Records that the request has a wrong token.
     pub(super) fn has_wrong_token(&self) {
         let (peer, method, path) = (self.peer(), self.method.as_str(), self.path());
-        tracing::warn!(log = "audit", peer, method, path, "a token is wrong");
+        tracing::warn!(log = "audit", peer, method, path, "a request with a wrong token");
     }
 
     /// Logs the beginning of the response. Requests that ask or change something go to the audit log, others

@@ -29,7 +29,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// As the limits say.
+    /// By the limits.
     pub(crate) fn of(config: &Config) -> Self {
         let RelayLimits { running, queued, grouped, .. } = config.limits;
         let share = |whole: usize| usize::try_from(config.share_of(whole as u64)).unwrap_or(whole).min(whole);
@@ -59,7 +59,7 @@ pub(crate) struct Claim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Group {
     pub(crate) name: String,
-    /// So many of them run at once.
+    /// The maximum number that run at once.
     pub(crate) running: usize,
     /// Whether they do not count towards the limit of running jobs.
     pub(crate) is_beside: bool,

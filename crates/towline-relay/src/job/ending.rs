@@ -41,7 +41,7 @@ impl Ended {
 
     /// The store did not accept the rest.
     pub(crate) fn not_written() -> Self {
-        let cause = "the rest of the answer could not be recorded; what had come before is kept".to_owned();
+        let cause = "the rest of the answer could not be recorded; the part before it is kept".to_owned();
         Self { state: AnswerState::Failed, cause: Some(cause), status: None, is_said: false }
     }
 

@@ -79,7 +79,7 @@ impl Sent {
         Self(None)
     }
 
-    /// Waits until the store has it: later orders at any relay come after it.
+    /// Waits until the store has the order: later orders at any relay come after it.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -89,7 +89,7 @@ impl Sent {
     pub(crate) async fn arrived(self) -> Result<(), RedisError> {
         let Some(arrives) = self.0 else { return Ok(()) };
         // The sending task has ended with the relay.
-        arrives.await.unwrap_or_else(|_| Err(RedisError::Refused("the relay ends".into())))
+        arrives.await.unwrap_or_else(|_| Err(RedisError::Refused("the relay is ending".into())))
     }
 }
 
@@ -122,7 +122,7 @@ impl Outbox {
         self.is_filled.notify_one();
     }
 
-    /// Sends what is ordered to the relays that run the answers. Never ready.
+    /// Sends orders to the relays that run the answers. Never ready.
     ///
     /// # Cancel safety
     /// Dropping the future stops it; the last orders may or may not have arrived.
@@ -144,7 +144,7 @@ impl Outbox {
                 Err(error) => vec![Err(error.to_string())],
             }
             .into_iter();
-            let mut last = Err("nothing came back".to_owned());
+            let mut last = Err("no reply arrived".to_owned());
             for letter in letters {
                 // One failure applies to all.
                 last = replies.next().unwrap_or(last);
@@ -153,7 +153,7 @@ impl Outbox {
                     Ok(_) => Ok(()),
                 };
                 if let Err(error) = &arrived {
-                    tracing::warn!(%error, "an order did not get to the relay that runs the answer");
+                    tracing::warn!(%error, "an order did not reach the relay that runs the answer");
                 }
                 // The receiver may be gone.
                 drop(letter.arrived.send(arrived));

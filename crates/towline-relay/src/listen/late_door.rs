@@ -75,7 +75,7 @@ impl LateDoor {
         let Listen::Tcp(address) = listener.shown() else {
             return Err(std::io::Error::other("a socket has no address"));
         };
-        self.opened.try_send((listener, tls)).map_err(|_| std::io::Error::other("the relay ends"))?;
+        self.opened.try_send((listener, tls)).map_err(|_| std::io::Error::other("the relay is ending"))?;
         *open = Some(address);
         Ok(address)
     }

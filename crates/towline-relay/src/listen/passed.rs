@@ -26,8 +26,8 @@ pub(crate) fn place(config: &mut Config) -> Result<(), Error> {
     match places.iter().find(|place| !config.listen.contains(place)) {
         None => Ok(()),
         Some(place) => Err(Error::Config(format!(
-            "a socket that listens at {place} was passed to the relay, and it is told to listen elsewhere: name {place} too, or \
-             nothing, which is all that was passed"
+            "a socket that listens at {place} was passed to the relay, which is configured to listen elsewhere: name {place} \
+             too, or no address, so that the relay listens on every passed socket"
         ))),
     }
 }
@@ -72,7 +72,7 @@ fn listens_at(socket: &OwnedFd) -> Result<Listen, Error> {
         let mode = std::fs::metadata(&path).map(|about| about.permissions().mode());
         if mode.is_ok_and(|mode| mode & 0o022 != 0) {
             return Err(refused(&format!(
-                "at unix:{} can be opened by others, who would be the relay's own user: SocketMode=0600 keeps them out",
+                "at unix:{} can be opened by other users, who would act as the relay's own user: set SocketMode=0600",
                 path.display()
             )));
         }

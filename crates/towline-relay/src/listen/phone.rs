@@ -81,7 +81,7 @@ fn folder(store: &Store) -> io::Result<PathBuf> {
     match store {
         Store::Folder(folder) => Ok(folder.clone()),
         Store::Memory | Store::Own | Store::Redis(_) => {
-            Err(io::Error::other("a relay that keeps nothing on disk does not know a phone again"))
+            Err(io::Error::other("without a store on disk, the relay cannot remember a phone"))
         }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
         .collect::<Result<_, _>>()
         .map_err(|error| of_certificate(error.to_string()))?;
     if certificates.is_empty() {
-        return Err(of_certificate("it holds no certificate".into()));
+        return Err(of_certificate("it contains no certificate".into()));
     }
     let pem = read(&files.key).map_err(|error| of_key(error.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| of_key(error.to_string()))?;

@@ -83,7 +83,7 @@ impl Shared {
             };
             if let Err(error) = synced.and_then(|()| self.store.clear()) {
                 self.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "what was written could not be made to survive, or what was removed to go");
+                tracing::error!(%error, "writes or removals could not be synced");
             }
         }
     }

@@ -109,7 +109,7 @@ struct State {
     written: u64,
     /// Whether the log is in the writer's queue.
     is_queued: bool,
-    /// What readers see.
+    /// The part that readers see.
     shown: u64,
     shown_closed: bool,
     tail: VecDeque<(u64, Bytes)>,
@@ -259,7 +259,7 @@ impl StreamLog {
         Ticket { change: state.made.min(1), ..state.ticket() }
     }
 
-    /// Appends bytes from the upstream. `true` if so much is staged that the caller should wait for
+    /// Appends bytes from the upstream. `true` if enough is staged that the caller should wait for
     /// [`room`](Self::poll_room).
     pub(crate) fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<bool, Broken> {
         let mut state = self.state();
@@ -331,7 +331,7 @@ impl StreamLog {
         ticket
     }
 
-    /// What readers see.
+    /// The part that readers see.
     pub(crate) fn seen(&self) -> Seen {
         let state = self.state();
         Seen { end: state.meta.incarnations.offset(state.shown), closed: state.shown_closed }

@@ -11,18 +11,18 @@ use crate::id::{Owner, StreamId};
 use crate::meta::Meta;
 use crate::store::{DiskStore, LogStore, MemoryStore, Write};
 
-/// What is done to a log.
+/// An operation on a log.
 #[derive(Debug, Clone)]
 enum Op {
-    /// So many bytes.
+    /// Appends this many bytes.
     Append(usize),
-    /// Bytes that are more than the tail in memory holds.
+    /// Appends more bytes than the tail in memory holds.
     AppendMuch,
     Close,
     Remove,
-    /// From somewhere, to the end that is known.
+    /// Reads from a position to the known end.
     Read(u16),
-    /// The process ends and begins again.
+    /// Restarts the process.
     Restart,
     ForgetTail,
 }
@@ -197,7 +197,7 @@ fn a_loss_is_told_however_late_it_is_asked_for() {
         let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
         let log = StreamLog::recovered(7, writer, meta.clone(), 0);
         let ((), kept) = log.change(|log| log.append(b"a")).unwrap();
-        // It is staged, and another relay has written the stream.
+        // The append is staged, and another relay has written the stream.
         let lose = || {
             let ((), ticket) = log.state().stage(|log| log.append(b"b")).unwrap();
             log.fence();
@@ -217,7 +217,7 @@ fn a_loss_is_told_however_late_it_is_asked_for() {
     });
 }
 
-/// Many append at once: to logs of their own and to one that they share, on the thread whose turn it is to write. Gives how long each log is.
+/// Many threads append at once, to their own logs and to a shared one; each batch is written on the thread whose turn it is. Returns the length of each log.
 fn crowd(store: Arc<dyn LogStore>, fsync: Fsync) -> Vec<u64> {
     const APPENDERS: u64 = 8;
     const APPENDS: usize = 200;
@@ -277,7 +277,7 @@ fn what_was_removed_goes_from_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let store = DiskStore::open(folder.path(), 0).unwrap();
     let write = |stream, start, bytes: &'static [u8]| Write::Chunk { stream, start, bytes: bytes.into() };
-    // More than go at once, and a neighbour that stays.
+    // More than are removed at once, and a neighbour that stays.
     let many = (0..1_200).map(|at| write(1, at, b"a"));
     store.commit(many.chain([write(2, 0, b"stays")]).collect(), false).unwrap();
     store.commit(vec![Write::Remove { stream: 1 }], false).unwrap();
@@ -294,7 +294,7 @@ fn the_journal_is_where_it_is_synced() {
     assert_eq!(store.sync_journals().unwrap(), 1);
 }
 
-/// So that a start need not look for it.
+/// A start then does not need to search for it.
 #[tokio::test]
 async fn the_description_of_a_closed_log_says_where_it_ends() {
     let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();

@@ -85,7 +85,7 @@ enum Holder {
     Thread,
 }
 
-/// The right to write. When it is dropped, it passes to the thread, or to nobody if nothing is left to write.
+/// The right to write. When it is dropped, it passes to the thread if something is left to write.
 struct Turn<'a>(&'a Writer);
 
 impl Drop for Turn<'_> {
@@ -201,7 +201,7 @@ impl Writer {
     fn failed(&self, error: &StoreError) -> Broken {
         self.failures.fetch_add(1, Ordering::Relaxed);
         if !self.is_failing.swap(true, Ordering::Relaxed) {
-            tracing::error!(%error, "what was to be recorded could not be written");
+            tracing::error!(%error, "a batch of records could not be written");
         }
         match error {
             StoreError::Full => Broken::Full,
@@ -223,7 +223,7 @@ impl Writer {
     pub(crate) fn remove_again(&self) {
         let logs = std::mem::take(&mut *self.unremoved.lock().unwrap_or_else(PoisonError::into_inner));
         for log in logs {
-            // The caller was told that it failed.
+            // The caller has got the error.
             let _ticket = log.remove();
         }
     }

@@ -21,7 +21,7 @@ impl Histogram {
         self.add_many(value, 1);
     }
 
-    /// The same value so many times.
+    /// The same value several times.
     pub(crate) fn add_many(&mut self, value: f64, times: u64) {
         self.counts[self.bounds.partition_point(|bound| *bound < value)] += times;
         self.sum += value * times as f64;

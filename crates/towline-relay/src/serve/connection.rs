@@ -143,7 +143,7 @@ where
             _ = connection.as_mut() => return,
             // The client may be in the middle of a head, so a goodbye is impossible.
             () = never_asked(&activity, &crowd, limits.header_time) => {
-                tracing::debug!("a connection that asked nothing is closed");
+                tracing::debug!("a connection without a request is closed");
                 return;
             }
             () = activity.idle_for(limits.idle_time) => {}

@@ -62,7 +62,7 @@ impl Reloader {
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let mut own = self.tls.write().unwrap_or_else(PoisonError::into_inner);
         if own.is_some() != tls.is_some() {
-            return Err(Error::Config("to begin or end with TLS the relay takes a restart".into()));
+            return Err(Error::Config("turning TLS on or off needs a restart of the relay".into()));
         }
         *own = tls;
         drop(own);
@@ -111,7 +111,7 @@ impl Server {
         for upstream in &config.upstreams {
             if shown.iter().any(|listen| listen.is_at(&upstream.endpoint)) {
                 let message = format!(
-                    "the model server {} is this relay itself: give it the address of a model server",
+                    "the model server {} is this relay itself: use the address of a model server",
                     upstream.name
                 );
                 return Err(Error::Config(message));
@@ -202,15 +202,15 @@ impl Server {
                 };
                 let mut serving = pin!(serving);
                 tokio::select! {
-                    () = &mut serving => unreachable!("it does not end"),
+                    () = &mut serving => unreachable!("serving does not end"),
                     () = shutdown => relay.end(),
                     () = relay.reaches(Life::Draining) => {}
                 }
                 let running = relay.running.load(Ordering::Relaxed);
-                tracing::info!(running, "the relay drains");
+                tracing::info!(running, "the relay is draining");
                 // Readers of running answers may reconnect, and owners may control them.
                 tokio::select! {
-                    () = &mut serving => unreachable!("it does not end"),
+                    () = &mut serving => unreachable!("serving does not end"),
                     cut = drain(&relay) => (running, cut),
                 }
             };
@@ -297,7 +297,7 @@ async fn accept(relay: &Arc<Relay>, listener: &Listener, tls: &Tls, connections:
             Err(error) => {
                 // Once, however often it is retried.
                 if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!(%error, "connections are not accepted");
+                    tracing::warn!(%error, "connections cannot be accepted");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }

@@ -36,7 +36,9 @@ async fn read_all(shared: &Shared) -> Result<(), RedisError> {
     commands.push(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]);
     commands.push(&["SMEMBERS", "towline:all"]);
     let replies = none_failed(shared.store.ask_leader(commands).await?)?;
-    let [last, all] = &replies[..] else { return Err(RedisError::Refused("it did not answer all".into())) };
+    let [last, all] = &replies[..] else {
+        return Err(RedisError::Refused("some commands have no reply".into()));
+    };
     let last = last.many().first().and_then(|entry| entry.many().first()?.text().map(str::to_owned));
     let all: Vec<StreamNo> = all.many().iter().filter_map(Reply::number).collect();
     for some in all.chunks(STREAMS) {
@@ -142,7 +144,8 @@ pub(super) fn is_gone(shared: &Shared, entry: &Entry) {
 /// The metadata of a stream; invalid metadata is logged and otherwise ignored.
 pub(super) fn described(stream: StreamNo, stored: &Stored) -> Option<Meta> {
     let meta = serde_json::from_slice(&stored.meta);
-    meta.inspect_err(|error| tracing::error!(stream, %error, "a stream's description cannot be read")).ok()
+    meta.inspect_err(|error| tracing::error!(stream, %error, "the description of a stream cannot be read"))
+        .ok()
 }
 
 /// Updates a stream from the journal, unless the entry is older. An unknown stream is new. Only for readers
@@ -239,7 +242,7 @@ pub(super) async fn tell_changes(shared: &Shared) -> Result<(), RedisError> {
     for no in changed {
         let Some(entry) = shared.registry.numbered(no) else { continue };
         let Some(job) = entry.job.as_ref().filter(|job| !job.state().is_ended()) else { continue };
-        // Plain data can always be said in JSON.
+        // Plain data can always be written as JSON.
         let shown = serde_json::to_string(&job.shown()).unwrap_or_default();
         let (no, end) = (no.to_string(), entry.log.seen().end.position.to_string());
         commands.push(&[

@@ -27,7 +27,7 @@ pub(crate) async fn listen(shared: &Shared) -> Infallible {
         tokio::select! {
             heard = hear(shared) => {
                 if let Err(error) = heard {
-                    tracing::debug!(%error, "messages are not heard");
+                    tracing::debug!(%error, "messages cannot be received");
                 }
                 tokio::time::sleep(PAUSE).await;
             }

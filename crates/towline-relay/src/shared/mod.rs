@@ -218,14 +218,14 @@ impl Shared {
     pub(crate) async fn fresh(&self) -> bool {
         let looked = journal::catch_up(self).await;
         looked
-            .inspect_err(|error| tracing::debug!(%error, "what other relays have written is not known"))
+            .inspect_err(|error| tracing::debug!(%error, "the writes of other relays cannot be read"))
             .is_ok()
     }
 
     /// Like [`fresh`](Self::fresh), with the bytes of a stream that another relay may have written.
     ///
     /// # Errors
-    /// When the store does not say.
+    /// If the store does not answer.
     pub(crate) async fn fresh_stream(&self, entry: &Entry) -> Result<(), RedisError> {
         if entry.log.seen().closed || entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
             return Ok(());
@@ -240,7 +240,7 @@ impl Shared {
     /// stays removed.
     ///
     /// # Errors
-    /// When the store does not say.
+    /// If the store does not answer.
     pub(crate) async fn put_back(&self, stream: StreamNo) -> Result<(), RedisError> {
         // Later journal entries are newer: if the stream was removed meanwhile, they remove it here too.
         let _read = self.read.lock().await;
@@ -271,14 +271,14 @@ impl Shared {
     /// Carries out the orders of other relays' clients up to now, so that a local order comes after theirs.
     pub(crate) async fn has_obeyed(&self) {
         if let Err(error) = journal::obey(self).await {
-            tracing::debug!(%error, "what other relays have ordered is not known");
+            tracing::debug!(%error, "the orders of other relays cannot be read");
         }
     }
 
     /// Resets an overwritten stream to the other relay's state.
     ///
     /// # Errors
-    /// When the store does not say.
+    /// If the store does not answer.
     pub(crate) async fn reload(&self, entry: &Entry) -> Result<(), RedisError> {
         let stream = entry.log.no;
         match self.store.found(stream).await? {
@@ -302,7 +302,7 @@ impl Shared {
         entry.log.is_written_elsewhere();
         entry.log.is_still().await;
         if let Err(error) = self.reload(entry).await {
-            tracing::warn!(%error, "an answer that another relay has ended cannot be looked at");
+            tracing::warn!(%error, "an answer that another relay has ended cannot be read");
         }
         self.registry.put_in_place(Entry { job: None, ..entry.clone() });
     }
@@ -332,7 +332,7 @@ impl Shared {
             }
             if Instant::now() >= until {
                 return Err(RedisError::Refused(
-                    "another relay has begun this request, and says nothing more".into(),
+                    "another relay started this request and no longer responds".into(),
                 ));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -368,7 +368,7 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
             Err(error) => {
                 shared.is_away(&error);
                 if !std::mem::replace(&mut is_failing, true) {
-                    tracing::error!(%error, "Redis does not do what it is asked");
+                    tracing::error!(%error, "Redis does not execute commands");
                 }
                 // A notification is no reason to query it more often.
                 rounds.tick().await;

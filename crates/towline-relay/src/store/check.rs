@@ -69,7 +69,7 @@ pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
     if is_unreadable {
         // Unreadable data cannot be removed either.
         let kept = salvage(open, folder)?;
-        checked.damage.push(format!("the store is written again; the damaged one is at {}", kept.display()));
+        checked.damage.push(format!("the store was rebuilt; the damaged one is at {}", kept.display()));
         let fresh = check(folder, true)?;
         checked.streams = fresh.streams;
         checked.damage.extend(fresh.damage);
@@ -307,7 +307,7 @@ mod tests {
         assert!(told.damage[0].contains("what follows cannot be read"), "{told:?}");
         let repaired = check(&place, true).unwrap();
         assert_eq!(repaired.streams, 3, "{repaired:?}");
-        assert!(repaired.damage.iter().any(|line| line.contains("is written again")), "{repaired:?}");
+        assert!(repaired.damage.iter().any(|line| line.contains("was rebuilt")), "{repaired:?}");
         assert_eq!(check(&place, false).unwrap(), Checked { streams: 3, damage: Vec::new() });
         assert!(place.with_extension("damaged").is_dir() && place.join("devices.json").is_file());
         let left: Vec<usize> = [1, 2, 3].map(|stream| read_all(&place, stream)).into();

@@ -139,7 +139,7 @@ pub enum StoreError {
     #[error("the disk is full")]
     Full,
     /// It failed before.
-    #[error("the store failed and is not mended yet")]
+    #[error("the store failed and is not repaired yet")]
     Failed,
     /// A relay uses it.
     #[error("{} uses the store", user(*.process))]
@@ -161,7 +161,7 @@ pub enum StoreError {
     Format {
         /// Where.
         path: String,
-        /// What it says.
+        /// The stored format.
         found: String,
     },
 }

@@ -19,7 +19,7 @@ const DAMAGED: &str = "damaged";
 pub(super) fn salvage(open: Open, folder: &Path) -> Result<PathBuf, StoreError> {
     let kept = folder.with_extension(DAMAGED);
     if kept.exists() {
-        let message = format!("{} is there from an earlier repair: move it away first", kept.display());
+        let message = format!("{} exists from an earlier repair: move it away first", kept.display());
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message).into());
     }
     let fresh = folder.with_extension(format!("repaired-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! The APIs that coding agents speak: OpenAI's responses and Anthropic's messages, as Ollama streams them.
+//! The APIs of coding agents: OpenAI's responses and Anthropic's messages, as Ollama streams them.
 
 use serde_json::Value;
 use towline_testkit::{Body, Routes, Script, Server};

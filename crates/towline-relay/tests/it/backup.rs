@@ -42,7 +42,7 @@ async fn a_copy_is_a_store_of_its_own_as_it_was_at_that_moment() {
     assert_eq!(relay.post(backup, &[], &order(&nowhere)).await.status, 503);
     assert!(!nowhere.exists());
 
-    // The relay has gone on meanwhile.
+    // The relay has continued meanwhile.
     server.open("go");
     assert_eq!(relay.ended(&running).await["state"], "completed");
     let later = relay.detached("whole").await;

@@ -1,4 +1,4 @@
-//! Which model server a request is for.
+//! The choice of a model server by a request.
 
 use serde_json::Value;
 use towline::client::ApiKey;
@@ -30,7 +30,7 @@ async fn over_tcp_a_request_chooses_a_configured_one_by_its_name_and_no_other() 
     let mut refused = relay.post("/api/chat", &key, &chat("m")).await;
     assert_eq!(refused.status, 403);
     let message = refused.json().await["error"].as_str().unwrap().to_owned();
-    assert!(message.contains("there are one, two") && !message.contains(&other.url()), "{message}");
+    assert!(message.contains("its servers are one, two") && !message.contains(&other.url()), "{message}");
     let listed = ask(&relay.client, Method::Get, "/api/tags", &[("towline-server", &other.url())], "").await;
     assert_eq!((listed.status, other.requests().len()), (403, 0));
     relay.stop().await;
@@ -58,7 +58,7 @@ async fn over_the_own_socket_a_request_names_its_server_and_brings_the_key() {
     let job = control.find("where").await.unwrap();
     let shown = towline::client::host::parse(&server.url()).unwrap().to_string();
     assert_eq!(job.upstream.as_deref(), Some(&*shown));
-    // Asked again it goes to the same server; the key goes with the order, for it is not kept.
+    // A retry goes to the same server; the order has the key, because the relay does not keep it.
     let again = control.retry("where").await.unwrap();
     assert_eq!(again.retry_of.as_deref(), Some(&*job.id));
     assert_eq!(client.attach(&again.id, towline::relay::Start::Beginning).text().await.unwrap(), "here");

@@ -1,4 +1,4 @@
-//! Connections that ask nothing are let go, and do not keep others out.
+//! Connections without requests are closed, and do not keep others out.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -55,7 +55,7 @@ async fn every_state_of_a_connection_ends_by_itself() {
     relay.stop().await;
 }
 
-/// Whose fault it is: its client's, not the model server's.
+/// The client is at fault, not the model server.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_an_upload_is_its_clients_fault() {
     let server = Server::start(Routes::new().path("/api/blobs/sha256:x", Script::ndjson(["{}"])));
@@ -91,7 +91,7 @@ async fn a_flood_of_connections_shuts_nobody_out() {
     let mut said = String::new();
     unix.read_to_string(&mut said).unwrap();
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
-    // At the listener that is full others are let go after 2 s.
+    // At a full listener, others are closed after 2 s.
     assert_eq!(soon(relay.get("/healthz")).await.status, 200);
     relay.stop().await;
 }

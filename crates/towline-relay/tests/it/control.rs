@@ -1,4 +1,4 @@
-//! Control over jobs, and who may have it.
+//! Control of jobs, and who may control them.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ async fn jobs_are_listed_filtered_watched_and_deleted() {
     relay.stop().await;
 }
 
-/// A list is made piece by piece, also where only few of many streams belong into it.
+/// A list is built piece by piece, even if only a few of many streams belong to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_found_behind_many_streams_that_are_none() {
     let server = Server::start(Routes::new().model("m", Script::ndjson(ollama::chat(&["x"]))));
@@ -160,7 +160,7 @@ async fn a_job_is_found_behind_many_streams_that_are_none() {
     relay.stop().await;
 }
 
-/// The end is the relay's verdict too: what it does not understand is counted, and an end mark alone completes nothing.
+/// The outcome follows the same rules at the relay: unknown frames are counted, and an end marker alone completes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_in_the_list() {
     let odd = r#"{"odd":1}"#;
@@ -209,7 +209,7 @@ async fn each_owner_sees_own_streams_only() {
     }
     let mut read = ask(&relay.client, Method::Get, "/streams/same", &[bob], "").await;
     assert_eq!(read.text().await, bob.1);
-    // The token is the relay's, and stays here.
+    // The token is for the relay, and is not forwarded.
     assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
     assert_eq!(relay.get("/healthz").await.status, 200);
     assert_eq!(relay.get("/metrics").await.status, 401);
@@ -236,7 +236,7 @@ async fn the_end_waits_for_answers_and_cuts_those_that_take_too_long() {
     reader.until(10).await;
     let client = relay.client.clone();
     let ending = tokio::spawn(relay.stop());
-    // Until it takes nothing new.
+    // Until it accepts nothing new.
     while let Ok(ready) = client.ready().await {
         let request = Request {
             method: Method::Get,
@@ -254,7 +254,7 @@ async fn the_end_waits_for_answers_and_cuts_those_that_take_too_long() {
     assert_eq!((report.running, report.cut), (1, 0));
 }
 
-/// Readers that were cut come back, and their owner may cancel what runs.
+/// Readers that were cut reconnect, and their owner can cancel running answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_it_drains_it_accepts_connections_and_refuses_new_work_only() {
     let server = stalling();
@@ -267,7 +267,7 @@ async fn while_it_drains_it_accepts_connections_and_refuses_new_work_only() {
     let named = [("towline-request-id", "known"), ("towline-detach", "true")];
     let known = relay.post("/api/chat", &named, &chat("m")).await.json().await["id"].clone();
     let endpoint = relay.endpoint.clone();
-    // Each comes over a connection of its own.
+    // Each uses its own connection.
     let asks = async |method, target: &str, headers: &[(&str, &str)], body: &str| {
         let client = towline::Client::with_config(endpoint.clone(), towline::Config::default()).unwrap();
         ask(&client, method, target, headers, body).await
@@ -311,7 +311,7 @@ async fn while_it_drains_it_accepts_connections_and_refuses_new_work_only() {
     assert!(reader.text().await.contains("\"done\":true"));
     let report = soon(ending).await.unwrap();
     assert_eq!((report.running, report.cut), (3, 0));
-    // The last that is known of each was told.
+    // The last known state of each was reported.
     while watch.more().await.is_ok_and(|more| more) {}
     assert!(!folder.path().join("relay.sock").exists());
 }

@@ -1,4 +1,4 @@
-//! What plain clients of Ollama and OpenAI see.
+//! The relay, as plain clients of Ollama and OpenAI see it.
 
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -258,7 +258,7 @@ async fn a_second_relay_does_not_take_the_first_one_s_socket() {
     let second = towline_relay::Server::bind(config.clone()).await;
     assert!(matches!(second, Err(towline_relay::Error::Running(_))));
     drop(first);
-    // One that was left behind is replaced; another file never is.
+    // A stale socket is replaced; another file never is.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     drop(towline_relay::Server::bind(config.clone()).await.unwrap());
     std::fs::write(&path, "mine").unwrap();

@@ -1,4 +1,4 @@
-//! A store that takes nothing, and owners that take much.
+//! A full store, and owners with much data.
 
 use towline_core::http1::Method;
 use towline_relay::{Token, WhenFull};
@@ -49,7 +49,7 @@ async fn a_full_disk_refuses_or_passes_on_and_deletes() {
     relay.stop().await;
 }
 
-/// Two owners; what one does is none of the other's business.
+/// Two owners, who do not affect each other.
 fn two_owners(url: &str) -> towline_relay::Config {
     let mut config = config(url);
     config.tokens = vec![Token::new("ann", "ann's-long-secret"), Token::new("bob", "bob's-long-secret")];
@@ -160,7 +160,7 @@ async fn bodies_and_names_have_bounds_in_all() {
     let detach = ("towline-detach", "true");
     let mut waits = relay.post("/api/chat", &[detach], &long).await;
     let waiting = waits.json().await["id"].as_str().unwrap().to_owned();
-    // The body of one that waits counts until it is sent.
+    // The body of a queued request counts until it is sent.
     assert_eq!(relay.post("/api/chat", &[detach], &long).await.status, 503);
     for id in [waiting, running] {
         assert_eq!(relay.delete(&format!("/towline/v1/jobs/{id}")).await.status, 204);

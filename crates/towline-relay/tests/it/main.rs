@@ -1,6 +1,6 @@
 //! The relay from outside: real sockets, scripted model servers.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 #![expect(clippy::disallowed_methods, reason = "tests start what they test")]
 
 mod agents;

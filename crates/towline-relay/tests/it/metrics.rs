@@ -1,4 +1,4 @@
-//! What Prometheus reads: its rules, and that the figures are those of the answers.
+//! The metrics for Prometheus: its rules, and figures that match the answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use towline_testkit::{Routes, Script, Server};
 
 use crate::support::{Relay, chat, config, soon};
 
-/// The samples by name and labels. Holds the text against Prometheus' format and what `promtool check metrics` asks: each
-/// family has a help and a type and stands together, counters end in `_total` and nothing else does, and the buckets of a
+/// The samples by name and labels. Checks the text against Prometheus' format and the rules of `promtool check metrics`: each
+/// family is contiguous and has a help and a type, counters end in `_total` and nothing else does, and the buckets of a
 /// histogram rise to its count.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let (mut kinds, mut seen, mut samples) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
@@ -64,7 +64,7 @@ async fn the_metrics_tell_what_answers_took() {
         let body = chat("MODEL").replace("MODEL", model);
         relay.post("/api/chat", &[], &body).await.text().await;
     }
-    // An answer is counted once its reader has had its end.
+    // An answer is counted once its reader has received its end.
     let text = soon(async {
         loop {
             let text = relay.get("/metrics").await.text().await;

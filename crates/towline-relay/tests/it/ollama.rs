@@ -1,4 +1,4 @@
-//! The relay in front of Ollama is Ollama: what its clients send, and what they must get.
+//! The relay in front of Ollama behaves like Ollama: the requests of its clients, and the responses.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -11,7 +11,7 @@ use towline_testkit::{Body, Routes, Script, Server};
 
 use crate::support::{Relay, ask, chat, config, upstream};
 
-/// What the relay says to a client that says `bytes` and then shuts its sending side down.
+/// The relay's response to a client that sends `bytes` and then shuts its sending side down.
 fn talk(relay: &Relay, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect((relay.endpoint.host.as_str(), relay.endpoint.port)).unwrap();
     stream.write_all(bytes).unwrap();
@@ -117,7 +117,7 @@ async fn a_server_that_says_nothing_is_missing_from_lists_and_delays_them_little
         assert_eq!((answer.status, answer.header("towline-missing")), (200, "one"), "{path}");
         assert_eq!(answer.json().await[key].as_array().unwrap().len(), count, "{path}");
     }
-    // Each waits at most 2 s for it; the list of what it has may take 5.
+    // Each waits at most 2 s for it; the list of models may take 5 s.
     assert!(began.elapsed() < std::time::Duration::from_secs(3 * 5), "{:?}", began.elapsed());
     relay.stop().await;
 
@@ -252,7 +252,7 @@ async fn a_reader_of_events_that_reconnects_is_where_it_was() {
     let target = "/streams/x?offset=-1&live=sse";
     let events = relay.get(target).await.text().await;
     let id = events.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
-    // A browser would come again and again after the end, but for this status.
+    // Without this status a browser would reconnect again and again after the end.
     let after = ask(&relay.client, Method::Get, target, &[("last-event-id", id)], "").await;
     assert_eq!(after.status, 204);
     let (incarnation, _) = id.split_once('_').unwrap();

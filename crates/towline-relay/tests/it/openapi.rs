@@ -1,4 +1,4 @@
-//! The description of the control API, held against the server.
+//! The description of the control API, compared with the server.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use towline_testkit::{Routes, Script, Server};
 
 use crate::support::{Relay, ask, config};
 
-/// The keys that stand `indent` deep under the line `under` of the description, which is written one key a line.
+/// The keys at depth `indent` under the line `under` of the description, which has one key per line.
 fn keys_under<'a>(text: &'a str, under: &str, indent: usize) -> Vec<&'a str> {
     let mut lines = text.lines().skip_while(|line| line.trim_end() != under).skip(1);
     let depth = |line: &str| line.len() - line.trim_start().len();
@@ -48,7 +48,7 @@ async fn every_described_request_exists_and_a_job_is_as_described() {
             let method = match method {
                 "get" => Method::Get,
                 "post" => Method::Post,
-                // The job is needed to the end.
+                // The job is needed until the end.
                 "delete" | "parameters" => continue,
                 other => panic!("{other} at {path}"),
             };

@@ -1,4 +1,4 @@
-//! A relay in a process of its own, which can be stopped and killed.
+//! A relay in its own process, which tests can stop and kill.
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -16,7 +16,7 @@ const FSYNC: &str = "TOWLINE_FSYNC";
 const UPSTREAM: &str = "TOWLINE_UPSTREAM";
 const LISTENING: &str = "the relay listens on ";
 
-/// Not a test of its own: the tests run it in another process, whose environment says what to do.
+/// Not a separate test: the tests run it in another process, whose environment says what to do.
 #[test]
 fn relay_process() {
     let Ok(store) = std::env::var(STORE) else { return };
@@ -35,13 +35,13 @@ fn relay_process() {
 /// The relay's process. Dropping it kills it.
 pub(crate) struct Process {
     child: Child,
-    /// Held open: the harness in the process says after a minute that its test still runs, and ends it where it cannot.
+    /// Kept open: after a minute, the harness in the process prints that its test still runs, and fails if it cannot.
     _said: Lines<BufReader<ChildStdout>>,
     pub(crate) client: Client,
 }
 
 impl Process {
-    /// On a folder, or the address of a Redis.
+    /// With a folder, or the address of a Redis server.
     pub(crate) fn start(store: &str, fsync: Fsync, upstream: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "process::relay_process", "--nocapture"]);
@@ -74,7 +74,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Stops it as a machine that is paused, or lets it go on.
+    /// Stops it like a suspended machine, or continues it.
     pub(crate) fn signal(&self, signal: &str) {
         let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
         assert!(done.success());

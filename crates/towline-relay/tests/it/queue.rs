@@ -5,7 +5,7 @@ use towline_testkit::{Routes, Script, Server};
 
 use crate::support::{Relay, chat, config, on_disk, soon};
 
-/// The models `a` to `d`, each of which ends when the gate of its name is opened, and a relay that runs one answer at a time.
+/// The models `a` to `d`, each of which ends when the gate with its name opens, and a relay that runs one answer at a time.
 async fn one_at_a_time(queued: usize) -> (Server, Relay) {
     let gated =
         |name: &str| Script::ndjson_open([""; 0]).wait(name).lines(ollama::chat(&[name])).end_chunks();
@@ -82,7 +82,7 @@ async fn one_that_waits_is_cancelled_and_timed_out_without_a_request() {
     assert_eq!(cancelled.json().await["id"], *second);
     assert_eq!(relay.ended(&second).await["state"], "cancelled");
     assert!(relay.log(&second).await.contains("cancelled: by request"));
-    // Their places are free again.
+    // Their permits are free again.
     let fourth = relay.detached("d").await;
     server.open("a");
     assert_eq!(relay.ended(&first).await["state"], "completed");
@@ -92,7 +92,7 @@ async fn one_that_waits_is_cancelled_and_timed_out_without_a_request() {
     relay.stop().await;
 }
 
-/// A plain client waits as it does for a busy Ollama, and takes its place along when it leaves.
+/// A plain client waits as with a busy Ollama; when it disconnects, it leaves the queue.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plain_client_waits_for_its_turn() {
     let (server, relay) = one_at_a_time(1).await;
@@ -182,13 +182,13 @@ async fn a_server_has_a_limit_of_its_own() {
     for id in [&first, &second] {
         assert_eq!(relay.ended(id).await["state"], "completed");
     }
-    // Only one's own relay is told of a limit.
+    // Only a user's own relay accepts a limit.
     let headers = [("towline-server", "one"), ("towline-server-running", "1")];
     assert_eq!(relay.post("/api/chat", &headers, &chat("a")).await.status, 403);
     relay.stop().await;
 }
 
-/// What the relay's end kept from the model server can be asked again, and says so.
+/// A request that was not sent because the relay ended can be retried, and its record says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_sent_before_the_relay_ended_says_so() {
     let (server, relay) = one_at_a_time(3).await;

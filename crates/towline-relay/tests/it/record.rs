@@ -1,4 +1,4 @@
-//! What is kept with an answer: its name, its question, where it belongs, its request.
+//! The record of an answer: its name, question, conversation and request.
 
 use serde_json::{Value, json};
 use towline_testkit::records::ollama;
@@ -15,7 +15,7 @@ fn asks(question: &str) -> String {
         .to_string()
 }
 
-/// A detached chat; what the relay says of it.
+/// A detached chat; returns its record.
 async fn detached(relay: &Relay, question: &str, headers: &[(&str, &str)]) -> Value {
     let headers: Vec<(&str, &str)> = [("towline-detach", "true")].iter().chain(headers).copied().collect();
     let mut answer = relay.post("/api/chat", &headers, &asks(question)).await;
@@ -56,13 +56,13 @@ async fn an_answer_keeps_what_it_belongs_to_and_its_name_finds_it() {
     ] {
         assert_eq!(shown[key], value, "{key} of {shown}");
     }
-    // The number of the one that had it last.
+    // The number of the last job that had it.
     assert_eq!((&shown["number"], &job(&relay, "%251").await["id"]), (&1.into(), &first["id"]));
-    // A name that is taken gets a number; so does one that is given, which becomes a handle.
+    // A name in use gets a number, also if the caller chose it.
     assert_eq!(detached(&relay, "tell a LONG story?", &[]).await["name"], "tell-a-long-story-2");
     assert_eq!(detached(&relay, "x", &[("towline-name", "My Story/é")]).await["name"], "My-Story-é");
     assert_eq!(job(&relay, "My-Story-%C3%A9").await["question"], "x");
-    // The beginning of an id stands for it too; what is nobody's name is nowhere.
+    // A prefix of an id works too; an unknown name does not.
     let id = first["id"].as_str().unwrap();
     assert_eq!(job(&relay, &id[..8]).await["id"], id);
     for nobody in [&id[..3], "tell", "nobody"] {
@@ -71,7 +71,7 @@ async fn an_answer_keeps_what_it_belongs_to_and_its_name_finds_it() {
     relay.stop().await;
 }
 
-/// How many tokens the testkit's model server says that its answer of two words has.
+/// The number of tokens that the testkit's model server reports for its answer of two words.
 fn ollama_tokens() -> u64 {
     let last: Value = serde_json::from_str(ollama::chat(&["one", " two"]).last().unwrap().as_ref()).unwrap();
     last["eval_count"].as_u64().unwrap()
@@ -222,7 +222,7 @@ async fn lists_are_filtered_and_come_by_pages() {
     for wrong in ["state=odd", "since_s=x", "limit=0"] {
         assert_eq!(relay.get(&format!("/towline/v1/jobs?{wrong}")).await.status, 400, "{wrong}");
     }
-    // A page continues where the one before it ended, whatever was deleted meanwhile.
+    // A page continues after the previous one, even if jobs were deleted meanwhile.
     let first = relay.get("/towline/v1/jobs?limit=2").await.json().await;
     assert_eq!(relay.delete("/towline/v1/jobs/beta-river").await.status, 204);
     let next = first["next"].as_str().unwrap();

@@ -1,4 +1,4 @@
-//! Streams read by many, anywhere, across cuts.
+//! Streams with many readers, at any offset, across cuts.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use towline_testkit::{Routes, Script, Server};
 
 use crate::support::{Relay, ask, config, on_disk, until_gone};
 
-/// An answer of about so many bytes, with every record different.
+/// An answer of about this many bytes, with every record different.
 fn answer(bytes: usize) -> Vec<String> {
     let text = "and so the river went on, past the mill and the meadow, ".repeat(8);
     let mut records = Vec::new();
@@ -50,7 +50,7 @@ async fn any_position_can_be_read_from_while_it_grows_and_after() {
     let mut readers = Vec::new();
     for position in [0, 1, grown / 2, grown] {
         let target = format!("/streams/{id}?live=raw&offset={:016}_{position:016}", 1);
-        // What is not there yet cannot be asked for.
+        // An offset beyond the end is refused.
         let mut probe = relay.get(&format!("/streams/{id}?live=raw&offset=-1")).await;
         probe.until(grown).await;
         let reader = relay.get(&target).await;
@@ -80,7 +80,7 @@ async fn any_position_can_be_read_from_while_it_grows_and_after() {
 }
 
 /// 100 streams of 1 MB, each read in pieces by a reader that is cut ten times, by a reset or a stall: no byte is
-/// missing, none comes twice.
+/// missing, none arrives twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_cuts_lose_nothing() {
     const STREAMS: usize = 100;
@@ -108,10 +108,10 @@ async fn a_thousand_cuts_lose_nothing() {
                 while text.len() + reader.read.len() < cut && reader.more().await.unwrap() {}
                 text.extend_from_slice(&reader.read);
                 if cut % 3 == 0 {
-                    // It stays, and reads no more.
+                    // The reader stays connected and stops reading.
                     stalled.push(reader);
                 }
-                // Else the connection, or the stream on it, is reset here.
+                // Otherwise the connection, or the stream on it, is reset here.
             }
             text
         });
@@ -139,7 +139,7 @@ async fn a_stalled_reader_holds_up_nobody() {
     }
     let mut reader = ask(&client, Method::Get, &target, &[], "").await;
     assert!(reader.text().await == whole);
-    // And those resume where they stood.
+    // And those resume at their offsets.
     for mut reader in stalled {
         assert!(reader.text().await == whole);
     }

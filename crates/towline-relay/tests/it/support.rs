@@ -17,7 +17,7 @@ use towline_relay::{Config, Fsync, Listen, Report, Server, Store, StoreConfig, U
 /// Long enough to mean "never" on a busy machine; no passing test waits for it.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
-/// Waits for what is sure to come.
+/// Waits for something that is certain to happen.
 pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, work).await.expect("it came")
 }
@@ -140,7 +140,7 @@ pub(crate) struct Answer {
     pub(crate) read: Vec<u8>,
 }
 
-/// Asks, and waits for the head of the answer.
+/// Sends a request, and waits for the head of the response.
 pub(crate) async fn ask(
     client: &Client,
     method: Method,
@@ -155,7 +155,7 @@ pub(crate) async fn ask(
     Answer { status: sent.status, headers: sent.headers, body: sent.body, read: Vec::new() }
 }
 
-/// Asks a relay that may be gone; `None` when it is.
+/// Sends a request to a relay that may be gone; `None` if it is.
 pub(crate) async fn try_ask(
     client: &Client,
     method: Method,
@@ -170,7 +170,7 @@ pub(crate) async fn try_ask(
     Some(Answer { status: sent.status, headers: sent.headers, body: sent.body, read: Vec::new() })
 }
 
-/// Waits until there is no such stream any more. One that is removed while it is read is cut, which is not yet that.
+/// Waits until the stream no longer exists. A reader of a stream that is being removed is cut earlier than that.
 pub(crate) async fn until_gone(client: &Client, target: &str, headers: &[(&str, &str)]) {
     let is_gone = async || {
         let answer = try_ask(client, Method::Get, target, headers, b"").await;
@@ -190,14 +190,14 @@ impl Answer {
         read.map(|count| count > 0).map_err(|end| format!("{end:?}"))
     }
 
-    /// Reads until so much has come.
+    /// Reads until this much has arrived.
     pub(crate) async fn until(&mut self, bytes: usize) {
         while self.read.len() < bytes {
             assert!(self.more().await.unwrap(), "the body ended after {} bytes", self.read.len());
         }
     }
 
-    /// Reads to the end, which must be in good order.
+    /// Reads to the end, which must be clean.
     pub(crate) async fn bytes(&mut self) -> Vec<u8> {
         while self.more().await.unwrap() {}
         std::mem::take(&mut self.read)

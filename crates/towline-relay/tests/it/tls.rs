@@ -1,4 +1,4 @@
-//! TLS, for addresses that others reach.
+//! TLS, for addresses that other machines can reach.
 
 use towline::Client;
 use towline::client::{Endpoint, TlsConfig, TransportConfig};

@@ -1,4 +1,4 @@
-//! Tokens: what each may do, how much, and until when.
+//! Tokens: their roles, limits and expiry.
 
 use serde_json::Value;
 use towline_core::http1::Method;

@@ -33,7 +33,7 @@ async fn each_answer_is_a_span_in_the_trace_of_its_client() {
         answer.text().await;
         answer.header("towline-stream").to_owned()
     };
-    // Of a trace that is not recorded there is no span, and its header stays as it is.
+    // A trace that is not sampled has no span, and its header stays unchanged.
     let unrecorded = asked("00");
     relay.post("/api/chat", &[("traceparent", &unrecorded)], &chat("m")).await.text().await;
     relay.post("/api/chat", &[], &chat("cut")).await.text().await;
@@ -47,7 +47,7 @@ async fn each_answer_is_a_span_in_the_trace_of_its_client() {
         let resource = &body["resourceSpans"][0];
         assert_eq!(resource["resource"]["attributes"][0]["value"]["stringValue"], "towline-relay");
         for span in resource["scopeSpans"][0]["spans"].as_array().unwrap() {
-            // What was being sent when the relay ended may come twice.
+            // Spans that were being sent when the relay ended may arrive twice.
             if spans.iter().all(|known| known["spanId"] != span["spanId"]) {
                 spans.push(span.clone());
             }

@@ -100,7 +100,7 @@ impl Append {
         if body.is_empty() {
             if !closes {
                 return Err(Refusal::bad(
-                    "the body is empty: there is nothing to append; Stream-Closed: true closes",
+                    "the body is empty: there is nothing to append; Stream-Closed: true closes the stream",
                 ));
             }
             return Ok(Self { bytes: body, media_type: None, closes, producer, seq });
@@ -127,7 +127,7 @@ impl Append {
                 return Ok(Done::Duplicate(known));
             }
             if producer.epoch < known.epoch {
-                let message = "the producer's epoch is over: another has taken its place";
+                let message = "the producer's epoch is over: a newer one has replaced it";
                 let refusal = Refusal::new(Code::Forbidden, message);
                 return Err(refusal.with("producer-epoch", known.epoch.to_string()));
             }
@@ -138,7 +138,10 @@ impl Append {
         }
         if self.media_type.as_ref().is_some_and(|own| *own != log.look().media_type()) {
             let is = &log.look().content_type;
-            return Err(Refusal::new(Code::Conflict, format!("the stream is {is}, the body is not")));
+            return Err(Refusal::new(
+                Code::Conflict,
+                format!("the Content-Type of the stream is {is}, that of the body is not"),
+            ));
         }
         if let Some((id, producer)) = &self.producer {
             check_order(log, id, *producer)?;

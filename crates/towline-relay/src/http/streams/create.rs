@@ -31,7 +31,7 @@ pub(super) async fn put(
     let headers = &parts.headers;
     for fork in ["stream-forked-from", "stream-fork-offset", "stream-fork-sub-offset"] {
         if headers.contains_key(fork) {
-            return Err(Refusal::new(Code::Unsupported, "this server has no forks"));
+            return Err(Refusal::new(Code::Unsupported, "this server does not support forks"));
         }
     }
     let content_type = content_type(headers)?.unwrap_or(DEFAULT_CONTENT_TYPE);
@@ -78,7 +78,7 @@ fn known(entry: &Entry, wanted: &Meta) -> Result<Answer, Refusal> {
     if is_same(entry, wanted) {
         return Ok(described(entry, StatusCode::OK));
     }
-    Err(Refusal::new(Code::Conflict, "a stream of this id exists, with another configuration"))
+    Err(Refusal::new(Code::Conflict, "a stream with this id exists and has another configuration"))
 }
 
 /// The URL of the stream, with the scheme and host that the client used, also through a proxy that terminates
@@ -127,7 +127,7 @@ fn lifetime(headers: &HeaderMap) -> Result<Lifetime, Refusal> {
             Ok((Some(seconds), None))
         }
         (None, Some(text)) => {
-            let wrong = || Refusal::bad("Stream-Expires-At takes a time as 2026-01-31T12:00:00Z");
+            let wrong = || Refusal::bad("Stream-Expires-At takes a time such as 2026-01-31T12:00:00Z");
             let at: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
             let ms = u64::try_from(at.as_millisecond()).map_err(|_| wrong())?;
             Ok((None, Some((text.to_owned(), ms))))

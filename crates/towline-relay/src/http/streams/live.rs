@@ -52,7 +52,7 @@ pub(super) async fn wait(cursor: &Cursor, entry: &Entry) {
     let mut renew = tokio::time::interval(RENEW);
     loop {
         tokio::select! {
-            // The cursor will see the change, whatever it is.
+            // The cursor will see any change.
             _ = look.read() => return,
             _ = renew.tick() => entry.log.touch(crate::meta::now_ms()),
         }

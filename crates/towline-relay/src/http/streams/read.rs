@@ -76,14 +76,13 @@ async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
         None | Some("-1") => return Ok(0),
         Some("now") => return Ok(end),
         Some(text) => Offset::parse(text).ok_or_else(|| {
-            Refusal::bad("the offset is none of this server's; -1 is the beginning, now the end")
+            Refusal::bad("the offset is not one of this server's; -1 is the beginning, now is the end")
         })?,
     };
     let (known, is_json) =
         entry.log.look(|meta, shown| (meta.incarnations.knows(offset, shown), meta.is_json()));
     if !known {
-        let message =
-            "what stood before this offset was lost with the machine, or was never there; read from -1 again";
+        let message = "the data before this offset was lost in a crash or never existed; read from -1 again";
         return Err(
             Refusal::new(Code::Gone, message).with("stream-next-offset", entry.log.seen().end.to_string())
         );
@@ -92,7 +91,7 @@ async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
     if is_json && position > 0 && position < end {
         let before = Cursor::new(Arc::clone(&entry.log), position - 1).read().await;
         if !matches!(before, Got::Bytes(bytes) if bytes.starts_with(b"\n")) {
-            return Err(Refusal::bad("the offset stands inside a JSON value"));
+            return Err(Refusal::bad("the offset is inside a JSON value"));
         }
     }
     Ok(position)

@@ -29,7 +29,7 @@ pub enum RedisError {
     #[error("Redis at {0} does not answer")]
     Silent(String),
     /// It is something else.
-    #[error("{0} is not a Redis: {1}")]
+    #[error("{0} is not a Redis server: {1}")]
     NotRedis(String, &'static str),
     /// It refused, with its own message.
     #[error("Redis refused: {0}")]
@@ -136,9 +136,8 @@ impl Connection {
     /// Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Reply, RedisError> {
         loop {
-            let not_redis = |_: NotResp| {
-                RedisError::NotRedis(self.shown.clone(), "it does not speak the protocol of Redis")
-            };
+            let not_redis =
+                |_: NotResp| RedisError::NotRedis(self.shown.clone(), "it does not speak the Redis protocol");
             if let Some(reply) = Reply::take(&mut self.come).map_err(not_redis)? {
                 return Ok(reply);
             }
@@ -182,7 +181,7 @@ fn tls(address: &RedisAddress) -> Result<ClientConfig, RedisError> {
                 roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
             }
             if roots.is_empty() {
-                return Err(wrong("it holds no certificate".into()));
+                return Err(wrong("it contains no certificate".into()));
             }
         }
     }

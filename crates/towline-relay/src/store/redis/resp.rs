@@ -24,7 +24,7 @@ pub(crate) enum Reply {
 
 /// The error for bytes that violate the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it does not speak the protocol of Redis")]
+#[error("it does not speak the Redis protocol")]
 pub(crate) struct NotResp;
 
 /// Commands that are sent together.

@@ -36,7 +36,7 @@ pub(crate) fn write(database: u32, replicas: usize) -> String {
 /// The reply begins with 0 for written (now, or earlier with a lost reply, no matter which relay has written since: the
 /// bytes of a client's append are stored with the version of their write), 1 for another version, and 2 for a
 /// stream that was not created, because its id is taken, another relay has its request, or the relay was
-/// declared dead, so that nobody would end its answer.
+/// declared dead, so that no relay would end its answer.
 const WRITE: &str = r"
 local no, expected, new, me = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local meta, request, is_job, is_closed = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'

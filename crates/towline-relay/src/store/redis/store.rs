@@ -272,7 +272,7 @@ impl RedisStore {
         if copies >= self.replicas as u64 {
             return Ok(());
         }
-        let why = format!("{copies} replicas have what was written, and {} are to", self.replicas);
+        let why = format!("{copies} replicas have the write, but {} must", self.replicas);
         Err(RedisError::Refused(why))
     }
 
@@ -342,7 +342,7 @@ impl RedisStore {
                     if Instant::now() >= until {
                         return Err(error.into());
                     }
-                    tracing::debug!(%error, "Redis is asked again");
+                    tracing::debug!(%error, "Redis did not respond; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -447,7 +447,7 @@ impl RedisStore {
             }
             Some(_) => return Ok(Some(NotWritten::Taken)),
             None => {
-                let why = "it is not what the script says";
+                let why = "its reply to the script is unknown";
                 return Err(RedisError::NotRedis(self.address.to_string(), why).into());
             }
         }

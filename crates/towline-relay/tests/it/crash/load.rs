@@ -1,4 +1,4 @@
-//! Load on a relay until it is killed, and what it had acknowledged by then.
+//! Load on a relay until it is killed, and a record of its acknowledgements.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use towline_core::http1::Method;
 use crate::process::Process;
 use crate::support::{chat, soon, try_ask as ask};
 
-/// Streams that a client writes, and answers that the relay records, of one round.
+/// The number of streams that a client writes, and of answers that the relay records, in one round.
 const WRITERS: usize = 4;
 const JOBS: usize = 6;
 /// The longest append, in bytes.
 const APPEND_BYTES: u64 = 3000;
 
-/// What was acknowledged: appends with their answer, bytes of answers by having been read.
+/// The acknowledged data: appends by their response, bytes of answers by a read.
 #[derive(Debug, Default)]
 pub(super) struct Acknowledged {
-    /// By stream: how many bytes, and the offset that came with the last.
+    /// For each stream: the number of bytes, and the offset that came with the last one.
     pub(super) written: BTreeMap<String, (u64, String)>,
-    /// By stream: the bytes that were read.
+    /// For each stream: the bytes that were read.
     pub(super) read: BTreeMap<String, Vec<u8>>,
 }
 
@@ -73,7 +73,7 @@ async fn write(client: Client, id: String, told: mpsc::Sender<()>) -> (String, u
     let (mut end, mut offset) = (0, "-1".to_owned());
     let mut length = 1;
     loop {
-        // Of every size up to the longest, in an order that does not matter.
+        // Of every size up to the longest, in any order.
         length = (length * 37 + 11) % APPEND_BYTES + 1;
         let target = format!("/streams/{id}");
         let headers = [("content-type", "text/plain")];
@@ -85,7 +85,7 @@ async fn write(client: Client, id: String, told: mpsc::Sender<()>) -> (String, u
             }
             None => return (id, end, offset),
         }
-        // Nobody counts any more once it is killed.
+        // Acknowledgements after the kill are not counted.
         let _nobody_counts = told.send(()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A machine that loses the end of what was written, as a power cut does between two syncs: the end of the journal is cut off.
+//! A machine that loses the last writes, as in a power cut between two syncs: the end of the journal is cut off.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::load::{source, until_killed};
 use super::{answer, assert_interrupted, restarts, start, status_at, written};
 use crate::support::try_ask as ask;
 
-/// Acknowledgements before the kill: enough that there is an end to lose.
+/// The number of acknowledgements before the kill, so that there is an end to lose.
 const EVENTS: usize = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,7 +21,7 @@ async fn offsets_of_a_lost_end_are_refused_and_never_used_again() {
         let folder = tempfile::tempdir().unwrap();
         let process = start(folder.path(), Fsync::default(), &upstream).await;
         let known = until_killed(process, round, EVENTS).await;
-        // Another share each time, in the middle of records too.
+        // A different share each time, also in the middle of records.
         cut_journal(folder.path(), 3 + round as u64 % 5);
         let process = start(folder.path(), Fsync::default(), &upstream).await;
         for (id, (end, offset)) in &known.written {
@@ -36,7 +36,7 @@ async fn offsets_of_a_lost_end_are_refused_and_never_used_again() {
                 continue;
             }
             refused += 1;
-            // Other bytes come to stand where the lost ones stood; the old offset does not lead there.
+            // Other bytes take the place of the lost ones; the old offset does not lead there.
             let target = format!("/streams/{id}");
             let others = vec![b'!'; usize::try_from(end - bytes.len() as u64).unwrap() + 100];
             let headers = [("content-type", "text/plain")];
@@ -48,7 +48,7 @@ async fn offsets_of_a_lost_end_are_refused_and_never_used_again() {
         for (id, read) in &known.read {
             let Some(bytes) = answer(&process, id).await else { continue };
             assert_interrupted(&process, id, &bytes).await;
-            // What was read and what is left agree as far as both go; then comes the relay's own record.
+            // The bytes that were read and the remaining ones agree as far as both go; the relay's own record follows.
             let same = bytes.iter().zip(read).take_while(|(left, read)| left == read).count();
             let own = std::str::from_utf8(&bytes[same..]).unwrap();
             let is_whole = same == read.len();
@@ -59,7 +59,7 @@ async fn offsets_of_a_lost_end_are_refused_and_never_used_again() {
     assert!(refused > 0, "nothing was lost, so nothing was tested");
 }
 
-/// Cuts the last `1 / share` of what is written off the newest journal.
+/// Cuts off the last `1 / share` of the newest journal's data.
 fn cut_journal(store: &Path, share: u64) {
     let mut journals: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(store).unwrap() {
@@ -75,7 +75,7 @@ fn cut_journal(store: &Path, share: u64) {
     file.set_len(length - length / share).unwrap();
 }
 
-/// Without the zeros that were reserved ahead.
+/// Without the zeros that were reserved in advance.
 fn written_length(path: &Path) -> u64 {
     let bytes = std::fs::read(path).unwrap();
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)

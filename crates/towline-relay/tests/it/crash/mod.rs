@@ -1,6 +1,6 @@
-//! What is there after `kill -9` under load, and after the machine lost the end of what was written.
+//! The store after `kill -9` under load, and after the machine lost the last writes.
 //!
-//! `TOWLINE_CRASH_RESTARTS=100` kills it that often; the default is what a busy machine does in seconds.
+//! `TOWLINE_CRASH_RESTARTS=100` sets the number of kills; a busy machine does the default in seconds.
 
 mod load;
 mod lost_end;
@@ -22,7 +22,7 @@ fn restarts() -> usize {
     std::env::var("TOWLINE_CRASH_RESTARTS").map_or(RESTARTS, |text| text.parse().unwrap())
 }
 
-/// How many acknowledgements to let pass before the kill: another number each time, some at the very beginning.
+/// The number of acknowledgements before the kill: different each time, sometimes at the very beginning.
 fn events(round: usize) -> usize {
     1 + round * 97 % 400
 }
@@ -53,7 +53,7 @@ async fn start(store: &Path, fsync: Fsync, upstream: &Server) -> Process {
     tokio::task::spawn_blocking(move || Process::start(&store, fsync, &upstream)).await.unwrap()
 }
 
-/// Everything acknowledged is there, nothing else stands in its place, and nothing hangs.
+/// All acknowledged data is there, nothing else is in its place, and nothing hangs.
 async fn check(process: &Process, known: &Acknowledged) {
     for (id, (end, offset)) in &known.written {
         let bytes = written(process, id).await.expect("an acknowledged stream is there");
@@ -75,7 +75,7 @@ async fn check(process: &Process, known: &Acknowledged) {
     }
 }
 
-/// All bytes of a stream that is open; `None` when it is gone.
+/// All bytes of an open stream; `None` if it is gone.
 async fn written(process: &Process, id: &str) -> Option<Vec<u8>> {
     let (mut all, mut offset) = (Vec::new(), "-1".to_owned());
     loop {
@@ -94,7 +94,7 @@ async fn written(process: &Process, id: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// All bytes of an answer, by its live tail, which ends because the stream is closed; `None` when it is gone.
+/// All bytes of an answer from its live tail, which ends because the stream is closed; `None` if it is gone.
 async fn answer(process: &Process, id: &str) -> Option<Vec<u8>> {
     let target = format!("/streams/{id}?offset=-1&live=raw");
     let mut answer = ask(&process.client, Method::Get, &target, &[], b"").await.unwrap();
@@ -105,7 +105,7 @@ async fn answer(process: &Process, id: &str) -> Option<Vec<u8>> {
     Some(answer.bytes().await)
 }
 
-/// The answer ends with the record that says so, is closed, and its job says the same.
+/// Checks that the answer ends with the relay's record and is closed, and that its job has the same outcome.
 async fn assert_interrupted(process: &Process, id: &str, bytes: &[u8]) {
     let text = std::str::from_utf8(bytes).unwrap();
     let last = text.lines().next_back().unwrap();

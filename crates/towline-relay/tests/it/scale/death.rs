@@ -1,4 +1,4 @@
-//! Relays and servers that die, or seem to.
+//! Relays and servers that die, or seem dead.
 
 use serde_json::json;
 use towline_relay::Fsync;
@@ -52,7 +52,7 @@ async fn an_answer_whose_end_cannot_be_read_gets_its_end_later() {
     while !metric("towline_relay_relays 1").await {
         tokio::task::yield_now().await;
     }
-    // It has tried to end the answer.
+    // The other relay has tried to end the answer.
     while redis.say("ACL LOG").starts_with("*0") {
         tokio::task::yield_now().await;
     }
@@ -75,13 +75,13 @@ async fn a_relay_that_was_taken_for_dead_writes_nothing_more() {
     cut.until(first()).await;
     a.signal("-STOP");
     let log = tail.text().await;
-    // It wakes with the rest of the answer before it, and believes that the answer is its own.
+    // It wakes before the rest of the answer, and believes that it still holds the answer.
     upstream.open("go");
     a.signal("-CONT");
     while cut.more().await == Ok(true) {}
     assert!(log.as_bytes().starts_with(&cut.read), "{}", String::from_utf8_lossy(&cut.read));
     assert_eq!(b.log(&id).await, log);
-    // The same relay, under another number: it answers as the others do.
+    // The same relay, with a new number: it answers like the others.
     let again = a.get(&format!("/streams/{id}?live=raw")).await.text().await;
     assert_eq!(again, log);
     let job = a.get(&format!("/towline/v1/jobs/{id}")).await.json().await;
@@ -103,7 +103,7 @@ async fn a_relay_keeps_its_lease_however_long_its_other_work_takes() {
         until(&a, &id, |job| job["state"] == "streaming").await;
         ids.push(id);
     }
-    // What the dead relay has written is waited for, answer after answer, longer than a lease lasts.
+    // Waiting for the writes of the dead relay, answer after answer, takes longer than a lease.
     proxy.hold_replies_to(Some("XRANGE"));
     b.kill();
     redis.say("DEL towline:lease:2");
@@ -123,7 +123,7 @@ async fn a_relay_that_was_buried_begins_no_answer_under_its_old_number() {
     let (redis, upstream) = (Redis::start(), upstream());
     let relay = relay(&redis, &upstream).await;
     redis.say("SREM towline:relays 1");
-    // It is refused until the relay knows that it has another number.
+    // The request is refused until the relay knows its new number.
     let begun = soon(async {
         loop {
             let headers = [("towline-detach", "true")];
@@ -146,7 +146,7 @@ async fn an_answer_that_is_begun_while_all_streams_are_read_again_is_not_taken_f
     let (redis, upstream) = (Redis::start(), upstream());
     let proxy = Proxy::start(redis.port).await;
     let relay = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
-    // The list of all streams is made, and comes late.
+    // The list of all streams arrives late.
     proxy.hold_replies_to(Some("towline:all"));
     redis.say("SREM towline:relays 1");
     soon(async {
@@ -197,7 +197,7 @@ async fn answers_outlive_the_death_of_the_server() {
     stop_all([a, b]).await;
 }
 
-/// Two relays whose readers see nothing that a replica does not have.
+/// Two relays whose readers see only data that a replica has.
 async fn two_with_a_replica(redis: &str, upstream: &Upstream) -> (Relay, Relay) {
     let mut config = shared(config(&upstream.url()), redis);
     config.store.replicas = 1;
@@ -261,7 +261,7 @@ async fn no_relay_shows_what_the_replica_does_not_have() {
     stop_all([a, b]).await;
 }
 
-/// The store has what nobody was shown: the end is written after it, whole.
+/// The store has data that no reader has seen: the end is written after all of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_ends_truly_where_the_replica_stays_away_for_too_long() {
     let (redis, upstream) = (Redis::start(), upstream());

@@ -1,4 +1,4 @@
-//! Several relays on one Redis: what one is asked, any of them answers.
+//! Several relays on one Redis server: any of them answers every request.
 
 mod death;
 mod proxy;
@@ -46,7 +46,7 @@ fn upstream() -> Upstream {
     )
 }
 
-/// How long the first line of the answers above is.
+/// The length of the first line of the answers above.
 fn first() -> usize {
     ollama::chat_text("Hel").len() + 1
 }
@@ -56,7 +56,7 @@ async fn order(relay: &Relay, id: &str, order: &str, body: Value) -> (u16, Value
     (answer.status, answer.json().await)
 }
 
-/// Asks the model until the store behind the relay answers: what cannot be recorded is refused with 503.
+/// Asks the model until the store behind the relay answers: a request that cannot be recorded is refused with 503.
 pub(crate) async fn taken(client: &Client, headers: &[(&str, &str)], model: &str) -> Answer {
     soon(async {
         loop {
@@ -69,7 +69,7 @@ pub(crate) async fn taken(client: &Client, headers: &[(&str, &str)], model: &str
     .await
 }
 
-/// The job at a relay once it looks so.
+/// The job at a relay, once it satisfies a condition.
 async fn until(relay: &Relay, id: &str, looks: impl Fn(&Value) -> bool) -> Value {
     soon(async {
         loop {
@@ -109,7 +109,7 @@ async fn an_answer_is_read_listed_and_resumed_at_any_relay() {
     let again = again["id"].as_str().unwrap().to_owned();
     assert_eq!(c.ended(&again).await["retry_of"], id.as_str());
     assert_eq!(a.log(&again).await.as_bytes(), whole);
-    // A relay that comes later knows it too; one that removes it does so for all.
+    // A relay that starts later knows it too; a removal applies to all.
     let d = relay(&redis, &upstream).await;
     assert_eq!(d.log(&id).await.as_bytes(), whole);
     assert_eq!(d.delete(&format!("/streams/{id}")).await.status, 204);
@@ -120,7 +120,7 @@ async fn an_answer_is_read_listed_and_resumed_at_any_relay() {
     stop_all([a, b, c, d]).await;
 }
 
-/// Requests by which the relays look whether the model server is there.
+/// Requests with which the relays check whether the model server answers.
 fn looks(upstream: &Upstream) -> usize {
     upstream.requests().iter().filter(|request| request.target != "/api/chat").count()
 }
@@ -169,7 +169,7 @@ async fn orders_are_obeyed_in_the_order_in_which_they_were_given() {
         for (relay, what) in [(&b, "pause"), (&c, "unpause"), (&b, "unpause"), (&a, "pause")] {
             assert_eq!(order(relay, &id, what, json!({})).await.0, 200);
         }
-        // What is ordered after all of them is there: so are they.
+        // A later order has arrived, so these have too.
         let far = 1000 * (round + 2);
         assert_eq!(order(&b, &id, "deadline", json!({"in_s": far})).await.0, 200);
         let is_there =
@@ -178,7 +178,7 @@ async fn orders_are_obeyed_in_the_order_in_which_they_were_given() {
         assert_eq!(order(&c, &id, "unpause", json!({})).await.0, 200);
         until(&a, &id, |job| job["state"] == "streaming").await;
     }
-    // Each moves it by what it was asked for, from where it stands then.
+    // Each moves the deadline by its own time, from its current value.
     for relay in [&b, &c, &a] {
         assert_eq!(order(relay, &id, "deadline", json!({"extend_s": 100_000})).await.0, 200);
     }
@@ -214,7 +214,7 @@ async fn a_request_id_runs_once_whichever_relays_it_comes_to() {
         assert_eq!(one["id"], other["id"]);
         let another = b.post("/api/chat", &headers, &chat("gated")).await;
         assert_eq!(another.status, 422);
-        // An answer that has ended was asked for.
+        // The request was for an ended answer.
         a.ended(one["id"].as_str().unwrap()).await;
     }
     let asked = upstream.requests();
@@ -226,7 +226,7 @@ async fn a_request_id_runs_once_whichever_relays_it_comes_to() {
 async fn a_request_that_another_relay_has_meanwhile_is_not_answered_twice() {
     let (redis, upstream) = (Redis::start(), upstream());
     let relay = relay(&redis, &upstream).await;
-    // The relay cannot write, since it cannot load its script again.
+    // The relay cannot write, because it cannot load its script again.
     redis.say("ACL SETUSER default -script");
     redis.say("CLIENT KILL TYPE normal");
     while relay.get("/readyz").await.status != 200 {
@@ -235,7 +235,7 @@ async fn a_request_that_another_relay_has_meanwhile_is_not_answered_twice() {
     let headers = [("towline-request-id", "one"), ("towline-detach", "true")];
     let body = chat("short");
     let another_has_it = async {
-        // Its reservation expires, and another relay makes an answer.
+        // Its reservation expires, and another relay starts an answer.
         while !redis.say("GET towline:asked:local:one").contains("relay 1") {
             tokio::task::yield_now().await;
         }
@@ -362,7 +362,7 @@ async fn a_store_that_cannot_be_used_is_named_with_the_reason() {
     assert!(said.contains("cannot be reached") && !said.contains("hush"), "{said}");
 }
 
-/// What all keys take together but for the journal, which has a bound of its own.
+/// The size of all keys except the journal, which has its own limit.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_two_kilobytes_takes_at_most_twice_as_much_in_redis() {
     let words = [" of the"; 15];

@@ -1,4 +1,4 @@
-//! What lies between a relay and Redis: it can hold what is sent, or the replies to some commands, break connections, and lead to
+//! A proxy between a relay and Redis: it can hold requests, or the replies to some commands, break connections, and switch to
 //! another server.
 
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// What becomes of bytes.
+/// The handling of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     is_held: bool,
-    /// Replies are held of connections over which this was sent since it was said.
+    /// Replies are held on connections over which this was sent since the call.
     held_replies: Option<&'static str>,
-    /// Connections of an earlier one are closed.
+    /// Connections with an earlier number are closed.
     generation: u64,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Proxy {
     port: u16,
     target: Arc<AtomicU16>,
     state: watch::Sender<State>,
-    /// Connections whose replies were held.
+    /// The number of connections whose replies were held.
     held: Arc<AtomicUsize>,
 }
 
@@ -46,34 +46,34 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Nothing passes until it is told so; connections stay.
+    /// Holds everything until released; connections stay open.
     pub(super) fn hold(&self, is_held: bool) {
         self.state.send_modify(|state| state.is_held = is_held);
     }
 
-    /// Commands with this word in them arrive, and nobody hears of it: nothing comes back over their connections until it is said
-    /// otherwise.
+    /// Commands with this word arrive, but their replies are held: nothing returns over their connections until
+    /// released.
     pub(super) fn hold_replies_to(&self, word: Option<&'static str>) {
         self.state.send_modify(|state| state.held_replies = word);
     }
 
-    /// Of how many connections replies were held so far.
+    /// The number of connections whose replies were held so far.
     pub(super) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Closes all connections, in the middle of whatever is on its way.
+    /// Closes all connections, with data in flight.
     pub(super) fn cut(&self) {
         self.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Leads to another server from now on.
+    /// Switches to another server.
     pub(super) fn lead_to(&self, port: u16) {
         self.lead_new_to(port);
         self.cut();
     }
 
-    /// Leads new connections to another server; those that are there stay.
+    /// Switches new connections to another server; open ones stay.
     pub(super) fn lead_new_to(&self, port: u16) {
         self.target.store(port, Ordering::Relaxed);
     }

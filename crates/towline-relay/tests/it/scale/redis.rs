@@ -1,4 +1,4 @@
-//! A Redis of the test's own.
+//! A Redis server for a test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 pub(super) struct Redis {
     process: Child,
     folder: TempDir,
-    /// What the port is called in its settings.
+    /// The name of the port in its settings.
     option: &'static str,
     pub(super) port: u16,
     more: Vec<String>,
@@ -21,12 +21,12 @@ impl Redis {
         Self::start_with(&[])
     }
 
-    /// One that speaks TLS only.
+    /// A server that speaks only TLS.
     pub(super) fn start_over_tls(more: &[&str]) -> Self {
         Self::start_at("--tls-port", &[&["--port", "0"], more].concat())
     }
 
-    /// With further settings. What it was told survives its death: every write is in its file before it is acknowledged.
+    /// A server with further settings. Its data survives a kill: every write is in its file before it is acknowledged.
     pub(super) fn start_with(more: &[&str]) -> Self {
         Self::start_at("--port", more)
     }
@@ -35,7 +35,7 @@ impl Redis {
         let folder = tempfile::tempdir().unwrap();
         let more: Vec<String> = more.iter().map(|one| (*one).to_owned()).collect();
         loop {
-            // Somebody else may take the port first; then it is tried with another.
+            // Another program may take the port first; then try another port.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(process) = run(&folder, option, port, &more) {
                 return Self { process, folder, option, port, more };
@@ -47,7 +47,7 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// A copy of this server that follows it. Returns once the copy has all there is.
+    /// A replica of this server. Returns once the replica has all data.
     pub(super) fn replica(&self) -> Self {
         let port = self.port.to_string();
         let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port]);
@@ -57,7 +57,7 @@ impl Redis {
         replica
     }
 
-    /// Returns once a copy has all that this server has now.
+    /// Returns once a replica has all current data of this server.
     pub(super) fn is_copied_to(&self, replica: &Self) {
         let own = self.offset("master_repl_offset:");
         while replica.offset("slave_repl_offset:") < own {
@@ -70,7 +70,7 @@ impl Redis {
         said.lines().find_map(|line| line.strip_prefix(field)?.parse().ok()).unwrap()
     }
 
-    /// What the server answers to a command.
+    /// The server's reply to a command.
     pub(super) fn say(&self, command: &str) -> String {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         socket.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
@@ -79,13 +79,13 @@ impl Redis {
         said
     }
 
-    /// `kill -9`, and the same again with what it had kept.
+    /// `kill -9`, then a restart with the same data.
     pub(super) fn restart(&mut self) {
         self.kill();
         self.process = run(&self.folder, self.option, self.port, &self.more).expect("its port is free again");
     }
 
-    /// Stops it as a machine that is paused, or lets it go on.
+    /// Stops it like a suspended machine, or continues it.
     pub(super) fn signal(&self, signal: &str) {
         let done = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
         assert!(done.success());
@@ -104,7 +104,7 @@ impl Drop for Redis {
     }
 }
 
-/// `None` where the port is taken.
+/// `None` if the port is taken.
 fn run(folder: &TempDir, option: &str, port: u16, more: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
     command.args([option, &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);

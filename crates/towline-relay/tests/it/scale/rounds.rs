@@ -1,5 +1,5 @@
-//! Round after round something dies, stands still or is cut off, while answers run and clients write; then it is looked from outside
-//! whether what was promised is held.
+//! In each round a relay or Redis dies, stalls or is cut off, while answers run and clients write; afterwards the test checks from outside
+//! that every guarantee holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -20,24 +20,24 @@ use crate::support::{Answer, SOON, soon, try_ask};
 const RELAYS: usize = 3;
 const ANSWERS: usize = 6;
 const WRITERS: usize = 2;
-/// Records of an answer and how many come in a second.
+/// The number of records of an answer, and their rate a second.
 const MODEL: &str = "slow:300:300";
 
-/// So many in `./test`; more by `TOWLINE_SCALE_ROUNDS`.
+/// The number of rounds in `./test`; `TOWLINE_SCALE_ROUNDS` changes it.
 fn rounds() -> u64 {
     std::env::var("TOWLINE_SCALE_ROUNDS").map_or(10, |rounds| rounds.parse().unwrap())
 }
 
-/// What happens to one relay, or to Redis.
+/// A fault of one relay, or of Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     /// The relay is killed.
     Killed,
-    /// The relay stands still until the others have ended what it ran.
+    /// The relay is suspended until the others have ended its answers.
     Stopped,
     /// The relay's connections to Redis break again and again.
     Cut,
-    /// Nothing passes between the relay and Redis until the others have ended what it ran.
+    /// The relay and Redis are disconnected until the others have ended the relay's answers.
     Isolated,
     /// Redis is killed, and comes back.
     Redis,
@@ -62,7 +62,7 @@ impl Stage {
         Self { redis, upstream, proxies, relays: (0..RELAYS).map(|_| None).collect() }
     }
 
-    /// Starts what is dead.
+    /// Restarts dead processes.
     async fn start(&mut self) {
         for (relay, proxy) in self.relays.iter_mut().zip(&self.proxies) {
             if relay.is_none() {
@@ -79,7 +79,7 @@ impl Stage {
     }
 }
 
-/// Asks the one relay, then the next, until one does what it is asked.
+/// Asks one relay after the other until one succeeds.
 async fn ask_any(
     clients: &[Client],
     from: usize,
@@ -101,7 +101,7 @@ async fn ask_any(
         }
         tokio::task::yield_now().await;
     }
-    unreachable!("somebody answers")
+    unreachable!("one relay answers")
 }
 
 /// Reads an answer to its end: a reader that is cut resumes at another relay.
@@ -168,7 +168,7 @@ async fn play(stage: &mut Stage, round: u64) {
     let mut rng = Rng::with_seed(round);
     let fault = FAULTS[usize::try_from(round).unwrap() % FAULTS.len()];
     let whose = rng.usize(..RELAYS);
-    // Those that a client can reach all the time.
+    // The relays that a client can always reach.
     let well: Vec<usize> =
         (0..RELAYS).filter(|at| fault == Fault::Cut || fault == Fault::Redis || *at != whose).collect();
     let reachable: Vec<Client> = well.iter().map(|at| stage.client(*at)).collect();
@@ -179,7 +179,7 @@ async fn play(stage: &mut Stage, round: u64) {
         let request = format!("round-{round}-{nth}");
         let headers = [("towline-request-id", request.as_str()), ("towline-detach", "true")];
         let body = format!(r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"{request}"}}]}}"#);
-        // Every other one is the hurt relay's.
+        // Every other one is on the faulty relay.
         let first = if nth % 2 == 0 { whose } else { rng.usize(..RELAYS) };
         let mut begun = ask_any(&everywhere, first, Method::Post, "/api/chat", &headers, &body).await;
         let id = begun.json().await["id"].as_str().unwrap().to_owned();
@@ -229,7 +229,7 @@ fn question(request: &towline_testkit::http::Request) -> String {
     body["messages"][0]["content"].as_str().unwrap().to_owned()
 }
 
-/// A relay that stood still believes for a moment that an answer runs.
+/// A relay that was suspended believes for a moment that an answer runs.
 async fn ended(client: &Client, id: &str) -> Value {
     let target = format!("/towline/v1/jobs/{id}?wait=30");
     loop {
@@ -240,7 +240,7 @@ async fn ended(client: &Client, id: &str) -> Value {
     }
 }
 
-/// All relays say the same, and it is what was acknowledged.
+/// All relays have the same data, and it is the acknowledged data.
 async fn check(
     alive: &[Client],
     fault: Fault,

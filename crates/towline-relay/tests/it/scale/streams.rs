@@ -73,7 +73,7 @@ async fn a_producer_that_comes_again_at_another_relay_is_known() {
     }
     assert_eq!(b.get("/streams/made").await.text().await, "01234");
     assert_eq!(a.get("/streams/made").await.text().await, "01234");
-    // One of the same id that is made again has other offsets.
+    // A new stream with the same id has different offsets.
     let old = a.get("/streams/made").await.header("stream-next-offset").to_owned();
     assert_eq!(a.delete("/streams/made").await.status, 204);
     assert_eq!(put(&b, "made", "text/plain").await, 201);
@@ -92,13 +92,13 @@ async fn what_others_have_written_since_is_not_removed() {
     let relay = relay(&redis, &upstream).await;
     let headers = [("content-type", "text/plain"), ("stream-ttl", "1")];
     assert_eq!(ask(&relay.client, Method::Put, "/streams/log", &headers, "kept").await.status, 201);
-    // Its time is over, and the relay cannot say so: no script that is sent whole is taken, as those that remove.
+    // It has expired, and the relay cannot remove it: scripts that are sent in full, such as removals, are refused.
     redis.say("ACL SETUSER default -eval");
     let head = async || soon(ask(&relay.client, Method::Head, "/streams/log", &[], "")).await.status;
     while head().await != 404 {
         tokio::task::yield_now().await;
     }
-    // Another relay has written it meanwhile.
+    // Another relay has written the stream meanwhile.
     let key = format!("towline:s:{}", only(&redis));
     let meta = redis.say(&format!("HGET {key} meta"));
     let meta = meta.lines().nth(1).unwrap().replace("\"ttl_s\":1", "\"ttl_s\":null").replace('"', "\\\"");
@@ -111,7 +111,7 @@ async fn what_others_have_written_since_is_not_removed() {
     })
     .await;
     assert_eq!(relay.get("/streams/log").await.text().await, "kept");
-    // Who deletes it means what is there.
+    // A delete applies to the current stream.
     redis.say(&format!("HSET {key} version 199.77.1"));
     assert_eq!(relay.delete("/streams/log").await.status, 204);
     assert!(redis.say("SCARD towline:all").starts_with(":0"));
@@ -167,7 +167,7 @@ async fn an_append_whose_reply_is_lost_is_made_once_though_others_append() {
         }
         let answer = b.post("/streams/log", &headers, "b").await;
         proxy.cut();
-        // It is sent again.
+        // The write is sent again.
         while proxy.held() < 2 {
             tokio::task::yield_now().await;
         }
