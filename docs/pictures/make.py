@@ -1,4 +1,4 @@
-"""Draws docs/pictures/run.svg: what a terminal shows when the commands below are typed.
+"""Draws docs/pictures/run.svg: a terminal with the commands below and their output.
 
     cargo build --release && python3 docs/pictures/make.py
 """
@@ -22,7 +22,7 @@ COMMANDS = [
 
 
 def typed(command):
-    """What a terminal of the picture's width shows for the command."""
+    """The output of the command on a terminal of the picture's width."""
     main, terminal = pty.openpty()
     environment = {**os.environ, "PATH": f"{ROOT}/target/release:{os.environ['PATH']}", "TERM": "xterm-256color"}
     environment.pop("OLLAMA_HOST", None)
@@ -41,7 +41,7 @@ def typed(command):
 
 
 def lines(shown):
-    """The lines that stay on the screen: control sequences done, carriage returns applied, long lines wrapped."""
+    """The lines that stay on the screen, after control sequences, carriage returns and wrapping."""
     shown = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[78=>]", "", shown).replace("\r\n", "\n")
     for line in shown.rstrip("\n").split("\n"):
         line = line.split("\r")[-1]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes window-light.png and window-dark.png: the real window, on a display without a screen, with streams running.
+"""Makes window-light.png and window-dark.png: the real window, on a virtual display, with running streams.
 
     cargo build && target/venv/bin/python docs/pictures/window.py
 
@@ -45,12 +45,12 @@ fn flow(width: f64, head: f64) -> f64 {
 Then the weir is *drowned*, and the formula no longer holds.
 """
 
-# Words a second, and after how many of them a model falls silent for good.
+# Words a second, and the number of words after which a model goes silent.
 MODELS = {"llama3.2:3b": (22, None), "qwen3:8b": (14, None), "gemma3:4b": (30, 40)}
 
 
 class Handler(BaseHTTPRequestHandler):
-    """As much of Ollama's API as the window asks for."""
+    """The part of Ollama's API that the window uses."""
 
     protocol_version = "HTTP/1.1"
 

@@ -1,4 +1,4 @@
-//! Plays an answer of N tokens a second into the prompt, for tests and measurements of the terminal layer.
+//! Plays an answer into the prompt, at N tokens a second, for tests and measurements of the terminal layer.
 //!
 //! `term_demo [TOKENS_PER_SECOND] [LINES] [FILE]`: with a file, its text is the answer.
 //! Lines typed: `go` plays, `table`, `hostile`, `think` play other answers, `panic` panics, `suspend` stops, `quit`
@@ -34,7 +34,7 @@ impl Complete for Words {
     }
 }
 
-/// Tokens of words of 1–9 characters, some of them wide, at a fixed pace.
+/// Words of 1–9 characters as tokens, some of them wide, at a fixed rate.
 struct Player {
     tokens: Vec<String>,
     next: usize,
@@ -48,7 +48,7 @@ impl Player {
         Self { tokens, next: 0, began: Instant::now(), per_second }
     }
 
-    /// What has come by now.
+    /// The tokens so far.
     fn due(&mut self) -> String {
         let count = (self.began.elapsed().as_secs_f64() * self.per_second) as usize;
         let end = count.min(self.tokens.len()).max(self.next);
@@ -62,7 +62,7 @@ impl Player {
     }
 }
 
-/// Numbered lines, so that each one can be looked for.
+/// Numbered lines, so that each one can be found.
 fn numbered(lines: usize) -> String {
     let words = ["word", "a", "longer", "你好", "émigré", "stream", "終わり", "x", "tokens"];
     let mut text = String::new();

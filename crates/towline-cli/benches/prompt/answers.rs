@@ -1,13 +1,13 @@
-//! Answers at a pace, of words of 1 to 9 characters, some of them wide.
+//! Answers at a fixed rate, with words of 1 to 9 characters, some of them wide.
 
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Pace, Routes, Script, Server};
 
 const WORDS: [&str; 9] = ["word", "a", "longer", "你好", "émigré", "stream", "終わり", "x", "tokens"];
-/// Longer than anything that is measured.
+/// Longer than any measurement.
 const LONG_SECONDS: usize = 60;
 
-/// Numbered lines, so that each one can be looked for.
+/// Numbered lines, so that each one can be found.
 pub(crate) fn numbered(lines: usize) -> Vec<String> {
     let words = |line: usize| (0..6).map(move |word| WORDS[(line + word) % WORDS.len()]);
     (0..lines)
@@ -15,7 +15,7 @@ pub(crate) fn numbered(lines: usize) -> Vec<String> {
         .collect()
 }
 
-/// An answer of lines, a word a record.
+/// An answer of lines, one word per record.
 pub(crate) fn paced(lines: &[String], per_second: usize) -> Script {
     let text = lines.join("\n") + "\n";
     let words: Vec<&str> = text.split_inclusive([' ', '\n']).collect();
@@ -27,7 +27,7 @@ pub(crate) fn paced(lines: &[String], per_second: usize) -> Script {
         .end_chunks()
 }
 
-/// A server whose models `slow` and `fast` answer for long, at 500 and 5,000 tokens a second.
+/// A server whose models `slow` and `fast` give long answers, at 500 and 5,000 tokens a second.
 pub(crate) fn endless() -> Server {
     let answer = |per_second| paced(&numbered(per_second * LONG_SECONDS / 8), per_second);
     Server::start(Routes::new().model("slow", answer(500)).model("fast", answer(5_000)))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Times of one kind.
+/// Measured times of one kind.
 #[derive(Default)]
 pub(crate) struct Times(Vec<Duration>);
 

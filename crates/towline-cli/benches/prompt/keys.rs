@@ -9,9 +9,9 @@ use crate::{answers, prompt};
 const KEYS: usize = 300;
 /// On a terminal drained at 10 kB/s.
 const KEYS_SLOW: usize = 150;
-/// Letters typed before they are erased.
+/// The number of letters typed before they are erased.
 const LETTERS: usize = 12;
-/// Between an echo and the next key; not in step with anything that is drawn.
+/// The pause between an echo and the next key; not in step with the drawing.
 const GAPS_MILLISECONDS: [u64; 5] = [23, 41, 31, 53, 37];
 
 pub(crate) fn run() {
@@ -47,7 +47,7 @@ pub(crate) fn run() {
         pty.press("ask\r");
         pty.expect("line-0010");
         typed(&mut pty, "fast>", keys).print(&what, held_to);
-        // The stream has not ended before the measurement did.
+        // The stream must outlast the measurement.
         pty.expect("streaming");
     }
 }

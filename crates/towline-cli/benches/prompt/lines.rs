@@ -1,11 +1,11 @@
-//! Whether everything that was answered stands in the terminal, once, in order.
+//! Checks that the terminal has the whole answer, once and in order.
 
 use towline_testkit::{Routes, Server};
 
 use crate::{answers, prompt};
 
 const LINES: usize = 675;
-/// Keys pressed while the answer comes.
+/// Keys pressed while the answer arrives.
 const KEYS: usize = 140;
 
 pub(crate) fn run() {

@@ -1,7 +1,7 @@
-//! What the prompt is like to type at: `cargo bench -p towline-cli --bench prompt [-- SECTION…]`.
+//! The responsiveness of the prompt: `cargo bench -p towline-cli --bench prompt [-- SECTION…]`.
 //!
-//! Sections: `keys`, `lines`, `control`; all of them unless named. The program runs on a pseudoterminal that answers as
-//! a terminal does, beside bash on another. Each figure is printed with what it is held to.
+//! Sections: `keys`, `lines`, `control`; by default all. The program runs on a pseudoterminal that answers like
+//! a terminal, beside bash on another. Each figure is printed with its limit.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program that reports, or stops")]
 
 mod answers;
@@ -33,7 +33,7 @@ fn main() {
     }
 }
 
-/// A prompt of a model of the server, in a home of its own.
+/// A prompt with a model of the server, in its own home folder.
 fn prompt(server: &Server, model: &str) -> (Pty, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));

@@ -20,7 +20,7 @@ Examples:
 const AFTER: &str = "\
 FILE has one question on each line: text, or a JSON object with prompt and optionally id, model,
 system, options, format, think and images. The answers run on the relay as one group, so
-Ctrl-C, a closed terminal or kill -9 stops none of them. Run the same command again to resume the
+Ctrl-C, a closed terminal or kill -9 cancels none of them. Run the same command again to resume the
 batch: it asks only what is missing.
 
 The results are JSON lines in the order of the questions (docs/json-output.md).
@@ -43,7 +43,7 @@ pub struct BatchArgs {
     /// The file of the results; a question with a result in it is not asked again [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Ask a question up to N times more if it failed before a model server had started on it
+    /// Retry a question up to N times if it failed before a model server started to answer it
     #[arg(long, value_name = "N", default_value = "0")]
     pub retry: u16,
     /// The name of the group [default: the name of FILE]
@@ -54,11 +54,11 @@ pub struct BatchArgs {
     /// TOWLINE_MODEL, TOWLINE_QUESTION, TOWLINE_JOB and TOWLINE_GROUP in the environment
     #[arg(long, value_name = "COMMAND", help_heading = "At the end")]
     pub on_end: Option<String>,
-    /// Show a notification and ring the terminal's bell when all have ended
+    /// Show a notification and ring the terminal's bell when all answers have ended
     #[arg(long, help_heading = "At the end")]
     pub notify: bool,
 
-    /// A model; given several times, each question goes to each of them [default: $TOWLINE_MODEL, else the only
+    /// A model; if given several times, each question goes to each model [default: $TOWLINE_MODEL, else the only
     /// installed one]
     #[arg(short, long = "model", value_name = "MODEL", help_heading = "Request")]
     pub models: Vec<String>,
@@ -71,7 +71,7 @@ pub struct BatchArgs {
     /// The format of the answers: json, or a file with a JSON schema
     #[arg(long, value_name = "json|SCHEMA.json", help_heading = "Request")]
     pub format: Option<String>,
-    /// Whether, and how hard, to think: low, medium, high, max, on, off
+    /// Whether, and how much, to think: low, medium, high, max, on, off
     #[arg(
         long,
         value_name = "LEVEL",

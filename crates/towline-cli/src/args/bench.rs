@@ -7,9 +7,9 @@ use clap::Args;
 use super::run::OptionArg;
 use super::shared::{ApiChoice, ServerArgs, TimeoutArgs, count};
 
-/// Measure what the users of a server wait for
+/// Measure the waiting times of a server's users
 ///
-/// Measures the time to the first token, the gaps between tokens, tokens a second, outcomes, and the cost to this program.
+/// Measures the time to the first token, the gaps between tokens, tokens a second, outcomes, and the cost for this program.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline bench                                  the Ollama on this machine, or the built-in model
@@ -17,7 +17,7 @@ use super::shared::{ApiChoice, ServerArgs, TimeoutArgs, count};
   towline bench --host https://gateway.example -m gpt-x --api openai --json
 ", help_template = super::TEMPLATE)]
 pub struct BenchArgs {
-    /// The model [default: $TOWLINE_MODEL, else the only one there is]
+    /// The model [default: $TOWLINE_MODEL, else the only installed one]
     #[arg(short, long, value_name = "MODEL", help_heading = "Request")]
     pub model: Option<String>,
     /// The prompt of each request
@@ -35,7 +35,7 @@ pub struct BenchArgs {
     /// How many streams run at once
     #[arg(long, value_name = "N", default_value = "1", value_parser = count::<NonZeroUsize>, help_heading = "Load")]
     pub streams: NonZeroUsize,
-    /// How many requests in all [default: 4 for each stream]
+    /// The total number of requests [default: 4 for each stream]
     #[arg(long, value_name = "R", value_parser = count::<NonZeroUsize>, help_heading = "Load")]
     pub requests: Option<NonZeroUsize>,
 

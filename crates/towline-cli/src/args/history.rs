@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// How many conversations a list has.
+/// The default length of a list of conversations.
 const LISTED: usize = 20;
 
-/// Find, show, export and delete what was asked and answered
+/// Find, show, export and delete conversations
 ///
-/// Every conversation of `towline run` on a terminal, of the prompt and of the window.
+/// The history has every conversation of `towline run` on a terminal, of the prompt and of the window.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline history                       the most recent conversations
@@ -25,16 +25,16 @@ pub struct HistoryArgs {
     pub list: ListingArgs,
 }
 
-/// What a list shows.
+/// The options of a list.
 #[derive(Debug, Args)]
 pub struct ListingArgs {
-    /// The most conversations to list
+    /// The maximum number of conversations to list
     #[arg(short = 'n', long, value_name = "N", default_value_t = LISTED, help_heading = "Output")]
     pub limit: usize,
     /// Print one JSON object a line
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// Only conversations with this tag; several tags: with all of them
+    /// Only conversations with this tag; if given several times, with all the tags
     #[arg(long = "tag", value_name = "TAG", help_heading = "Output")]
     pub tags: Vec<String>,
 }
@@ -45,10 +45,10 @@ pub enum HistoryVerb {
     /// List the conversations, the most recent first [default]
     #[command(visible_alias = "ls", help_template = super::TEMPLATE)]
     List(ListingArgs),
-    /// Find a text in questions, answers and titles; case does not matter, and `tag:rust` is a tag
+    /// Find a text in questions, answers and titles; case does not matter, and `tag:rust` finds a tag
     #[command(help_template = super::TEMPLATE)]
     Search {
-        /// The text; a part of a word is enough
+        /// The text, which may be a part of a word
         #[arg(value_name = "TEXT", required = true)]
         text: Vec<String>,
         #[command(flatten)]
@@ -67,10 +67,10 @@ pub enum HistoryVerb {
         /// Its name, the start of its name, or its number
         #[arg(value_name = "NAME")]
         name: String,
-        /// The shown answers, as Markdown
+        /// Write the shown answers, as Markdown
         #[arg(long)]
         markdown: bool,
-        /// Everything, as JSON lines that `import` reads [default]
+        /// Write everything, as JSON lines that `import` reads [default]
         #[arg(long, conflicts_with = "markdown")]
         json: bool,
     },
@@ -94,11 +94,11 @@ pub enum HistoryVerb {
         /// Its name or number
         #[arg(value_name = "NAME")]
         name: String,
-        /// The new name, without blanks
+        /// The new name, without spaces
         #[arg(value_name = "NEW-NAME")]
         to: String,
     },
-    /// File a conversation under tags, beside those that it has
+    /// Add tags to a conversation
     #[command(help_template = super::TEMPLATE)]
     Tag {
         /// Its name or number
@@ -107,17 +107,17 @@ pub enum HistoryVerb {
         /// Words; case does not matter
         #[arg(value_name = "TAG", required = true)]
         tags: Vec<String>,
-        /// Remove these tags
+        /// Remove these tags instead
         #[arg(long)]
         off: bool,
     },
-    /// Pin a conversation: it is listed first and never deleted for its age
+    /// Pin a conversation: it is listed first and never deleted automatically
     #[command(help_template = super::TEMPLATE)]
     Pin {
         /// Its name or number
         #[arg(value_name = "NAME")]
         name: String,
-        /// Unpin it
+        /// Unpin the conversation
         #[arg(long)]
         off: bool,
     },

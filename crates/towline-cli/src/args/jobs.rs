@@ -17,7 +17,7 @@ pub struct AtRelay {
     pub relay: Option<String>,
 }
 
-/// Answers: each by its name, its number (`%3`), its id, or what its id alone begins with.
+/// Answers: each by its name, its number (`%3`), its id, or a unique prefix of its id.
 #[derive(Debug, Clone, Default, Args)]
 #[group(id = "which", required = true, multiple = false)]
 pub struct Which {
@@ -36,8 +36,8 @@ pub struct Which {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline jobs
-  towline jobs river                      those with river in their name, question or model
-  towline jobs -r --json | jq -r .id      those that run
+  towline jobs river                      answers with river in their name, question or model
+  towline jobs -r --json | jq -r .id      the ids of running answers
   towline jobs --watch                    a line for each change
 ", help_template = super::TEMPLATE)]
 pub struct JobsArgs {
@@ -53,7 +53,7 @@ pub struct JobsArgs {
     /// Only answers of this group (towline batch)
     #[arg(long, value_name = "GROUP", help_heading = "Output")]
     pub group: Option<String>,
-    /// Only answers asked within this time
+    /// Only answers to questions asked within this time
     #[arg(long, value_name = "TIME", help_heading = "Output")]
     pub since: Option<TimeLimit>,
     /// Print the relay's own JSON, one object a line
@@ -69,7 +69,7 @@ pub struct JobsArgs {
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Form {
-    /// Print the answer as it came, without rendering Markdown
+    /// Print the answer as it arrived, without rendering Markdown
     #[arg(long, help_heading = "Output")]
     pub plain: bool,
     /// Print one JSON object a line for each record (docs/json-output.md)
@@ -103,17 +103,17 @@ pub struct AttachArgs {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline log story
-  towline log -f story                   and follow it
+  towline log -f story                   print it and follow it
   towline log --raw story > answer.ndjson
 ", help_template = super::TEMPLATE)]
 pub struct LogArgs {
     /// The answer, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub id: String,
-    /// Follow: print new text as it comes
+    /// Follow: print new text as it arrives
     #[arg(short, long, help_heading = "Output")]
     pub follow: bool,
-    /// Print the bytes of the server
+    /// Print the bytes that the server sent
     #[arg(long, help_heading = "Output", conflicts_with = "json")]
     pub raw: bool,
     #[command(flatten)]
@@ -151,7 +151,7 @@ pub struct WaitArgs {
     pub relay: AtRelay,
 }
 
-/// What a verb for answers is given that takes nothing more.
+/// The arguments of a verb that only needs answers.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct VerbArgs {
@@ -195,7 +195,7 @@ pub struct TimeoutArgs {
     /// The answers, by name, number (%3) or id, and the time: from now, an extension (+10s), or none
     #[arg(value_names = ["NAME", "TIME"], required = true)]
     pub words: Vec<String>,
-    /// All running answers; give only the time then
+    /// All running answers; then give only the time
     #[arg(short, long)]
     pub all: bool,
     #[command(flatten)]
@@ -206,14 +206,14 @@ impl TimeoutArgs {
     /// The answers, and their deadline.
     ///
     /// # Errors
-    /// What is wrong, and what to write instead.
+    /// If the words are wrong; says what to write instead.
     pub fn read(&self) -> Result<(Vec<String>, Deadline), String> {
         let (time, handles) = self.words.split_last().ok_or("timeout takes a time")?;
         match (handles.is_empty(), self.all) {
             (true, false) => {
                 return Err("timeout takes an answer's name and a time, or --all and a time".to_owned());
             }
-            (false, true) => return Err("--all stands for the answers' names".to_owned()),
+            (false, true) => return Err("give either --all or names, not both".to_owned()),
             (true, true) | (false, false) => {}
         }
         let DeadlineArg(deadline) = time.parse().map_err(|error| format!("{time}: {error}"))?;
@@ -221,7 +221,7 @@ impl TimeoutArgs {
     }
 }
 
-/// This program with other arguments.
+/// The arguments for this program in the new session.
 #[derive(Debug, Args)]
 pub struct SessionArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
@@ -237,7 +237,9 @@ impl FromStr for DeadlineArg {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let read = |text: &str| text.parse::<TimeLimit>().map_err(|error| error.to_string());
-        let extend = |limit: Option<Duration>| limit.ok_or("a deadline is not extended by none".to_owned());
+        let extend = |limit: Option<Duration>| {
+            limit.ok_or("none cannot extend a deadline; write none without +".to_owned())
+        };
         Ok(Self(match text.strip_prefix('+') {
             Some(more) => Deadline::ExtendBy(extend(read(more)?.0)?),
             None => match read(text)?.0 {

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The arguments of the command line.
 
 mod batch;
 mod bench;
@@ -66,7 +66,7 @@ Examples:
   towline run \"What is a river?\"            stream an answer; without a server, from the toy model
   towline run -m llama3.2 \"Why is it so?\"   from the Ollama on this machine
   git diff | towline run \"Sum this up:\"     standard input is appended to the prompt
-  id=$(towline run -d \"Tell me a story.\")   let it run on the relay; towline attach $id reads it
+  id=$(towline run -d \"Tell me a story.\")   run it on the relay; towline attach $id reads it
   towline pull llama3.2                     fetch a model, with progress
   towline bench --streams 8                 measure a server";
 
@@ -76,9 +76,9 @@ Which server:
   if something answers there, else the built-in toy model
 
 Environment:
-  OLLAMA_HOST        where the server is, written as for Ollama; also unix:/path
-  TOWLINE_RELAY      the relay of run -d, jobs and so on, if it is not your own
-  OLLAMA_API_KEY     sent to the server that --host or OLLAMA_HOST names, and to no other
+  OLLAMA_HOST        the address of the server, written as for Ollama; also unix:/path
+  TOWLINE_RELAY      the relay for run -d, jobs and so on, if it is not your own
+  OLLAMA_API_KEY     sent only to the server that --host or OLLAMA_HOST names
   TOWLINE_MODEL      the model, if -m names none
   HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, NO_COLOR    as usual
 
@@ -102,7 +102,7 @@ pub struct Cli {
     /// What to do; without it, the prompt.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// What the prompt is told.
+    /// The arguments of the prompt.
     #[command(flatten)]
     pub prompt: PromptArgs,
 }
@@ -118,14 +118,14 @@ pub enum Command {
     #[command(visible_alias = "fg")]
     Attach(AttachArgs),
     Log(LogArgs),
-    /// Stop reading answers from their model servers until unpause
+    /// Stop reading answers from their model servers, until unpause
     Pause(VerbArgs),
     /// Resume reading paused answers
     Unpause(VerbArgs),
     Timeout(TimeoutArgs),
     Kill(KillArgs),
     Wait(WaitArgs),
-    /// Repeat the request of an answer, and print the new id
+    /// Send the request of an answer again, and print the new id
     Retry(VerbArgs),
     Rename(RenameArgs),
     /// Delete ended answers and their records
@@ -155,16 +155,16 @@ pub enum Command {
     Completions(CompletionsArgs),
     #[cfg(feature = "man")]
     Man(ManArgs),
-    /// Run this program again in a session of its own
+    /// Run this program again in its own session
     #[command(hide = true)]
     BeginSession(SessionArgs),
 }
 
 impl Command {
-    /// How long the command may take to end once a signal has asked it to.
+    /// How long the command may take to end after a signal.
     pub fn grace(&self) -> Duration {
         Duration::from_secs(match self {
-            // Nothing to wait for, unless nobody takes the output.
+            // There is nothing to wait for, unless nothing reads the output.
             Self::Run(_)
             | Self::Batch(_)
             | Self::Jobs(_)
@@ -201,14 +201,14 @@ impl Command {
             // Running answers may end.
             #[cfg(feature = "model")]
             Self::Serve(_) => 10,
-            // It bounds its end itself, by the drain time.
+            // The relay bounds its own shutdown by the drain time.
             #[cfg(feature = "relay")]
             Self::Relay(_) => 24 * 3600,
         })
     }
 }
 
-/// All that can be typed. -s is a server, but for the verbs that have another use for it.
+/// The whole command line. `-s` names a server, except for the verbs that use `-s` for something else.
 pub fn command() -> clap::Command {
     Cli::command().mut_arg("named", |arg| arg.short('s')).mut_subcommands(|verb| {
         let takes_server = verb.get_arguments().any(|arg| arg.get_id() == "named");
@@ -217,13 +217,13 @@ pub fn command() -> clap::Command {
     })
 }
 
-/// Reads what was typed.
+/// Parses the arguments.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command().try_get_matches_from(args)?)
 }
 
 impl Command {
-    /// The configuration file that is named.
+    /// The configuration file that the arguments name.
     pub fn config(&self) -> Option<&Path> {
         if let Self::Run(args) = self {
             args.config.as_deref()
@@ -234,13 +234,13 @@ impl Command {
         }
     }
 
-    /// Whether all of the configuration counts, and not only where the servers are.
+    /// Whether the command uses the whole configuration, and not only its servers.
     pub fn is_configured(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Batch(_))
     }
 }
 
-/// The arguments with `--think LEVEL` written as `--think=LEVEL`, and `--code N` as `--code=N`, so that a prompt behind
+/// The arguments with `--think LEVEL` written as `--think=LEVEL`, and `--code N` as `--code=N`, so that a prompt after
 /// them needs no `--`.
 pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
@@ -263,12 +263,12 @@ pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     joined
 }
 
-/// Prints what clap has to say: help, the version, or what is wrong with the arguments.
+/// Prints clap's message: help, the version, or what is wrong with the arguments.
 pub fn explain(error: &clap::Error) -> Exit {
-    // There is nobody to tell that nobody can be told.
+    // If standard error cannot be written, there is no way to say so.
     let _gone = error.print();
     if let Some(prompt) = unknown_command(error).filter(|text| text.contains(char::is_whitespace)) {
-        output::hint(&format!("a prompt follows run: towline run {prompt:?}"));
+        output::hint(&format!("to ask a question, write run before it: towline run {prompt:?}"));
     }
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         Exit::Completed

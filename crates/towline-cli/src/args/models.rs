@@ -12,7 +12,7 @@ use super::shared::{InputArgs, ServerArgs, TimeoutArgs};
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline list
-  towline list llama                    those whose name begins with llama
+  towline list llama                    models whose name begins with llama
   towline list --json | jq -r .name
 ", help_template = super::TEMPLATE)]
 pub struct ListArgs {
@@ -74,7 +74,7 @@ pub struct ShowArgs {
 }
 
 impl ShowArgs {
-    /// What is wanted.
+    /// The part to show.
     pub fn part(&self) -> ShowPart {
         [
             (self.modelfile, ShowPart::Modelfile),
@@ -89,7 +89,7 @@ impl ShowArgs {
     }
 }
 
-/// The server that gets or makes a model, and how that is shown.
+/// The server that transfers or creates a model, and how the progress is shown.
 #[derive(Debug, Args)]
 pub struct TransferArgs {
     /// Print one JSON object a line for each record
@@ -104,7 +104,7 @@ pub struct TransferArgs {
 /// How models go to and from a registry.
 #[derive(Debug, Args)]
 pub struct RegistryArgs {
-    /// Let the server speak to the registry without TLS
+    /// Let the server connect to the registry without TLS
     #[arg(long, help_heading = "Request")]
     pub insecure: bool,
     #[command(flatten)]
@@ -113,7 +113,7 @@ pub struct RegistryArgs {
 
 /// Fetch models from a registry
 ///
-/// A repeated pull continues where the last one stopped.
+/// A repeated pull resumes where the last one stopped.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline pull llama3.2
@@ -140,7 +140,7 @@ pub struct PushArgs {
     pub registry: RegistryArgs,
 }
 
-/// Make a model from a Modelfile or from another model
+/// Create a model from a Modelfile or from another model
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline create terse -f Modelfile
@@ -154,10 +154,10 @@ pub struct CreateArgs {
     /// The Modelfile; - reads standard input [default: Modelfile]
     #[arg(short, long, value_name = "FILE", help_heading = "Request")]
     pub file: Option<PathBuf>,
-    /// The model to start from, in place of a Modelfile
+    /// The model to start from, instead of a Modelfile
     #[arg(long, value_name = "MODEL", help_heading = "Request")]
     pub from: Option<String>,
-    /// How to store the weights, for example q4_K_M
+    /// The quantization of the weights, for example q4_K_M
     #[arg(short, long, value_name = "KIND", help_heading = "Request")]
     pub quantize: Option<String>,
     #[command(flatten)]
@@ -170,7 +170,7 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline unload llama3.2
-  towline stop llama3.2                  Ollama's word for it
+  towline stop llama3.2                  Ollama's name for this command
 ", help_template = super::TEMPLATE)]
 pub struct UnloadArgs {
     /// The models
@@ -192,16 +192,16 @@ pub struct EmbedArgs {
     /// The texts; without any, standard input is the text
     #[arg(value_name = "TEXT")]
     pub texts: Vec<String>,
-    /// The model [default: $TOWLINE_MODEL, else the only one there is]
+    /// The model [default: $TOWLINE_MODEL, else the only installed one]
     #[arg(short, long, value_name = "MODEL", help_heading = "Request")]
     pub model: Option<String>,
     /// Each line of standard input is a text
     #[arg(long, conflicts_with = "texts", help_heading = "Request")]
     pub lines: bool,
-    /// How many numbers a vector has, for models that can choose
+    /// The length of a vector, for models that support several
     #[arg(long, value_name = "COUNT", help_heading = "Request")]
     pub dimensions: Option<u32>,
-    /// Refuse a text that is too long for the model, rather than cut it
+    /// Refuse a text that is too long for the model instead of cutting it
     #[arg(long, help_heading = "Request")]
     pub no_truncate: bool,
     /// An option by Ollama's name, for example num_ctx=8192

@@ -24,7 +24,7 @@ pub struct CompletionsArgs {
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub struct ManArgs {
-    /// The folder, which must be there
+    /// The folder, which must exist
     #[arg(value_name = "FOLDER")]
     pub folder: std::path::PathBuf,
 }
@@ -38,17 +38,17 @@ pub struct ManArgs {
   towline gui --host 192.168.1.20:11434
 ", help_template = super::TEMPLATE)]
 pub struct GuiArgs {
-    /// The server; else OLLAMA_HOST, else Ollama on this machine, else the built-in model
+    /// The server [default: OLLAMA_HOST, else Ollama on this machine, else the built-in model]
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
 }
 
 /// Open the page: ask, read and control answers in a browser
 ///
-/// The relay serves it. Your own relay opens a port on this machine for it, and the link works once.
+/// The relay serves the page. Your own relay opens a port on this machine for it, and the link works once.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline page                                  open it in the browser
+  towline page                                  open the page in the browser
   towline page --print                          print the link; it works once, for 10 minutes
 ", help_template = super::TEMPLATE)]
 pub struct PageArgs {

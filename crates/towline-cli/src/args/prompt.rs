@@ -6,11 +6,11 @@ use clap::Args;
 
 use super::shared::ServerArgs;
 
-/// What the prompt is told.
+/// The arguments of the prompt.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Prompt")]
 pub struct PromptArgs {
-    /// The model [default: $TOWLINE_MODEL, the configuration's, else the only one there is]
+    /// The model [default: $TOWLINE_MODEL, else the configuration's, else the only installed one]
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Continue the conversation with this name, or start it
@@ -19,11 +19,11 @@ pub struct PromptArgs {
     /// The configuration file [default: $TOWLINE_CONFIG, else ~/.config/towline/config.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Run answers on this relay, so that they survive the prompt [default: the configuration's, $TOWLINE_RELAY, else your own,
+    /// Run answers on this relay, so that they survive the prompt [default: the configuration's, else $TOWLINE_RELAY, else your own,
     /// which is started]
     #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true)]
     pub relay: Option<Option<String>>,
-    /// Run answers in this process: they end with it
+    /// Run answers in this process; they end when it exits
     #[arg(long, conflicts_with = "relay")]
     pub direct: bool,
     #[command(flatten)]

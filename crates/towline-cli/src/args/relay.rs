@@ -7,18 +7,18 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::AtRelay;
 use towline_app::text::duration::TimeLimit;
 
-/// What is done with your own relay, or with a store.
+/// The commands for your own relay and for stores.
 #[derive(Debug, Subcommand)]
 pub enum RelayVerb {
     /// Show the state of a relay, by default your own
     Status(StatusArgs),
-    /// Stop your own relay; running answers have its drain time to finish
+    /// Stop your own relay; running answers may finish within its drain time
     Stop,
     /// Stop your own relay and start it again
     Restart,
     /// Pair a phone: show a QR code and a link that works once
     Pair(PairArgs),
-    /// Make tokens of a shared relay; list and revoke paired devices
+    /// Create tokens for a shared relay; list and revoke paired devices
     #[command(subcommand)]
     Token(TokenVerb),
     /// Check a store that no relay uses, and report damage
@@ -27,7 +27,7 @@ pub enum RelayVerb {
     Backup(BackupArgs),
 }
 
-/// What `towline relay pair` is given.
+/// The arguments of `towline relay pair`.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline relay pair                        a QR code for a phone in the same network
@@ -55,10 +55,10 @@ pub struct PairArgs {
     pub relay: AtRelay,
 }
 
-/// What is done with paired devices.
+/// The commands for tokens and paired devices.
 #[derive(Debug, Subcommand)]
 pub enum TokenVerb {
-    /// Make a token: print its configuration, and its secret on standard error
+    /// Create a token: print its configuration, and its secret on standard error
     New(TokenNewArgs),
     /// List paired devices and their last visits
     List(TokenListArgs),
@@ -66,7 +66,7 @@ pub enum TokenVerb {
     Revoke(RevokeArgs),
 }
 
-/// What `towline relay token new` is given.
+/// The arguments of `towline relay token new`.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline relay token new ann >> /etc/towline/relay.toml     then send SIGHUP to the relay
@@ -76,22 +76,22 @@ pub struct TokenNewArgs {
     /// The owner of the token; an owner sees only the owner's answers
     #[arg(value_name = "OWNER")]
     pub owner: String,
-    /// What the token may do; can be repeated [default: read, ask, models, metrics]
+    /// The roles of the token; can be repeated [default: read, ask, models, metrics]
     #[arg(long = "role", value_name = "ROLE", value_parser = ["read", "ask", "models", "metrics", "admin"])]
     pub roles: Vec<String>,
-    /// When the token expires: a date (UTC) or a time as 2027-01-31T12:00:00Z [default: never]
+    /// When the token expires: a date (UTC) or a time such as 2027-01-31T12:00:00Z [default: never]
     #[arg(long, value_name = "DATE")]
     pub expires: Option<String>,
 }
 
-/// What `towline relay token list` is given.
+/// The arguments of `towline relay token list`.
 #[derive(Debug, Args)]
 pub struct TokenListArgs {
     #[command(flatten)]
     pub relay: AtRelay,
 }
 
-/// What `towline relay token revoke` is given.
+/// The arguments of `towline relay token revoke`.
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
     /// The devices, by name
@@ -101,25 +101,26 @@ pub struct RevokeArgs {
     pub relay: AtRelay,
 }
 
-/// What `towline relay check` is given.
+/// The arguments of `towline relay check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// The folder of the store [default: your own relay's]
     #[arg(long, value_name = "FOLDER")]
     pub store: Option<PathBuf>,
-    /// Remove what is damaged, so that a relay can use the rest
+    /// Remove the damaged parts, so that a relay can use the rest
     #[arg(long)]
     pub repair: bool,
 }
 
 /// The help of `--relay` where no relay is started.
-const RUNNING: &str = "The address of the relay, which must run [default: $TOWLINE_RELAY, else your own]";
+const RUNNING: &str =
+    "The address of the relay, which must be running [default: $TOWLINE_RELAY, else your own]";
 
-/// What `towline relay backup` is given.
+/// The arguments of `towline relay backup`.
 #[derive(Debug, Args)]
 #[command(mut_arg("relay", |arg| arg.help(RUNNING)), before_help = "Examples:
   towline relay backup ~/backups/relay-2026-11-29
-  towline relay --store ~/backups/relay-2026-11-29    a relay on the copy
+  towline relay --store ~/backups/relay-2026-11-29    run a relay on the copy
 ", help_template = super::TEMPLATE)]
 pub struct BackupArgs {
     /// The folder of the copy; it must not exist yet
@@ -129,7 +130,7 @@ pub struct BackupArgs {
     pub relay: AtRelay,
 }
 
-/// What `towline relay status` is given.
+/// The arguments of `towline relay status`.
 #[derive(Debug, Args)]
 #[command(mut_arg("relay", |arg| arg.help(RUNNING)))]
 pub struct StatusArgs {
@@ -142,7 +143,7 @@ pub struct StatusArgs {
 
 /// Run a relay in front of model servers: it records every answer, so answers survive their readers
 ///
-/// Every Ollama client works with it: set OLLAMA_HOST to its address. Without --upstream it asks the Ollama on this machine,
+/// Every Ollama client works with it: set OLLAMA_HOST to its address. Without --upstream it uses the Ollama on this machine,
 /// else the toy model. A closed laptop, a killed terminal or a lost
 /// connection loses nothing: a reader that reconnects resumes. Ctrl-C stops the relay when running answers have ended; a
 /// second one stops it at once.
@@ -156,7 +157,7 @@ pub struct StatusArgs {
   towline relay status                                 your own relay, which towline run -d starts
 ", help_template = super::TEMPLATE, args_conflicts_with_subcommands = true)]
 pub struct RelayArgs {
-    /// What to do with a relay that is there; without it, relay.
+    /// A command for an existing relay; without one, run a relay.
     #[command(subcommand)]
     pub verb: Option<RelayVerb>,
     /// The configuration file; flags take precedence over it
@@ -174,13 +175,13 @@ pub struct RelayArgs {
     /// The store: a folder, memory, or redis://host:6379 that several relays share [default: relay in the state folder of towline]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
-    /// How often to sync the disk: always, never, or a time [default: 1s]
+    /// How often to sync the store to disk: always, never, or a time [default: 1s]
     #[arg(long, value_name = "WHEN")]
     pub fsync: Option<String>,
     /// Delete an answer this long after it finished [default: 24h]
     #[arg(long, value_name = "TIME")]
     pub keep: Option<TimeLimit>,
-    /// The most bytes of all answers, such as 512M or 2G; the oldest are evicted [default: 1G]
+    /// The maximum size of all answers together, such as 512M or 2G; the oldest are evicted [default: 1G]
     #[arg(long, value_name = "BYTES")]
     pub keep_bytes: Option<String>,
     /// How long an answer continues after its only client disconnected [default: 0s]
@@ -189,7 +190,7 @@ pub struct RelayArgs {
     /// How long running answers may take to finish on shutdown [default: 30s]
     #[arg(long, value_name = "TIME")]
     pub drain: Option<TimeLimit>,
-    /// Exit after this long without answers and clients
+    /// Exit after this long without running answers and clients
     #[arg(long, value_name = "TIME")]
     pub exit_when_idle: Option<TimeLimit>,
     /// How much to log on standard error
@@ -200,7 +201,7 @@ pub struct RelayArgs {
     pub log_format: Option<LogFormat>,
 }
 
-/// How much a relay tells.
+/// How much a relay logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
@@ -208,15 +209,15 @@ pub enum LogLevel {
     Off,
     /// Failures.
     Error,
-    /// Also what may need attention.
+    /// Also warnings.
     Warn,
-    /// Also the end of each answer, and who asked, cancelled and deleted.
+    /// Also the end of each answer, and who asked for, cancelled or deleted it.
     Info,
     /// Also every other request.
     Debug,
 }
 
-/// How a relay tells.
+/// The format of a relay's log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {

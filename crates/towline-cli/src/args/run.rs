@@ -67,7 +67,7 @@ pub struct RunArgs {
     /// The format of the answer: json, or a file with a JSON schema
     #[arg(long, value_name = "json|SCHEMA.json", help_heading = "Request")]
     pub format: Option<String>,
-    /// Whether, and how hard, to think: low, medium, high, max, on, off
+    /// Whether, and how much, to think: low, medium, high, max, on, off
     #[arg(
         long,
         value_name = "LEVEL",
@@ -87,7 +87,7 @@ pub struct RunArgs {
     /// Print one JSON object a line for each record (docs/json-output.md)
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// Print the answer as it came, without rendering Markdown
+    /// Print the answer as it arrived, without rendering Markdown
     #[arg(long, help_heading = "Output")]
     pub plain: bool,
     /// Print only the code blocks of the answer, or block N; fails if there is none
@@ -152,7 +152,7 @@ pub enum CodeArg {
 }
 
 impl CodeArg {
-    /// The one that is meant, unless all are.
+    /// The number of the block, unless all blocks are meant.
     pub fn number(self) -> Option<usize> {
         match self {
             Self::All => None,
@@ -167,7 +167,7 @@ impl FromStr for CodeArg {
     fn from_str(text: &str) -> Result<Self, String> {
         match (text, text.parse()) {
             ("all", _) => Ok(Self::All),
-            (_, Ok(0)) | (_, Err(_)) => Err("code blocks are counted from 1".to_owned()),
+            (_, Ok(0)) | (_, Err(_)) => Err("write the number of a code block, from 1 on, or all".to_owned()),
             (_, Ok(number)) => Ok(Self::Only(number)),
         }
     }
@@ -197,12 +197,12 @@ pub struct OptionArg {
 }
 
 impl OptionArg {
-    /// What to say about it, if it is one that Ollama does not know.
+    /// A note about the option, if Ollama does not know it.
     pub fn note(&self) -> Option<String> {
         options::unknown(&self.name).map(|unknown| format!("{unknown}; it is sent as it is"))
     }
 
-    /// Adds the option to others; it was checked when it was read.
+    /// Adds the option to others; it was checked when it was parsed.
     pub fn add_to(&self, options: &mut Options) -> Result<(), towline::api::BadOption> {
         options.set_text(&self.name, &self.value)
     }
@@ -223,7 +223,7 @@ impl FromStr for OptionArg {
     }
 }
 
-/// Whether, and how hard, to think.
+/// Whether, and how much, to think.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThinkArg(pub Think);
 

@@ -17,10 +17,10 @@ pub struct ServeArgs {
     /// Where to listen; port 0 means any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:11434", value_parser = address)]
     pub listen: SocketAddr,
-    /// The most tokens a second, for each answer
+    /// The maximum number of tokens a second, for each answer
     #[arg(long, value_name = "TOKENS", value_parser = rate)]
     pub rate: Option<f32>,
-    /// Stop when standard input ends: for a program that starts this one and must not leave it behind
+    /// Exit when standard input ends: for a program that starts this server and must not leave it running
     #[arg(long)]
     pub until_input_ends: bool,
 }

@@ -29,10 +29,10 @@ impl From<&ServerArgs> for ServerSpec {
     }
 }
 
-/// Which dialect chat is spoken in.
+/// The dialect for chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ApiChoice {
-    // Ollama's, and OpenAI's where the server does not know that. (A doc comment would make the help long.)
+    // Ollama's, or OpenAI's if the server does not have Ollama's. (A doc comment would make the help long.)
     Auto,
     Ollama,
     #[value(name = "openai")]
@@ -49,7 +49,7 @@ impl From<ApiChoice> for Api {
     }
 }
 
-/// A number of things, of a type that has no zero.
+/// Parses a count; its type has no zero.
 pub(super) fn count<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
     text.parse().map_err(|error: ParseIntError| {
         let is_too_many = *error.kind() == IntErrorKind::PosOverflow;
@@ -57,7 +57,7 @@ pub(super) fn count<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, St
     })
 }
 
-/// How standard input is read, and how long the model stays.
+/// How standard input is read, and how long the model stays in memory.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Request")]
 pub struct InputArgs {
@@ -86,7 +86,7 @@ impl FromStr for KeepAliveArg {
     }
 }
 
-/// How long things may take.
+/// Time limits.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Time limits (30s, 1m30s, 500ms, none)")]
 pub struct TimeoutArgs {
@@ -108,7 +108,7 @@ pub struct TimeoutArgs {
 }
 
 impl TimeoutArgs {
-    /// These limits, and the library's where none is given.
+    /// These limits, and the library's default for each that is not given.
     pub fn timeouts(&self) -> Timeouts {
         let or = |given: Option<TimeLimit>, default| given.map_or(default, |TimeLimit(limit)| limit);
         let defaults = Timeouts::default();

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 /// List, show and edit templates of questions, for run -t
 ///
-/// Each is a Markdown file in ~/.config/towline/templates. Its head, TOML between two lines of ---, may set model,
+/// Each template is a Markdown file in ~/.config/towline/templates. Its head, TOML between two lines of ---, may set model,
 /// system, think, format and options. In the text {{input}} stands for the prompt, {{date}} for the date, and any other name for
 /// the value that --field gives.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub struct TemplateArgs {
     pub verb: Option<TemplateVerb>,
 }
 
-/// What is done with templates.
+/// The commands for templates.
 #[derive(Debug, Subcommand)]
 pub enum TemplateVerb {
     /// List the templates with their fields [default]

@@ -80,7 +80,7 @@ async fn follow(
     let mut heard = |_: &_| {};
     let driven = tokio::select! {
         driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,
-        () = reached.keep() => unreachable!("it is kept forever"),
+        () = reached.keep() => unreachable!("this future never ends"),
     };
     let outcome = match driven {
         Driven::Ended(outcome) => outcome,

@@ -44,7 +44,7 @@ async fn meant(
         && members(which, None, &reached, context).await?.is_empty()
     {
         let complaint = Complaint::new(format!("the relay has no answer of a group {group}"));
-        let hint = "a batch names its group after its file, without the ending; towline jobs --json says the group of each answer";
+        let hint = "a batch names its group after its file, without the extension; towline jobs --json shows the group of each answer";
         return Err(Failure::Request(complaint.hint(hint), Exit::Failed));
     }
     Ok((reached, handles))
@@ -86,7 +86,7 @@ async fn kill_one(id: &str, reason: &str, reached: &Reached, context: &mut Conte
     }
     let job = asked(Verb::Kill(reason.to_owned()).apply(control, &before.id), context).await?;
     if !job.state.is_ended() {
-        output::error(&format!("{} was told to stop and is still {}", job.id, job.state));
+        output::error(&format!("{} was asked to cancel and is still {}", job.id, job.state));
         return Ok(Exit::Failed);
     }
     line(&job)?;
@@ -114,7 +114,7 @@ pub async fn wait(args: &WaitArgs, mut context: Context) -> Result<Exit, Failure
             break;
         }
         known.extend(handles);
-        // An answer that was asked and has ended meanwhile counts too.
+        // An answer that started and ended meanwhile counts too.
         handles = members(&args.which, None, &reached, &mut context).await?;
         handles.retain(|handle| !known.contains(handle));
     }

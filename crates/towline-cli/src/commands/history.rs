@@ -75,7 +75,7 @@ pub fn run(args: &HistoryArgs) -> Result<Exit, Failure> {
 
 fn open() -> Result<History, Failure> {
     let none =
-        || Failure::Local(Complaint::new("there is no home folder for the history; XDG_DATA_HOME names one"));
+        || Failure::Local(Complaint::new("there is no home folder for the history; set XDG_DATA_HOME"));
     let path = places::history().ok_or_else(none)?;
     let mut history = History::open(&path)?;
     if let Some(folder) = path.parent() {
@@ -134,7 +134,7 @@ fn search(history: &History, text: &str, listing: &ListingArgs) -> Result<Exit, 
         return Ok(Exit::Completed);
     }
     if !listing.json {
-        output::note(&format!("no conversation has {text:?} in it"));
+        output::note(&format!("no conversation contains {text:?}"));
     }
     // As grep does.
     Ok(Exit::Failed)

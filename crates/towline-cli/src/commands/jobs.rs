@@ -64,7 +64,7 @@ fn nothing(args: &JobsArgs) -> String {
         Some(text) if is_narrowed => format!("no such answer has {text:?} in its name, question or model"),
         Some(text) => format!("no answer has {text:?} in its name, question or model"),
         None if is_narrowed => "the relay has no such answer".to_owned(),
-        None => "the relay has no answers; towline run -d begins one".to_owned(),
+        None => "the relay has no answers; towline run -d starts one".to_owned(),
     }
 }
 

@@ -93,7 +93,7 @@ impl Memory {
             started.and_then(|path| Writer::start(&path, self.limits).map_err(|error| error.to_string()));
         let mut writer = match started {
             Ok(writer) => writer,
-            Err(why) => return output::warning(&format!("the history does not have this answer: {why}")),
+            Err(why) => return output::warning(&format!("this answer is not in the history: {why}")),
         };
         let chat = match self.resumed {
             Some(chat) => writer.resume(chat),
@@ -128,7 +128,7 @@ impl Memory {
         let written = writer.when_written(chat);
         // Once this writer has ended, another program can write the rest.
         if let Err(why) = writer.finish(LAST_WRITE) {
-            output::warning(&format!("the history does not have this answer: {why}"));
+            output::warning(&format!("this answer is not in the history: {why}"));
             return None;
         }
         Some((written.wait(Duration::ZERO)?, answer))
@@ -139,7 +139,7 @@ impl Memory {
         let former = self.resumed.map(|_| &self.former);
         let taken = places::history().map(|path| History::open(&path)?.take_back(chat, answer, former));
         if let Some(Err(why)) = taken {
-            output::warning(&format!("the history keeps a question that was not asked: {why}"));
+            output::warning(&format!("a question that was not asked is still in the history: {why}"));
         }
     }
 
@@ -150,7 +150,7 @@ impl Memory {
         let end = self.conversation.answer(answer).filter(|_| is_kept).map(session::end);
         writer.append(chat, end.unwrap_or_else(|| session::take_out(answer)));
         if let Err(why) = writer.finish(LAST_WRITE) {
-            output::warning(&format!("the history does not have all of this answer: {why}"));
+            output::warning(&format!("a part of this answer is not in the history: {why}"));
         }
     }
 }

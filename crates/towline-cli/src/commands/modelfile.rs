@@ -50,7 +50,7 @@ pub enum Place {
 pub struct BadModelfile {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong, and what is expected.
+    /// The error, and the expected form.
     pub message: String,
 }
 
@@ -101,7 +101,7 @@ impl Modelfile {
             "FROM" => match parts(&value, folder)? {
                 Some(parts) => self.files.extend(parts),
                 None if request.from.is_some() => {
-                    return Err("there is a FROM with a model already".to_owned());
+                    return Err("an earlier FROM already names a model".to_owned());
                 }
                 None => request.from = Some(value),
             },

@@ -32,7 +32,7 @@ pub async fn run(args: &PageArgs, mut context: Context) -> Result<Exit, Failure>
     if !args.print && context.environment.has_screen {
         match open(&link) {
             Ok(()) => {
-                output::note("the page is opened in the browser");
+                output::note("opening the page in the browser");
                 return Ok(Exit::Completed);
             }
             Err(error) => output::note(&format!("no browser can be opened: {error}")),

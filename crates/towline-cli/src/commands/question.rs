@@ -217,7 +217,7 @@ pub async fn stdin(encoding: Option<Encoding>, stopper: &mut Stopper) -> Result<
     });
     let bytes = tokio::select! {
         read = read => read?,
-        () = notice => unreachable!("it never ends"),
+        () = notice => unreachable!("this future never ends"),
     };
     if bytes.len() as u64 > STDIN_BYTES {
         return Err(Failure::usage(format!("standard input is longer than {} MiB", STDIN_BYTES >> 20)));
@@ -225,7 +225,7 @@ pub async fn stdin(encoding: Option<Encoding>, stopper: &mut Stopper) -> Result<
     let text = input::text(&bytes, encoding).ok_or_else(|| {
         Failure::usage_with(
             "standard input is not text: it has NUL bytes, and bytes that are not UTF-8",
-            "give an image with --image; --encoding names the encoding of other text",
+            "give an image with --image; --encoding sets the encoding of other text",
         )
     })?;
     if let Some(warning) = text.warning("standard input") {

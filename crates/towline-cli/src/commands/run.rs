@@ -224,7 +224,7 @@ fn explain_completed(outcome: &Outcome, reason: Option<&FinishReason>) {
     }
 }
 
-/// A description of what was received.
+/// A description of the received data.
 pub(super) fn kept(outcome: &Outcome) -> String {
     let reply = &outcome.reply;
     let mut parts = Vec::new();

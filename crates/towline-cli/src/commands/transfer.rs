@@ -94,9 +94,9 @@ impl<'a> Transfer<'a> {
         output::error(&format!("{}: {error}", self.model));
         let advice = match self.verb {
             Verb::Pull if missing_manifest(error) => {
-                Some("see whether the name is right: https://ollama.com/library lists the models".to_owned())
+                Some("check the name: https://ollama.com/library lists the models".to_owned())
             }
-            // A missing model cannot be pulled here: what is missing is on this machine.
+            // A missing model cannot be pulled here, because this machine should have it.
             Verb::Pull | Verb::Push | Verb::Create => {
                 hint::for_error(error, self.server, &context.environment, None)
             }
@@ -112,7 +112,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// What a cancelled transfer leaves behind.
+    /// What remains after a cancelled transfer.
     fn left(&self) -> &'static str {
         match self.verb {
             Verb::Pull => "the server keeps what it has received; the same pull continues there",

@@ -52,7 +52,7 @@ impl Complaint {
     #[cfg(any(feature = "model", feature = "relay"))]
     #[must_use]
     pub fn hint_free_port(self) -> Self {
-        self.hint("something already listens there; --listen 127.0.0.1:0 takes any free port")
+        self.hint("another program already listens there; --listen 127.0.0.1:0 takes any free port")
     }
 
     /// Prints it to standard error.

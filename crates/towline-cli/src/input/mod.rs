@@ -14,12 +14,12 @@ use towline_app::text::units;
 /// Maximum size of an image, in bytes.
 pub const IMAGE_BYTES: u64 = 64 << 20;
 
-/// How the bytes of a text stand for characters.
+/// The encoding of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Encoding {
     #[value(name = "utf-8", alias = "utf8")]
     Utf8,
-    // Little-endian, where no byte order mark says otherwise. (A doc comment would make the help long.)
+    // Little-endian, unless a byte order mark says otherwise. (A doc comment would make the help long.)
     #[value(name = "utf-16", alias = "utf16")]
     Utf16,
     // As browsers read it: Windows-1252, in which the bytes 80 to 9F are characters too.
@@ -129,7 +129,7 @@ pub fn bytes(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, String> {
 pub fn data_url(text: &str) -> Option<Result<Vec<u8>, String>> {
     let (head, data) = text.strip_prefix("data:")?.split_once(',')?;
     let Some(kind) = head.strip_suffix(";base64") else {
-        return Some(Err(format!("the data URL (data:{head}) holds no base64 text")));
+        return Some(Err(format!("the data URL (data:{head}) has no base64 text")));
     };
     let data: String = data.chars().filter(|c| !c.is_ascii_whitespace()).collect();
     Some(STANDARD.decode(data).map_err(|error| format!("the data URL (data:{kind}) is damaged: {error}")))
@@ -158,7 +158,7 @@ pub fn is_image(bytes: &[u8]) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub input: FileInput,
-    /// A note about what was extracted, if it is not the file itself.
+    /// A note about the extracted part, if it is not the file itself.
     pub note: Option<String>,
 }
 

@@ -75,7 +75,7 @@ const DRAWN_COLUMNS: usize = 10;
 const HELD_BYTES: usize = 64 << 10;
 
 impl Out {
-    /// Standard output as it is now.
+    /// The current standard output.
     pub fn new() -> Self {
         let terminal = io::stdout().is_terminal();
         Self {
@@ -283,9 +283,9 @@ pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Writes to standard error as it is.
+/// Writes to standard error, unchanged.
 pub fn stderr(text: &str) {
-    // There is nobody to tell that nobody can be told.
+    // If standard error cannot be written, there is no way to say so.
     let _gone = io::stderr().write_all(text.as_bytes());
 }
 

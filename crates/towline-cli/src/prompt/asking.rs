@@ -22,7 +22,7 @@ pub struct Launch {
     pub kind: Kind,
     pub model: String,
     pub question: Message,
-    /// What was typed.
+    /// The user's input.
     pub text: String,
     pub prepared: StreamSpec,
     pub behind: bool,

@@ -102,7 +102,7 @@ impl Prompt<'_> {
         });
     }
 
-    /// Whether a background task holds up lines.
+    /// Whether lines must wait for a background task.
     pub fn is_held_up(&self) -> bool {
         self.background_tasks.0.iter().any(|one| one.holds_up)
     }
@@ -120,7 +120,7 @@ impl Prompt<'_> {
             match one.task.take_value() {
                 Some(Ok(done)) => self.take_up(done),
                 Some(Err(error)) => self.wrong(&format!("{}: {error}", one.verb)),
-                None => self.wrong(&format!("{}: it was stopped", one.verb)),
+                None => self.wrong(&format!("{}: cancelled", one.verb)),
             }
             self.engine.forget(one.task.job.id());
         }

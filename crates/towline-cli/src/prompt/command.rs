@@ -59,7 +59,7 @@ pub enum Command {
     Colon(Colon),
 }
 
-/// What counts as a command without a colon too, when nothing else stands on the line.
+/// The commands that also work without a colon, if nothing else is on the line.
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Bare {
     /// list the jobs
@@ -83,7 +83,7 @@ pub enum Bare {
     /// stop reading a job's stream; its server may continue for a while
     #[command(visible_alias = "stop", override_usage = "pause %n…")]
     Pause(SomeJobs),
-    /// read a paused job's stream again
+    /// resume reading a paused job's stream
     #[command(visible_alias = "cont", override_usage = "unpause %n…")]
     Unpause(SomeJobs),
     /// wait for jobs, or with -n for the first
@@ -103,11 +103,11 @@ pub enum Bare {
     /// print the last text of a job, and follow it
     #[command(override_usage = "tail [%n] [-n 20]")]
     Tail(Reading),
-    /// ask the same question again
+    /// ask the same question again, as a new variant
     Retry(OneJob),
     /// change a question in $EDITOR, then ask it
     Edit(OneJob),
-    /// take a job's answer into the conversation
+    /// add a job's answer to the conversation
     Keep(OneJob),
     /// rename a job
     #[command(visible_alias = "name", override_usage = "rename %n NAME")]
@@ -159,7 +159,7 @@ impl Bare {
     }
 }
 
-/// What is a command only behind a colon.
+/// The commands that need a colon.
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Colon {
     /// let the model continue a partial answer
@@ -189,7 +189,7 @@ pub enum Colon {
         #[arg(value_name = "TEXT | none", value_parser = system, allow_hyphen_values = true)]
         text: Option<Change<String>>,
     },
-    /// set how hard to think
+    /// set how much to think
     Think {
         #[arg(value_name = "LEVEL", value_parser = levels())]
         level: Option<Change<Think>>,
@@ -249,7 +249,7 @@ pub enum Colon {
         #[arg(value_name = "CONVERSATION")]
         name: String,
     },
-    /// find conversations by a text in them, or list the most recent ones
+    /// find conversations that contain a text, or list the most recent ones
     #[command(visible_alias = "sessions")]
     History {
         #[arg(value_name = "TEXT", allow_hyphen_values = true)]
@@ -265,21 +265,21 @@ pub enum Colon {
     },
 }
 
-/// The job that is meant, or the one at hand.
+/// The given job, or the current one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct OneJob {
     #[arg(value_name = "%n")]
     pub job: Option<Spec>,
 }
 
-/// The jobs that are meant, or the one at hand.
+/// The given jobs, or the current one.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Jobs {
     #[arg(value_name = "%n")]
     pub jobs: Vec<Spec>,
 }
 
-/// The jobs that are meant; at least one.
+/// The given jobs; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct SomeJobs {
     #[arg(value_name = "%n", required = true)]
@@ -296,21 +296,21 @@ pub struct Files {
 /// How `jobs` lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 pub struct Listing {
-    /// show more of each
+    /// show more about each job
     #[arg(short)]
     pub long: bool,
-    /// only those that run
+    /// only running jobs
     #[arg(short)]
     pub running: bool,
-    /// only those that changed since they were last shown
+    /// only jobs that changed since they were last shown
     #[arg(short)]
     pub news: bool,
-    /// a line of JSON each
+    /// print a JSON object for each job
     #[arg(long)]
     pub json: bool,
 }
 
-/// The target that stands for `--all`.
+/// The target that means `--all`.
 pub const EVERYWHERE: &str = "%**";
 
 /// A job to cancel, or all.
@@ -339,10 +339,10 @@ impl FromStr for Target {
 /// What `wait` waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Waiting {
-    /// for the first of them
+    /// wait only for the first job to end
     #[arg(short = 'n')]
     pub first: bool,
-    /// no longer than this
+    /// wait at most this long
     #[arg(short, value_name = "TIME", value_parser = time)]
     pub time: Option<Duration>,
     #[arg(value_name = "%n")]
@@ -361,10 +361,10 @@ fn time(text: &str) -> Result<Duration, BadDuration> {
 pub struct Reading {
     #[arg(value_name = "%n")]
     pub job: Option<Spec>,
-    /// follow what comes
+    /// follow new text
     #[arg(short)]
     pub follow: bool,
-    /// only so many lines from the end
+    /// print only this many lines from the end
     #[arg(short = 'n', value_name = "LINES")]
     pub lines: Option<usize>,
 }
@@ -382,7 +382,7 @@ impl FromStr for Limit {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match (text, text.parse()) {
             ("none", _) => Ok(Self::None),
-            (_, Ok(0)) => Err("nothing would ever run; none removes the limit"),
+            (_, Ok(0)) => Err("a limit of 0 would never run anything; none removes the limit"),
             (_, Ok(count)) => Ok(Self::To(count)),
             (_, Err(_)) => Err("this is not a number"),
         }
@@ -417,7 +417,7 @@ impl FromStr for Copying {
             (None, _) => None,
             (Some("code"), None) => Some(None),
             (Some("code"), Some(number)) => match number.parse() {
-                Ok(0) | Err(_) => return Err("code blocks are counted from 1".to_owned()),
+                Ok(0) | Err(_) => return Err("write the number of a code block, from 1 on".to_owned()),
                 Ok(number) => Some(Some(number)),
             },
             (Some(_), _) => return Err("expected a job, then code and a number".to_owned()),
@@ -466,7 +466,7 @@ impl FromStr for Piping {
     }
 }
 
-/// What follows `set`.
+/// The arguments of `set`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct SetArgs {
     /// show the notice of a job's end at once; +b shows it before the next prompt
@@ -529,7 +529,7 @@ pub enum When {
     NextPrompt,
 }
 
-/// What a setting becomes.
+/// The new value of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change<T> {
     To(T),

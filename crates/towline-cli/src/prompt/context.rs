@@ -41,7 +41,7 @@ impl Prompt<'_> {
                 Tone::Dim,
                 &format!(
                     "about {wanted} tokens go to a context of {size}: the model will not see the oldest; \
-                     set num_ctx enlarges it, :clear begins again"
+                     set num_ctx enlarges the context, :clear starts over"
                 ),
             );
         }

@@ -132,7 +132,7 @@ impl Prompt<'_> {
             }
             ErrorKind::Unauthorized => {
                 hint::for_error(error, &self.asked.server, &self.asked.environment, None)
-                    .map(|advice| format!("{advice}; it is read when towline starts"))
+                    .map(|advice| format!("{advice}; towline reads the configuration when it starts"))
             }
             ErrorKind::NotFound
             | ErrorKind::Rejected
@@ -161,10 +161,10 @@ impl Prompt<'_> {
 
 fn for_clock(clock: Clock) -> Option<&'static str> {
     match clock {
-        Clock::Connect => Some("see whether the address is right"),
-        Clock::FirstEvent => Some("a big model may still be loading, or others may be first"),
+        Clock::Connect => Some("check the address"),
+        Clock::FirstEvent => Some("a big model may still be loading, or other requests may be ahead"),
         Clock::Idle => Some("the server has stopped sending"),
-        Clock::Record => Some("the server sends bytes and no whole record"),
+        Clock::Record => Some("the server sends bytes but no whole record"),
         Clock::Total => None,
     }
 }

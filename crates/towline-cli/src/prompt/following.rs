@@ -55,7 +55,7 @@ impl Prompt<'_> {
         {
             item.progress = Some((**progress).clone());
         }
-        // Before what comes from there.
+        // Before the text from there.
         self.note_relay(number);
         let Some((mut reading, id)) = self.reading(number) else { return };
         let mut lines = String::new();
@@ -86,7 +86,7 @@ impl Prompt<'_> {
         if let Some(item) = self.item_mut(number).filter(|_| !lines.is_empty()) {
             item.reading = Some(reading);
             self.write(&lines);
-            // From here on the answer can be found again, whatever happens to the prompt.
+            // From here on the answer can be found again, even if the prompt exits.
             self.session.hurry();
             self.learn_handle(&relay);
         }
@@ -191,7 +191,7 @@ impl Prompt<'_> {
 
     pub fn say_image(&mut self, base64: &str) {
         let bytes = base64.len() * 3 / 4;
-        self.say(Tone::Plain, &format!("an image of {bytes} bytes came, which cannot be shown here"));
+        self.say(Tone::Plain, &format!("an image of {bytes} bytes arrived, which cannot be shown here"));
     }
 
     /// Whether a job's text is a command's output, which is shown unchanged.

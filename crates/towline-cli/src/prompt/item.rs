@@ -16,7 +16,7 @@ use super::pace::Pace;
 pub enum Kind {
     /// An answer of the conversation.
     Answer(AnswerId),
-    /// An answer on a relay that somebody else asked for.
+    /// An answer on a relay that another program asked for.
     Elsewhere,
     /// A model that is being pulled.
     Pull,
@@ -140,7 +140,7 @@ impl Item {
         self.pace.rate(&self.info()?)
     }
 
-    /// Whether somebody else asked for it.
+    /// Whether another program asked for it.
     pub fn is_elsewhere(&self) -> bool {
         match self.kind {
             Kind::Elsewhere => true,

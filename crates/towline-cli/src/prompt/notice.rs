@@ -27,7 +27,7 @@ pub fn first_words(text: &str) -> String {
     format!("\"{words}\"")
 }
 
-/// A job as it was typed: `gemma3  "what is a river?"`, `pull gemma3`, `pipe %1 | wc`.
+/// The command of a job: `gemma3  "what is a river?"`, `pull gemma3`, `pipe %1 | wc`.
 pub fn title(entry: &Entry<Item>) -> String {
     match &entry.item.kind {
         Kind::Answer(_) | Kind::Elsewhere => format!("{}  {}", entry.name, first_words(&entry.text)),
@@ -167,8 +167,8 @@ pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, Stri
 /// How much was received, in words: `kept 214 characters`.
 pub fn kept(outcome: &Outcome) -> String {
     match (outcome.reply.text.chars().count(), outcome.reply.thinking.chars().count()) {
-        (0, 0) => "nothing had come".to_owned(),
-        (0, thinking) => format!("only {thinking} characters of thinking had come"),
+        (0, 0) => "nothing had arrived".to_owned(),
+        (0, thinking) => format!("only {thinking} characters of thinking had arrived"),
         (1, _) => "1 character is kept".to_owned(),
         (text, _) => format!("{text} characters are kept"),
     }

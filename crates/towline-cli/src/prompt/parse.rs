@@ -1,4 +1,4 @@
-//! Parses what was typed.
+//! Parses the user's input.
 //!
 //! - `:verb …` is always a command.
 //! - A line that begins with a blank or a backslash is always text; that one character is dropped.
@@ -23,12 +23,12 @@ use crate::server::models::may_be_name;
 use towline_app::settings::options;
 use towline_app::text::nearest::nearest;
 
-const NO_SHELL: &str = "! runs nothing here: Ctrl-Z gives you the shell, where fg brings the prompt back; \
-                        pipe | COMMAND sends an answer into one\nto ask it as a question, type a blank before it";
+const NO_SHELL: &str = "! runs nothing here: Ctrl-Z returns to the shell, where fg brings the prompt back; \
+                        pipe | COMMAND sends an answer to a command\nto ask it as a question, type a blank before it";
 /// The minimum length of a word that may be a misspelt verb, and of that verb, in characters.
 const MISSPELT_CHARS: (usize, usize) = (3, 4);
 
-/// Parses what a user typed: a lone `?`, `q` or `quit` is not a question.
+/// Parses the user's input: a lone `?`, `q` or `quit` is not a question.
 pub fn of_person(typed: &str) -> Line {
     match typed.trim_end() {
         "?" => Line::Command(Command::Bare(Bare::Help { topic: None })),
@@ -487,7 +487,7 @@ mod tests {
             (":job", ":job: command not found; did you mean :jobs?"),
             (":frobnicate", ":frobnicate: command not found; :help lists them"),
             (":timeout %1 0", "timeout: 0: a time limit of 0"),
-            (":limit 0", "limit: 0: nothing would ever run"),
+            (":limit 0", "limit: 0: a limit of 0 would never run"),
             (":set temperature warm", "set: option temperature takes a number"),
             (":think hard", "think: hard: write one of on, off"),
             (":name %1 'x", "name: a quote is not closed"),
@@ -496,7 +496,7 @@ mod tests {
             ("fg 1", "fg: 1: this is not a jobspec"),
             ("timeout 5", "timeout: "),
             ("jobs -x", "jobs: -x: invalid option"),
-            ("limit 0", "limit: 0: nothing would ever run"),
+            ("limit 0", "limit: 0: a limit of 0 would never run"),
             ("set num_ctx big", "set: option num_ctx takes a whole number"),
             ("set temperatur 1", "set: Ollama has no option \"temperatur\" (did you mean temperature?)"),
         ] {

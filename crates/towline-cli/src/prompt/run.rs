@@ -151,7 +151,7 @@ impl Prompt<'_> {
             Input::Eof => self.end_of_input(),
             Input::Terminate => {
                 self.exit = Exit::Terminated;
-                // The terminal is gone, but nobody asked to stop: the relay's jobs continue there.
+                // The terminal is gone, but the user did not cancel: the relay's jobs continue there.
                 self.leave_all();
                 self.end_all("terminated");
             }
@@ -442,7 +442,7 @@ impl Prompt<'_> {
                 }
             }
             Front::Log(followed) => {
-                status.front = format!("following %{}; Ctrl-C stops that", followed.number)
+                status.front = format!("following %{}; Ctrl-C stops following", followed.number)
             }
             Front::Wait(wait) => {
                 let count = wait.keys.len();

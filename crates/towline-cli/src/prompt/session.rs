@@ -59,7 +59,7 @@ impl Session {
         Some(id.map_or(InHistory::LastOf(writer.writer_id()), InHistory::Chat))
     }
 
-    /// Writes what has been appended now, without waiting for more.
+    /// Writes the appended data now, without waiting for more.
     pub fn hurry(&self) {
         if let Some(writer) = &self.writer {
             writer.hurry();
@@ -103,7 +103,7 @@ impl Session {
         if self.open.is_none()
             && let Some(id) = writer.id(chat)
         {
-            // It began here, so nobody else can have it open.
+            // It began here, so no other program can have it open.
             self.open = Open::mark(path, id).ok();
         }
         let (since, trouble) = writer.lag()?;
@@ -143,10 +143,10 @@ impl Session {
         *conversation
     }
 
-    /// Waits briefly for the disk. Returns what was not written, in words, unless that was already reported.
+    /// Waits briefly for the disk. Returns a message about unwritten data, unless that was already reported.
     pub fn finish(&mut self) -> Option<String> {
         let why = self.writer.take()?.finish(AT_MOST).err()?;
-        (!self.is_behind).then(|| format!("the history does not have all of this conversation: {why}"))
+        (!self.is_behind).then(|| format!("a part of this conversation is not in the history: {why}"))
     }
 }
 
@@ -161,7 +161,7 @@ pub struct Opened {
     open: Open,
 }
 
-/// Reads the conversation with this name. Then `writer` owns its unfinished answers, if nobody else does.
+/// Reads the conversation with this name. Then `writer` owns its unfinished answers, unless another program does.
 /// Waits for the disk.
 pub fn open(path: &Path, name: &str, writer: Option<WriterId>) -> Result<Opened, String> {
     let mut history = History::open(path).map_err(|error| error.to_string())?;
@@ -206,7 +206,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // A leftover file is not locked, so it blocks nobody.
+        // A leftover file is not locked, so it blocks no program.
         drop(std::fs::remove_file(&self.path));
     }
 }

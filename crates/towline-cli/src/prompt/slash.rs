@@ -42,11 +42,11 @@ fn set(rest: &str) -> Line {
         ("think", level) => command("think", level),
         ("nothink", _) => command("think", "off"),
         ("history" | "nohistory", _) => Line::Wrong(
-            "what is remembered is set in the configuration: history = false (:help files says where)".into(),
+            "the configuration turns the history off: history = false (:help files shows where it is)".into(),
         ),
-        ("wordwrap" | "nowordwrap", _) => {
-            Line::Wrong("answers are wrapped between words for the width there is; code never is".into())
-        }
+        ("wordwrap" | "nowordwrap", _) => Line::Wrong(
+            "answers are wrapped between words at the width of the terminal; code is not wrapped".into(),
+        ),
         _ => command("set", rest),
     }
 }

@@ -64,7 +64,7 @@ pub struct Prompt<'s> {
     pub shown_prompt: String,
 }
 
-/// What is in the foreground.
+/// The foreground.
 #[derive(Debug)]
 pub enum Front {
     Idle,

@@ -26,7 +26,7 @@ mod served {
     }
 
     impl Builtin {
-        /// Starts it on a free port of the loopback interface, and reports that.
+        /// Starts the built-in model on a free port of the loopback interface, and reports that.
         pub async fn start() -> Result<Self, Failure> {
             let builtin = Self::start_silently().await?;
             output::note(&format!(
@@ -36,7 +36,7 @@ mod served {
             Ok(builtin)
         }
 
-        /// Starts it on a free port of the loopback interface.
+        /// Starts the built-in model on a free port of the loopback interface.
         pub async fn start_silently() -> Result<Self, Failure> {
             let failed = |message: String| Failure::Local(Complaint::new(message));
             let (sender, receiver) = oneshot::channel();

@@ -18,30 +18,30 @@ pub fn for_error(
     match error.kind {
         ErrorKind::Connect => Some(for_connect(server)),
         ErrorKind::Tls => Some(
-            "if the server's certificate is from an authority of your own, name its PEM file in SSL_CERT_FILE; \
-             a server without TLS is named with http://"
+            "if the server's certificate is from an authority of your own, set SSL_CERT_FILE to its PEM file; \
+             for a server without TLS, write http://"
                 .to_owned(),
         ),
         ErrorKind::Unauthorized => Some(for_unauthorized(server, environment)),
         // Brook's status for unsupported requests; Ollama never sends it.
         _ if error.status == Some(501) => Some(
-            "that is the built-in model's server (towline serve), which has the one model. Models are pulled, copied, created and \
-             deleted on a server such as Ollama: --host names another"
+            "that is the built-in model's server (towline serve), which has one model. Models are pulled, copied, created and \
+             deleted on a server such as Ollama: name one with --host"
                 .to_owned(),
         ),
         ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::Server if error.is_missing_endpoint() => Some(
             "the server does not have this part of Ollama's API. On a server with OpenAI's API, such as llama.cpp's, towline \
-             can ask (run, run -d, the prompt) and list models, but cannot change which models there are"
+             can ask (run, run -d, the prompt) and list models, but cannot add or delete models"
                 .to_owned(),
         ),
         ErrorKind::NotFound => model.map(|model| for_missing_model(server, model)),
-        ErrorKind::Busy => Some("the server has too much to do; try again later".to_owned()),
+        ErrorKind::Busy => Some("the server is busy; try again later".to_owned()),
         ErrorKind::Truncated => {
-            Some("the server or something on the way gave up; the server's log may say why. Run it again".to_owned())
+            Some("the server, or a proxy before it, gave up; the server's log may say why. Run the command again".to_owned())
         }
-        ErrorKind::ConnectionLost => Some(format!("see whether the server still runs: {}", list_command(server))),
+        ErrorKind::ConnectionLost => Some(format!("check that the server still runs: {}", list_command(server))),
         ErrorKind::Protocol => {
-            Some("see whether a model server is at this address, and whether it needs https://".to_owned())
+            Some("check that a model server is at this address, and whether it needs https://".to_owned())
         }
         ErrorKind::Rejected if error.message.contains("does not support thinking") => {
             Some("run it without --think".to_owned())
@@ -61,7 +61,7 @@ pub fn for_error(
 pub fn for_relay(error: &Error) -> Option<&'static str> {
     match error.kind {
         ErrorKind::Connect => {
-            Some("see whether the relay runs there, and whether --relay or TOWLINE_RELAY is right")
+            Some("check that the relay runs there, and that --relay or TOWLINE_RELAY is right")
         }
         ErrorKind::NotFound => Some("towline jobs lists the names; jobs -l also the ids"),
         ErrorKind::InvalidRequest => Some("towline jobs -l shows the whole ids"),
@@ -69,9 +69,9 @@ pub fn for_relay(error: &Error) -> Option<&'static str> {
         ErrorKind::Unauthorized if error.status == Some(403) => None,
         ErrorKind::Unauthorized => Some("put the relay's token into TOWLINE_RELAY_TOKEN"),
         ErrorKind::Server if error.status == Some(502) => {
-            Some("see whether the model server runs, and whether --host or OLLAMA_HOST is right")
+            Some("check that the model server runs, and that --host or OLLAMA_HOST is right")
         }
-        ErrorKind::Protocol => Some("see whether a Towline relay is at this address"),
+        ErrorKind::Protocol => Some("check that a Towline relay is at this address"),
         ErrorKind::Tls
         | ErrorKind::ConnectionLost
         | ErrorKind::Truncated
@@ -89,12 +89,12 @@ pub fn for_relay(error: &Error) -> Option<&'static str> {
 /// How to allow more time.
 pub fn for_clock(clock: Clock) -> &'static str {
     match clock {
-        Clock::Connect => "see whether the address is right; --connect-timeout allows more time",
+        Clock::Connect => "check the address; --connect-timeout allows more time",
         Clock::FirstEvent => {
             "a big model may still be loading, or other requests may be ahead; --first-timeout allows more time"
         }
         Clock::Idle => "the server has stopped sending; --idle-timeout allows more time",
-        Clock::Record => "the server sends bytes and no whole record; --record-timeout allows more time",
+        Clock::Record => "the server sends bytes but no whole record; --record-timeout allows more time",
         Clock::Total => "--timeout allows more time",
     }
 }
@@ -102,19 +102,19 @@ pub fn for_clock(clock: Clock) -> &'static str {
 fn for_connect(server: &Server) -> String {
     match &server.place {
         Place::Found(Source::Argument) => {
-            "see whether the server runs and --host is right; without --host, towline looks for \
+            "check that the server runs and that --host is right; without --host, towline looks for \
              another server or uses the built-in model"
                 .to_owned()
         }
         Place::Found(Source::Server | Source::Configuration) => {
-            "see whether the server runs, and whether the configuration has its address right".to_owned()
+            "check that the server runs, and that the configuration has the right address".to_owned()
         }
         Place::Found(Source::Environment) => {
-            "the address is from OLLAMA_HOST; see whether the server runs there, or name another with --host"
+            "the address is from OLLAMA_HOST; check that the server runs there, or name another with --host"
                 .to_owned()
         }
         Place::Found(Source::Relay) => {
-            "see whether the relay runs there, and whether --relay or TOWLINE_RELAY is right".to_owned()
+            "check that the relay runs there, and that --relay or TOWLINE_RELAY is right".to_owned()
         }
         Place::Found(Source::Local) => {
             "start Ollama (ollama serve), or name another server with --host".to_owned()
@@ -130,7 +130,7 @@ fn for_unauthorized(server: &Server, environment: &Environment) -> String {
             "a key is only sent to a server that --host or OLLAMA_HOST names".to_owned()
         }
         (Place::Found(_) | Place::Own(Some(_)), Some(_)) => {
-            "the key in OLLAMA_API_KEY was sent and not accepted".to_owned()
+            "the key in OLLAMA_API_KEY was sent but not accepted".to_owned()
         }
         (Place::Found(_) | Place::Own(Some(_)), None) => {
             "put the server's key into OLLAMA_API_KEY".to_owned()
@@ -151,7 +151,7 @@ fn for_missing_model(server: &Server, model: &str) -> String {
         }
         Place::Found(_) | Place::Own(_) => {
             format!(
-                "towline pull{} {model} fetches it; {} shows what there is",
+                "towline pull{} {model} fetches it; {} shows the installed models",
                 host_option(server),
                 list_command(server)
             )

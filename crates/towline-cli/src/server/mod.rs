@@ -3,7 +3,7 @@
 //! | module | its one job |
 //! |---|---|
 //! | [`builtin`] | the model in this program, where there is no server |
-//! | [`environment`], [`places`] | what the environment and the configuration say; where this user's things are |
+//! | [`environment`], [`places`] | the settings from environment and configuration; this user's folders |
 //! | [`models`] | which models a server has, and which one is meant |
 //! | [`hint`] | what to do when it fails |
 

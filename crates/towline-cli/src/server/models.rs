@@ -112,7 +112,7 @@ pub async fn installed(server: &Server, timeouts: Timeouts) -> Result<Vec<Value>
     })
 }
 
-/// Whether the name `meant` stands for this model of a server: a name without a tag means the latest.
+/// Whether the name `meant` refers to this model of a server: a name without a tag means the latest.
 pub fn is_named(known: &str, meant: &str) -> bool {
     known == meant || known.strip_suffix(":latest") == Some(meant)
 }

@@ -34,7 +34,7 @@ pub fn settings() -> Option<PathBuf> {
 /// If there is no home folder.
 pub fn store_folder() -> io::Result<PathBuf> {
     let state = folders::state().ok_or_else(|| {
-        io::Error::other("there is no home folder, so there is no place for the store; --store names one")
+        io::Error::other("there is no home folder, so there is no folder for the store; --store names one")
     })?;
     Ok(state.join("relay"))
 }

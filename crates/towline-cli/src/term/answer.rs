@@ -74,7 +74,7 @@ impl Answer {
         self.markdown.finish(lines);
     }
 
-    /// The unfinished text, as it is shown below the transcript.
+    /// The unfinished text for the rows below the transcript.
     pub fn pending(&self) -> Vec<Line> {
         let Some(thinking) = &self.thinking else { return self.markdown.pending() };
         let mut shown = vec![Line::styled("thinking…", Style { italic: true, ..Style::DIM })];

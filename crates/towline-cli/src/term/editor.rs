@@ -1,9 +1,6 @@
 //! The effects of keys: on the line, its history, completion and search. It does no terminal I/O.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "each place has its keys; any other key is any other key"
-)]
+#![expect(clippy::wildcard_enum_match_arm, reason = "each state handles its own keys and ignores the others")]
 
 use super::buffer::Buffer;
 use super::history::History;
@@ -309,7 +306,7 @@ impl Editor {
         }
     }
 
-    /// Handles a key during a search; returns the key if it ended the search and has a meaning of its own.
+    /// Handles a key during a search; returns the key if it ended the search and has another meaning.
     fn search_key(&mut self, mut search: Search, key: Key) -> Option<Key> {
         match key {
             Key::Char(c) => {

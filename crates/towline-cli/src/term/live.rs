@@ -37,7 +37,7 @@ impl Live {
         self.answer.think(text);
     }
 
-    /// Ends the answer; unfinished text is shown as it is.
+    /// Ends the answer; unfinished text is shown unchanged.
     pub fn end(&mut self) {
         self.add(Answer::end);
     }

@@ -241,7 +241,7 @@ impl Painter {
         let same = common_columns(old, new);
         let is_certain = new.line.graphemes().all(|(grapheme, _)| is_certain(grapheme));
         // A row that becomes shorter is erased from its beginning: tmux treats cells that were erased after
-        // others as text, and gives them a row of their own when the window becomes narrower.
+        // others as text, and gives them a separate row when the window becomes narrower.
         let is_shorter = old.width > new.width;
         let same = if is_certain && !is_shorter { same } else { 0 };
         self.go(at, same, out);

@@ -133,7 +133,7 @@ impl Screen for PlainLines {
                     self.write("\n");
                 }
             }
-            // Nobody typed it here.
+            // The user did not type it.
             Tone::Echo => {}
         }
     }

@@ -516,7 +516,7 @@ pub(super) fn poll(watched: &mut [PollFd<'_>], until: Option<Instant>) -> io::Re
 pub(super) fn stop_process() -> io::Result<()> {
     let group = rustix::process::getpgrp();
     if rustix::process::getsid(None)? == group {
-        return Err(io::Error::other("there is no shell to go back to"));
+        return Err(io::Error::other("there is no shell to return to"));
     }
     Ok(rustix::process::kill_process_group(group, rustix::process::Signal::STOP)?)
 }

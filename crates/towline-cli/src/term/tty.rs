@@ -78,7 +78,7 @@ impl Tty {
         Ok(tty)
     }
 
-    /// Puts the terminal into raw mode, whatever its current mode is.
+    /// Puts the terminal into raw mode from any mode.
     pub fn enter_raw(&self) -> io::Result<()> {
         let mut state = raw();
         let before = match state.take() {

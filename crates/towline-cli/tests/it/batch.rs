@@ -25,14 +25,14 @@ fn results(person: &Person, name: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The file of questions, as it is typed.
+/// The file of questions, as a command-line argument.
 fn questions(person: &Person, name: &str, text: &str) -> String {
     let path = person.folder.path().join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
-/// How often the model server was asked something by this model.
+/// The number of requests to the server for this model.
 fn asked(person: &Person, model: &str) -> usize {
     let bodies = person.model.requests().into_iter().filter_map(|request| request.json());
     bodies.filter(|body| body["model"] == model && body["messages"].is_array()).count()
@@ -84,7 +84,7 @@ fn questions_are_answered_in_order_and_only_what_is_missing_is_asked_again() {
     assert_eq!(texts, ["yes", "later", "yes"], "in the order of the questions");
     assert_eq!((asked(&person, "a"), asked(&person, "b")), (2, 2));
 
-    // Without a file the relay says what there is.
+    // Without a file the relay lists the answers.
     let third = person.ended(&["batch", &file, "-m", "a"]);
     assert_eq!((third.code, third.lines().len()), (Some(0), 3), "{third:?}");
     assert_eq!((asked(&person, "a"), asked(&person, "b")), (2, 2));
@@ -133,7 +133,7 @@ fn what_cannot_be_asked_is_named() {
     assert_eq!(results(&person, "other.jsonl").len(), 1, "it is left as it is");
 }
 
-/// As `run` does: a person is asked whether to fetch a model, and a script is told how.
+/// Like `run`: asks a person whether to fetch a model, and tells a script how.
 #[test]
 fn a_missing_model_is_offered_or_named() {
     let routes = Routes::new()
@@ -159,11 +159,11 @@ fn a_missing_model_is_offered_or_named() {
     );
 }
 
-/// The built-in model can fetch none.
+/// The built-in model's server cannot fetch models.
 #[test]
 fn where_only_the_builtin_model_answers_nothing_is_to_be_pulled() {
     if TcpStream::connect("127.0.0.1:11434").is_ok() {
-        // This machine has a server, which is then the one to be asked.
+        // This machine has a server, which then answers.
         return;
     }
     let person = Person::new();
@@ -174,7 +174,7 @@ fn where_only_the_builtin_model_answers_nothing_is_to_be_pulled() {
     assert!(!script.stderr.contains("towline pull"), "{script:?}");
 }
 
-/// Leaving a batch stops nothing; a group is cancelled as one, and none of it is asked on the way.
+/// Detaching from a batch cancels nothing; a group is cancelled as a whole, and none of its questions is asked meanwhile.
 #[test]
 fn a_batch_runs_without_its_terminal_until_its_group_is_cancelled() {
     let gated = Script::ndjson_open([ollama::chat_text("x")]).wait("gate").end_chunks();
@@ -199,7 +199,7 @@ fn a_batch_runs_without_its_terminal_until_its_group_is_cancelled() {
     assert_eq!(asked(&person, "m"), 2, "those that waited were never asked");
     let waited = person.ended(&["wait", "--group", "q"]);
     assert_eq!(waited.code, Some(0), "nothing of it runs: {waited:?}");
-    // What had begun is cancelled for good; the rest is asked once more.
+    // Started answers stay cancelled; the rest is asked again.
     person.model.open("gate");
     let again = person.ended(&batch);
     let outcomes: Vec<Value> = again.lines().iter().map(|line| line["outcome"].clone()).collect();
@@ -207,7 +207,7 @@ fn a_batch_runs_without_its_terminal_until_its_group_is_cancelled() {
     assert_eq!((again.code, asked(&person, "m")), (Some(130), 4));
 }
 
-/// A group that is waited for may grow; and one that is not there is a mistake.
+/// A group may grow while a program waits for it; an unknown group is an error.
 #[test]
 fn a_group_is_waited_for_until_nothing_of_it_runs() {
     let gated = |gate: &str| Script::ndjson_open([ollama::chat_text("x")]).wait(gate).end_chunks();
@@ -238,12 +238,12 @@ fn a_group_is_waited_for_until_nothing_of_it_runs() {
     assert_eq!((waited.code, waited.stdout.lines().count()), (Some(3), 3), "{waited:?}");
 }
 
-/// What the relay has of the question of a result.
+/// The relay's record of the question of a result.
 fn tries(person: &Person, line: &Value) -> Vec<Value> {
     person.jobs().into_iter().filter(|job| job["question"] == line["question"]).collect()
 }
 
-/// Until it holds; it does soon.
+/// Waits until the condition is true.
 fn until(holds: impl Fn() -> bool) {
     let deadline = Instant::now() + SOON;
     while !holds() {
@@ -275,20 +275,20 @@ fn a_server_of_the_configuration_has_a_limit_of_its_own() {
     assert_eq!(state("second"), "queued");
 }
 
-/// What a model server was asked, as it went through the way there.
+/// The questions to a model server that passed through the proxy.
 struct Way {
     address: SocketAddr,
     seen: Arc<Seen>,
 }
 
-/// Each question's way.
+/// The history of each question.
 #[derive(Default)]
 struct Seen {
     questions: Mutex<HashMap<usize, Passed>>,
     more: Condvar,
 }
 
-/// How often a question went to the server, and whether its answer had begun before it last did.
+/// How often a question was sent to the server, and whether its answer had begun before the last time.
 #[derive(Clone, Copy, Default)]
 struct Passed {
     times: usize,
@@ -299,7 +299,7 @@ struct Passed {
 const RIVER: &[u8] = b"river no ";
 
 impl Way {
-    /// A way to a server, on which each question `river no N.` is counted.
+    /// A proxy in front of a server that counts each question `river no N.`.
     fn to(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -310,7 +310,7 @@ impl Way {
                 let Ok(server) = TcpStream::connect(server) else { continue };
                 let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (asks, answers) = (Arc::clone(&counted), Arc::clone(&counted));
-                // What was asked last on this connection is what is answered.
+                // The answer belongs to the last question on this connection.
                 let asked = Arc::new(Mutex::new(None));
                 let last = Arc::clone(&asked);
                 std::thread::spawn(move || carry(from, to, |bytes| asks.asked(bytes, &asked)));
@@ -324,7 +324,7 @@ impl Way {
         self.seen.questions.lock().unwrap().values().map(|passed| passed.times).sum()
     }
 
-    /// Waits until so many questions have passed, or the program has ended.
+    /// Waits until this many questions have passed, or the program has ended.
     fn wait_for(&self, count: usize, program: &mut Child) {
         let mut questions = self.seen.questions.lock().unwrap();
         let passed =
@@ -337,7 +337,7 @@ impl Way {
 }
 
 impl Seen {
-    /// A request is short, and comes in one piece.
+    /// A request is short, and arrives in one piece.
     fn asked(&self, bytes: &[u8], last: &Mutex<Option<usize>>) {
         let places = bytes.windows(RIVER.len()).enumerate().filter(|(_, window)| *window == RIVER);
         for (at, _) in places {
@@ -371,7 +371,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8])) {
     let _gone = to.shutdown(Shutdown::Write);
 }
 
-/// A batch against `towline serve`, while its terminal and its relay are killed: every question has one result, and none goes to the
+/// A batch against `towline serve`, while its terminal and its relay are killed: every question has one result, and none is sent to the
 /// model server twice.
 #[test]
 fn no_question_is_lost_or_asked_twice_however_often_terminal_and_relay_are_killed() {

@@ -1,4 +1,4 @@
-//! Every way a stream can end: its status, its words, its JSON.
+//! Every way a stream can end: the exit status, the message, the JSON.
 
 use serde_json::{Value, json};
 use towline_testkit::records::ollama::{chat, chat_done, chat_text, error};
@@ -11,10 +11,10 @@ struct Case {
     options: &'static [&'static str],
     code: i32,
     outcome: &'static str,
-    /// Of the error: kind, fault, status, whether it may have had an effect.
+    /// The error's kind, fault, status, and whether it may have had an effect.
     error: Value,
     text: &'static str,
-    /// What a person is told.
+    /// The messages for people.
     says: &'static [&'static str],
 }
 
@@ -227,7 +227,7 @@ fn failed() {
             outcome: "failed",
             error: json!(["protocol", "protocol", null, true]),
             text: "",
-            says: &["error:", "hint: see whether a model server is at this address"],
+            says: &["error:", "hint: check that a model server is at this address"],
         },
     );
 }
@@ -309,7 +309,7 @@ fn refused() {
     assert_eq!(plain.code, Some(1), "{plain:?}");
     assert_eq!(plain.stdout, "");
     assert!(plain.stderr.contains(&format!("error: {url} refused the connection")), "{plain:?}");
-    assert!(plain.stderr.contains("hint: see whether the server runs and --host is right"), "{plain:?}");
+    assert!(plain.stderr.contains("hint: check that the server runs and that --host is right"), "{plain:?}");
     assert!(plain.stderr.contains("it was tried 3 times"), "{plain:?}");
     let json = ended(&mut run(&url, &["--json"]));
     assert_eq!((json.code, json.stderr.as_str()), (Some(1), ""));

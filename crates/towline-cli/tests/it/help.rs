@@ -63,7 +63,7 @@ fn who_names_no_answer_hears_of_all_and_group() {
 fn only_commands_that_start_a_relay_say_so() {
     let says = |arguments: &[&str]| {
         let help = ended(&mut towline(arguments.iter().chain(&["--help"])));
-        // Lines are broken where they are too long.
+        // Long lines are wrapped.
         help.stdout.split_whitespace().collect::<Vec<_>>().join(" ").contains("which is started if needed")
     };
     assert!(says(&["jobs"]) && says(&["relay", "pair"]));
@@ -75,7 +75,7 @@ fn version() {
     assert_eq!(ended(&mut towline(["--version"])).stdout, format!("towline {}\n", env!("CARGO_PKG_VERSION")));
 }
 
-/// What a shell proposes for the last of these words.
+/// The shell's completions of the last of these words.
 fn proposed(home: &std::path::Path, words: &[&str]) -> Vec<String> {
     let mut command = towline(["--"].into_iter().chain(words.iter().copied()));
     let at = words.len() - 1;

@@ -41,7 +41,7 @@ fn what_was_shown_is_found_and_continued() {
     let absent = history(home.path(), &["search", "absent"]);
     assert_eq!(
         (absent.code, absent.stderr.as_str()),
-        (Some(1), "note: no conversation has \"absent\" in it\n")
+        (Some(1), "note: no conversation contains \"absent\"\n")
     );
     assert_eq!(history(home.path(), &["search", "absent", "--json"]).stderr, "");
 
@@ -126,10 +126,10 @@ fn sessions_of_the_prompt_are_in_it() {
     assert!(sessions.join("2026-01-02T03-04-05.jsonl").exists());
 }
 
-/// A picture's first bytes.
+/// The first bytes of an image.
 const PICTURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
-/// What a person types on a terminal, whose history is in their folder.
+/// A command on a terminal, with the history in this folder.
 fn on_terminal(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = person.types(arguments);
     let mut pty = Pty::start(command.env("HOME", person.folder.path()));
@@ -137,7 +137,7 @@ fn on_terminal(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), pty.text())
 }
 
-/// The lines of the only conversation, once so many of its answers have ended.
+/// The lines of the only conversation, once this many of its answers have ended.
 fn exported(person: &Person, ends: usize) -> Vec<Value> {
     let deadline = Instant::now() + SOON;
     loop {
@@ -178,13 +178,13 @@ fn what_is_left_to_the_relay_is_written_with_its_images_when_it_ends() {
     let asked = chats.next_back().unwrap().json().unwrap();
     assert_eq!(asked["messages"][0]["images"][0], "iVBORw0KGgo=");
     assert_eq!(asked["messages"][1]["content"], "A boat.");
-    // What is asked again is another answer to the same question.
+    // A retry is another answer to the same question.
     let (code, said) = on_terminal(&person, &["retry", "whose"]);
     assert_eq!(code, Some(0), "{said}");
     let lines = exported(&person, 3);
     let records: Vec<&str> = lines.iter().filter_map(|line| line["record"].as_str()).collect();
     assert_eq!(records[records.len() - 4..], ["retry", "relay", "text", "end"]);
-    // What the relay does not take is not in the history.
+    // A question that the relay rejects is not in the history.
     let long = "m".repeat(5_000);
     for more in [&["-c"][..], &[]] {
         let (code, said) = on_terminal(&person, &[&["run", "-d", "-m", &long, "lost"], more].concat());

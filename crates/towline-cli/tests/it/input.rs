@@ -1,4 +1,4 @@
-//! What is sent for what is typed and piped; and what is wrong with what was typed.
+//! The requests for arguments and piped input, and the messages for wrong arguments.
 
 use std::process::Stdio;
 
@@ -16,7 +16,7 @@ fn body(server: &Server) -> Value {
     server.wait_for_request(1, SOON).unwrap().json().unwrap()
 }
 
-/// A configuration file in a folder of its own.
+/// A configuration file in its own folder.
 fn configured(text: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.toml");
@@ -96,10 +96,10 @@ fn servers_have_names_and_keys() {
     );
     let missing = ask("gpu9");
     assert_eq!(missing.code, Some(2), "{}", missing.stderr);
-    assert!(missing.stderr.contains("those there are: broken, command, file, plain"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("the servers are broken, command, file, plain"), "{}", missing.stderr);
 }
 
-/// A home with a template.
+/// A home folder with a template.
 fn home(name: &str, text: &str) -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join(".config/towline/templates");
@@ -350,7 +350,7 @@ fn a_pipe_that_stays_open_does_not_keep_a_cancelled_program() {
     let server = server();
     let mut command = run(&server.url(), &[]);
     let live = Live::start(command.stdin(Stdio::piped()));
-    // It may not have its handler yet, and then dies of the signal: both are an end.
+    // The program may not have its handler yet, and then dies of the signal: both are correct.
     live.signal(rustix::process::Signal::TERM);
     let mut live = live;
     let stdin = live.child.stdin.take();
@@ -379,14 +379,17 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
         (&["run", "--image", &missing, "x"], &[&missing, "cannot be read"]),
         (&["run", "--format", &list, "x"], &[&list, "not a JSON schema"]),
         (&["run", "--format", &broken, "x"], &[&broken, "is not JSON"]),
-        (&["run", "--think=much", "x"], &["low, medium, high and max"]),
+        (&["run", "--think=much", "x"], &["low, medium, high, max"]),
         (&["run", "--timeout", "soon", "x"], &["30s, 1m30s, 500ms or none"]),
         (&["run", "--idle-timeout", "0s", "x"], &["write none for no limit"]),
         (&["run", "--host", "ftp://x", "x"], &["--host does not name a server", "unix:/"]),
         (&["run", "--frobnicate", "x"], &["unexpected argument '--frobnicate'"]),
         (&["run", "--time", "1s", "x"], &["--timeout"]),
         (&["atach", "x"], &["unrecognized subcommand 'atach'", "'attach'"]),
-        (&["What is a river?"], &["hint: a prompt follows run: towline run \"What is a river?\""]),
+        (
+            &["What is a river?"],
+            &["hint: to ask a question, write run before it: towline run \"What is a river?\""],
+        ),
         (&["completions", "tcsh"], &["bash", "zsh", "fish"]),
         (&["bench", "--streams", "0"], &["write a whole number, 1 or more"]),
         (&["batch", "x", "-j", "many"], &["write a whole number, 1 or more"]),
@@ -446,7 +449,7 @@ fn an_image_is_a_file_or_a_data_url() {
     for (image, why) in [
         ("missing.png", "missing.png cannot be read: No such file"),
         ("data:image/png;base64,iVB?", "the data URL (data:image/png) is damaged"),
-        ("data:image/svg+xml,<svg/>", "holds no base64 text"),
+        ("data:image/svg+xml,<svg/>", "has no base64 text"),
     ] {
         let refused = ended(&mut run(&server.url(), &["--image", image]));
         assert!(refused.code == Some(2) && refused.stderr.contains(why), "{why}: {refused:?}");

@@ -1,4 +1,4 @@
-//! The shape of every line of `--json`, as `docs/json-output.md` has it.
+//! The format of every line of `--json`, as in `docs/json-output.md`.
 
 use serde_json::{Value, json};
 use towline_testkit::records::ollama::{chat_done, chat_text, chat_thinking, chat_tool_call};
@@ -6,7 +6,7 @@ use towline_testkit::{Script, Server};
 
 use crate::program::{Live, ended, run};
 
-/// The lines, with times and numbers that vary made equal.
+/// The lines, with varying times and numbers replaced.
 fn steady(mut line: Value) -> Value {
     if line["event"] == "end" {
         line["timing"] = json!(line["timing"].as_object().unwrap().keys().collect::<Vec<_>>());

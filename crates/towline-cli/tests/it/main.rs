@@ -1,7 +1,7 @@
 //! The real binary against scripted servers.
 
 #![allow(unreachable_pub, reason = "a test binary has no outside; pub means shared between modules")]
-#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+#![allow(clippy::unwrap_used, reason = "a helper that cannot continue fails its test")]
 
 mod batch;
 mod bench;

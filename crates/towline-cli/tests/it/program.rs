@@ -1,4 +1,4 @@
-//! Starting the program, and watching what it says.
+//! Starts the program and reads its output.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Nothing in a test takes this long, unless it never ends.
+/// A test step that takes longer never ends.
 pub const SOON: Duration = Duration::from_secs(30);
 
 /// The program with arguments and an empty environment.
@@ -24,7 +24,7 @@ pub fn run(url: &str, more: &[&str]) -> Command {
     towline(["run", "--host", url, "-m", "m"].into_iter().chain(more.iter().copied()).chain(["hi"]))
 }
 
-/// What a program said and how it ended.
+/// The output of a program and how it ended.
 #[derive(Debug)]
 pub struct Ended {
     pub code: Option<i32>,
@@ -53,7 +53,7 @@ pub fn ended(command: &mut Command) -> Ended {
     Live::start(command).finish()
 }
 
-/// Runs a program with a text on standard input.
+/// Runs a program with this text on standard input.
 pub fn ended_with_input(command: &mut Command, input: &[u8]) -> Ended {
     let mut live = Live::start(command.stdin(Stdio::piped()));
     let mut stdin = live.child.stdin.take().unwrap();
@@ -70,7 +70,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Starts a program whose output is gathered.
+    /// Starts a program and collects its output.
     pub fn start(command: &mut Command) -> Live {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = Some(Gathered::new(child.stdout.take().unwrap()));
@@ -78,7 +78,7 @@ impl Live {
         Live { child, stdout, stderr }
     }
 
-    /// Starts a program whose standard output is left to the test.
+    /// Starts a program whose standard output the test reads itself.
     pub fn start_with_stdout(command: &mut Command, stdout: Stdio) -> Live {
         let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = Gathered::new(child.stderr.take().unwrap());
@@ -90,7 +90,7 @@ impl Live {
         self.stdout.as_mut().unwrap().expect(text);
     }
 
-    /// What came on standard output so far.
+    /// Standard output so far.
     pub fn stdout_text(&self) -> String {
         self.stdout.as_ref().unwrap().text()
     }
@@ -108,7 +108,7 @@ impl Live {
         let stdout = self.stdout.as_mut().map(Gathered::rest).unwrap_or_default();
         let stderr = self.stderr.rest();
         let deadline = Instant::now() + SOON;
-        // Both ends of its output are closed, so it ends now; there is no wait with a limit.
+        // Its standard output and standard error are closed, so it ends now; std has no wait with a limit.
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Ended { code: status.code(), stdout, stderr };
@@ -126,7 +126,7 @@ impl Drop for Live {
     }
 }
 
-/// Output as it comes.
+/// Output as it arrives.
 pub struct Gathered {
     pieces: Receiver<Vec<u8>>,
     bytes: Vec<u8>,

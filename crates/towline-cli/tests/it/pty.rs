@@ -1,5 +1,5 @@
-//! A terminal played by the test: a pseudoterminal with a model of the screen, that answers status requests and may
-//! be as slow as wanted.
+//! A simulated terminal: a pseudoterminal with a model of the screen, which answers status requests and can
+//! be slow.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -13,17 +13,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
-/// What is waited for comes sooner, or the test fails.
+/// The timeout of every wait of a test.
 const SOON: Duration = Duration::from_secs(60);
 const SCROLLBACK_ROWS: usize = 20_000;
 const COLUMNS: u16 = 80;
 const ROWS: u16 = 24;
 
-/// Counts what the program asked or tried.
+/// Counts the program's queries and attempts.
 #[derive(Debug, Default)]
 pub struct Asked {
     pub status_requests: usize,
-    /// Where the cursor stood, row and column, each time that was asked and not answered yet.
+    /// The position of the cursor, row and column, at each query without an answer yet.
     positions: Vec<(u16, u16)>,
     pub titles: usize,
     pub clipboard: usize,
@@ -70,9 +70,9 @@ pub struct Pty {
     answered: usize,
     columns: u16,
     rows: u16,
-    /// The width that the window takes when the program asks for it next.
+    /// The width of the window from the program's next query on.
     next_columns: Option<u16>,
-    /// Bytes per second that the terminal takes.
+    /// The terminal's speed in bytes per second.
     rate: Option<f64>,
     rate_since: Instant,
     taken: f64,
@@ -101,7 +101,7 @@ impl Pty {
         Pty::sized(command, COLUMNS, ROWS)
     }
 
-    /// The same on a terminal of another size.
+    /// The same, on a terminal with another size.
     pub fn sized(command: &mut Command, columns: u16, rows: u16) -> Pty {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
@@ -114,7 +114,7 @@ impl Pty {
         let end = || Stdio::from(slave.try_clone().unwrap());
         command.env("TERM", "xterm-256color").env("XTERM_VERSION", "the model of the screen does not reflow");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        // The test's own copies of the terminal's end would keep it open.
+        // The test's own copies of this end would keep the terminal open.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Pty {
             master,
@@ -138,7 +138,7 @@ impl Pty {
         }
     }
 
-    /// Runs a shell command as the leader of a session of its own, whose controlling terminal this is.
+    /// Runs a shell command as the leader of its own session, with this as the controlling terminal.
     #[cfg(target_os = "linux")]
     pub fn session(script: &str) -> Pty {
         let controlling = "exec <>\"$(tty)\" >&0 2>&1";
@@ -173,8 +173,8 @@ impl Pty {
         tcsetwinsize(&self.master, winsize(columns, rows)).unwrap();
     }
 
-    /// The window takes another width when the program asks for it next, and what stands in it is wrapped again, as
-    /// most terminals do it. The kernel is told after that.
+    /// Changes the width of the window at the program's next query, and wraps its contents again, as
+    /// most terminals do. The kernel learns of it afterwards.
     pub fn reflow_when_asked(&mut self, columns: u16) {
         self.next_columns = Some(columns);
         self.until("the question for the width", |pty| pty.next_columns.is_none());
@@ -189,20 +189,20 @@ impl Pty {
             SCROLLBACK_ROWS,
             std::mem::take(self.screen.callbacks_mut()),
         );
-        // The cursor stands behind the last line, and the blank before it is not among the lines.
+        // The cursor is after the last line, and the blank before it is not part of the line.
         let (_, column) = self.screen.screen().cursor_position();
         let text = lines.join("\r\n").trim_end().to_owned();
         screen.process(format!("{text}\x1b[{}G", column + 1).as_bytes());
         (self.screen, self.columns) = (screen, columns);
     }
 
-    /// Takes what the program writes; waits for it at most so long. `false` when nothing came.
+    /// Reads the program's output; waits at most this long. `false` if there was none.
     pub fn turn(&mut self, milliseconds: u16) -> bool {
         let allowed = match self.rate {
             None => 1 << 16,
             Some(rate) => {
                 let earned = self.rate_since.elapsed().as_secs_f64() * rate;
-                // A line does not save up what it did not carry.
+                // A line does not accumulate unused capacity.
                 self.taken = self.taken.max(earned - rate * 0.01);
                 (earned - self.taken) as usize
             }
@@ -246,7 +246,7 @@ impl Pty {
         }
     }
 
-    /// Takes what the program writes until something is seen.
+    /// Reads the program's output until a condition is true.
     pub fn until(&mut self, what: &str, mut is_seen: impl FnMut(&mut Pty) -> bool) {
         let ends = Instant::now() + SOON;
         while !is_seen(self) {
@@ -255,14 +255,14 @@ impl Pty {
         }
     }
 
-    /// Takes what the program writes until it has read all that the terminal answered: what it leaves, the shell reads.
+    /// Reads the program's output until it has read all of the terminal's replies; the shell would read the rest.
     pub fn settle(&mut self) {
         let name = ptsname(&self.master, vec![]).unwrap();
         let device = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
         self.until("all is read", |pty| !pty.turn(20) && rustix::io::ioctl_fionread(&device).unwrap() == 0);
     }
 
-    /// Waits until a text stands on the screen.
+    /// Waits until the screen shows a text.
     pub fn expect(&mut self, text: &str) {
         self.until(text, |pty| pty.text().contains(text));
     }
@@ -272,7 +272,7 @@ impl Pty {
         self.until(row, |pty| pty.cursor_row() == row);
     }
 
-    /// Types lines at a prompt, each when the one before was taken: what comes at once is a paste.
+    /// Types lines at a prompt, each after the prompt has taken the one before: several at once would be a paste.
     pub fn enter(&mut self, prompt: &str, lines: &[&str]) {
         for line in lines {
             self.press(&format!("{line}\r"));
@@ -339,7 +339,7 @@ impl Pty {
         !modes.contains(cooked)
     }
 
-    /// Waits for the program's end, and takes what it wrote before.
+    /// Waits for the program's end, and reads its remaining output.
     pub fn end(&mut self) -> ExitStatus {
         let ends = Instant::now() + SOON;
         loop {

@@ -1,4 +1,4 @@
-//! `towline relay`: started, killed, started again.
+//! `towline relay`: start, kill, restart.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use towline_testkit::paced::PacedServer;
 
 use crate::program::{SOON, ended, towline};
 
-/// A relay in a process of its own, and where it listens.
+/// A relay in its own process, and its address.
 struct Relay {
     child: Child,
     address: String,
@@ -55,7 +55,7 @@ impl Relay {
         self.child.wait().unwrap();
     }
 
-    /// Asks, and gives the connection on which the answer comes.
+    /// Sends a question, and returns the connection for the answer.
     fn ask(&self, method: &str, target: &str, headers: &str, body: &str) -> BufReader<TcpStream> {
         let mut socket = TcpStream::connect(&self.address).unwrap();
         socket.set_read_timeout(Some(SOON)).unwrap();
@@ -86,8 +86,8 @@ impl Relay {
     }
 }
 
-/// Kills a relay in the middle of its streams, again and again: whatever a reader had seen is there, at the same offsets, and
-/// every stream ends in a record that says what happened.
+/// Kills a relay repeatedly in the middle of its streams: everything that a reader had seen is there, at the same offsets, and
+/// every stream ends with a record that says what happened.
 fn restarts(times: usize, fsync: &str) {
     const STREAMS: usize = 10;
     let server = PacedServer::start();
@@ -112,7 +112,7 @@ fn restarts(times: usize, fsync: &str) {
         }
         relay.kill();
         for (reader, seen) in readers.iter_mut().zip(&mut seen) {
-            // What had been sent before it was killed; it may end in a reset.
+            // The bytes from before the kill; a reset may follow them.
             let _how_it_ended = reader.read_to_end(seen);
         }
         relay = Relay::start(&server.url(), folder.path(), fsync);
@@ -160,11 +160,11 @@ fn what_cannot_be_relayed_is_named() {
     let upstream = "[[upstream]]\nurl = \"http://127.0.0.1:9\"\n";
     let open = refused(&format!("listen = [\"0.0.0.0:0\"]\n{upstream}"));
     assert_eq!(open.code, Some(2), "{open:?}");
-    assert!(open.stderr.contains("takes a token and TLS"), "{open:?}");
+    assert!(open.stderr.contains("needs a token and TLS"), "{open:?}");
     let easy = refused(&format!(
         "listen = [\"127.0.0.1:0\"]\n{upstream}[[token]]\nowner = \"ann\"\nsecret = \"hush\"\n"
     ));
-    assert!(easy.stderr.contains("too easy") && !easy.stderr.contains("hush"), "{easy:?}");
+    assert!(easy.stderr.contains("too weak") && !easy.stderr.contains("hush"), "{easy:?}");
     let never = refused(&format!("listen = [\"127.0.0.1:0\"]\n{upstream}[limits]\nrunning = 0\n"));
     assert!(never.code == Some(2) && never.stderr.contains("limits.running is 0"), "{never:?}");
     let wrong = refused("lisen = []\n");

@@ -49,7 +49,7 @@ fn client(url: &str) -> Client {
     Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }
 
-/// What the model is told, and answers: long words, each of its own.
+/// The model's prompt and answer: long words, all different.
 fn text(number: usize, bytes: usize) -> String {
     let mut random = fastrand::Rng::with_seed(number as u64);
     let word =
@@ -88,7 +88,7 @@ async fn no_byte_is_lost_or_doubled_between_the_real_relay_and_its_readers() {
     let model = Server::start(fakemodel::plan());
     let (mut running, address) = relay(folder.path(), "127.0.0.1:0", &model.url());
 
-    // Handed over and read live, while connections are cut.
+    // Submit and read live, while connections are cut.
     let each = bytes * streams / cuts;
     let live = Cutter::start(address, cuts / 2, each / 4..each, 1);
     let through = client(&live.url);

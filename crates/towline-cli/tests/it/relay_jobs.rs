@@ -1,4 +1,4 @@
-//! Jobs on a relay, as a person types them, and the relay that is started for them.
+//! The commands for jobs on a relay, and the relay that they start.
 
 use std::process::Command;
 
@@ -41,7 +41,7 @@ impl Person {
         ended(&mut self.types(arguments))
     }
 
-    /// The id of a detached job of this scenario.
+    /// Starts a detached job with this scenario; returns its id.
     fn detached(&self, scenario: &str) -> String {
         let run = self.ended(&["run", "-d", "--name", "mine", "-m", scenario, "hi"]);
         assert_eq!(run.code, Some(0), "{run:?}");
@@ -55,14 +55,14 @@ impl Person {
         Client::with_config(Endpoint::unix(socket), towline::Config::default()).unwrap().relay()
     }
 
-    /// Ends the process of the relay at once. A program that needs one may have started the next before this returns.
+    /// Kills the relay's process. A program that needs one may have started another before this returns.
     pub fn signal_relay(&self) {
         let control = self.control();
         let pid = block(async move { control.version().await.unwrap().pid });
         rustix::process::kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
     }
 
-    /// Ends the relay's process at once, and waits until it is gone.
+    /// Kills the relay's process, and waits until it is gone.
     pub fn kill_relay(&self) {
         self.signal_relay();
         let socket = self.folder.path().join("towline/relay.sock");
@@ -165,14 +165,14 @@ fn leaving_is_not_stopping_and_stopping_is() {
     assert!(left.stderr.contains("detached; the job continues"), "{left:?}");
     assert!(left.stderr.contains("towline kill mine"), "{left:?}");
     let refused = person.ended(&["forget", "mine"]);
-    assert!(refused.code == Some(1) && refused.stderr.contains("kill stops it first"), "{refused:?}");
+    assert!(refused.code == Some(1) && refused.stderr.contains("kill it first"), "{refused:?}");
     let paused = person.ended(&["pause", "--all"]);
     assert_eq!((paused.code, paused.stdout.trim()), (Some(0), &*format!("{id}  paused")), "{paused:?}");
     let unpaused = person.ended(&["unpause", "mine"]);
     assert!(unpaused.stdout.contains("streaming"), "{unpaused:?}");
     assert_eq!(person.jobs()[0]["state"], "streaming");
 
-    // What it has said so far, and no more.
+    // Only the text so far.
     let log = person.ended(&["log", &id]);
     assert!(log.code == Some(0) && !log.stdout.is_empty() && log.stderr.is_empty(), "{log:?}");
 
@@ -246,7 +246,7 @@ fn wrong_ids_and_wrong_words_are_named() {
         let wrong = person.ended(&[verb, "../x"]);
         assert_eq!(wrong.code, Some(2), "{verb}: {wrong:?}");
     }
-    // One that fails does not keep the others.
+    // One failure does not stop the others.
     let both = person.ended(&["wait", "zzzznone", &one]);
     assert!(both.code == Some(1) && both.stdout.contains(&one), "{both:?}");
     assert_eq!(person.ended(&["timeout", &one, "soon"]).code, Some(2));
@@ -280,7 +280,7 @@ fn a_relay_that_was_killed_keeps_what_it_said_and_says_that_it_was_interrupted()
     reader.expect(" ");
     let pid = block(person.control().version()).unwrap().pid;
     rustix::process::kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
-    // The next command starts it again, and the reader finds it.
+    // The next command starts the relay again, and the reader reconnects.
     let jobs = person.jobs();
     let states: Vec<&Value> = jobs.iter().map(|job| &job["state"]).collect();
     assert_eq!(states, ["completed", "interrupted"], "{jobs:?}");
@@ -318,7 +318,7 @@ fn what_runs_beside_restarts_is_read_whole_when_the_relay_drains() {
     reader.expect("\n");
     block(person.control().shutdown()).unwrap();
     assert!(SOON.as_secs() > 10);
-    // The next command starts it again; the reader resumes.
+    // The next command starts the relay again; the reader resumes.
     assert_eq!(person.jobs().len(), 1);
     assert_eq!(reader.finish().stdout, first.stdout);
 }
@@ -346,7 +346,7 @@ fn the_key_of_a_server_goes_to_it_and_nowhere_else() {
     assert!(unset.code == Some(2) && unset.stderr.contains("OLLAMA_API_KEY, which is not set"), "{unset:?}");
 }
 
-/// The relay that was started for one server carries any other that its owner names.
+/// A relay that was started for one server also runs requests for any other server that its owner names.
 #[test]
 fn the_own_relay_asks_the_server_that_each_request_names() {
     let person = Person::new();
@@ -361,7 +361,7 @@ fn the_own_relay_asks_the_server_that_each_request_names() {
     assert_eq!(waited.code, Some(0), "{waited:?}");
     let asked = other.requests().iter().filter(|request| request.path() == "/api/chat").count();
     assert_eq!(asked, 2);
-    // Asked again it goes where it went, whatever the environment names now.
+    // A retry goes to the same server, whatever the environment names now.
     let again = person.ended(&["retry", run.stdout.trim()]);
     assert_eq!(again.code, Some(0), "{again:?}");
     assert_eq!(person.ended(&["wait", again.stdout.trim()]).code, Some(0));
@@ -401,8 +401,8 @@ fn the_own_relay_asks_a_server_of_openai_s_dialect() {
 fn the_own_relay_is_looked_at_stopped_and_started_again() {
     let person = Person::new();
     let none = person.ended(&["relay", "status"]);
-    assert!(none.code == Some(1) && none.stderr.contains("your relay does not run"), "{none:?}");
-    assert!(person.ended(&["relay", "stop"]).stderr.contains("your relay does not run"));
+    assert!(none.code == Some(1) && none.stderr.contains("your relay is not running"), "{none:?}");
+    assert!(person.ended(&["relay", "stop"]).stderr.contains("your relay is not running"));
     let id = person.detached("slow:100:100000");
     let status = person.ended(&["relay", "status"]);
     assert!(status.code == Some(0) && status.stdout.contains("answers: 1 running, 0 queued"), "{status:?}");
@@ -420,13 +420,13 @@ fn the_own_relay_is_looked_at_stopped_and_started_again() {
     assert_eq!(person.ended(&["relay", "status"]).code, Some(1));
 }
 
-/// A code that leads a phone to itself is not shown.
+/// A code with a loopback address, which would lead a phone to itself, is not shown.
 #[test]
 fn a_phone_is_not_paired_with_an_address_that_only_this_machine_reaches() {
     let person = Person::new();
     for (arguments, said) in [
-        (["--host", "127.0.0.1"], "--host 127.0.0.1 is reached from this machine alone"),
-        (["--host", "localhost"], "--host localhost is reached from this machine alone"),
+        (["--host", "127.0.0.1"], "only this machine can reach --host 127.0.0.1"),
+        (["--host", "localhost"], "only this machine can reach --host localhost"),
         (["--listen", "127.0.0.1:11437"], "hint: --listen 0.0.0.0:11437 listens in the network too"),
     ] {
         let refused = person.ended(&["relay", "pair", arguments[0], arguments[1]]);
@@ -436,7 +436,7 @@ fn a_phone_is_not_paired_with_an_address_that_only_this_machine_reaches() {
     assert!(person.ended(&["relay", "token", "list"]).stderr.contains("no device is paired"));
 }
 
-/// The store of a relay that has ended is read whole; a bit that flipped in its journal is told, and taken out.
+/// The store of a stopped relay can be checked; a flipped bit in its journal is reported, and repaired.
 #[test]
 fn a_damaged_store_is_told_and_repaired() {
     let person = Person::new();
@@ -445,7 +445,7 @@ fn a_damaged_store_is_told_and_repaired() {
     let used = person.ended(&["relay", "check"]);
     let pid = block(person.control().version()).unwrap().pid;
     let said =
-        format!("the relay of process {pid} uses the store\nhint: towline relay stop ends your own relay");
+        format!("the relay of process {pid} uses the store\nhint: towline relay stop stops your own relay");
     assert!(used.code == Some(1) && used.stderr.contains(&said), "{used:?}");
     assert_eq!(person.ended(&["relay", "stop"]).code, Some(0));
     let fine = person.ended(&["relay", "check"]);
@@ -460,11 +460,11 @@ fn a_damaged_store_is_told_and_repaired() {
     let repaired = person.ended(&["relay", "check", "--repair"]);
     assert!(repaired.code == Some(0) && repaired.stdout.contains("is damaged after byte"), "{repaired:?}");
     assert_eq!(person.ended(&["relay", "check"]).code, Some(0));
-    // What was written before is there.
+    // The data before it is there.
     assert_eq!(person.jobs().len(), 1);
 }
 
-/// A reader starts the relay again that it reads from, and settings of one's own bound it.
+/// A reader restarts its relay, and the relay's own settings apply to it.
 #[test]
 fn who_needs_a_relay_that_died_starts_it_again_with_the_settings_of_its_owner() {
     let person = Person::new();
@@ -492,7 +492,7 @@ fn who_needs_a_relay_that_died_starts_it_again_with_the_settings_of_its_owner() 
     }
 }
 
-/// What is named with `--listen` is where it listens, and nothing else is; `own` is where `towline jobs` looks.
+/// The relay listens only on the addresses of `--listen`; `own` is the address that `towline jobs` uses.
 #[test]
 fn a_relay_listens_where_it_is_told() {
     for (listen, has_own) in [(&["127.0.0.1:0"][..], false), (&["own", "127.0.0.1:0"], true), (&[], true)] {
@@ -514,7 +514,7 @@ fn a_relay_listens_where_it_is_told() {
     }
 }
 
-/// A relay on TCP alone has the store that the own one would use: a client is told where to ask.
+/// A relay that listens only on TCP holds the store that the own relay would use: the message names its address.
 #[test]
 fn a_store_that_another_relay_has_is_named() {
     let person = Person::new();

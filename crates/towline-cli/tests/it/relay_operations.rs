@@ -1,4 +1,4 @@
-//! What a relay tells those who operate it: the log of its requests, without a word of what was asked, and systemd.
+//! A relay's output for its operators: the log of its requests, without their contents, and systemd's notifications.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -75,7 +75,7 @@ fn requests_are_audited_without_what_they_say() {
         of.map(|line| {
             let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
             assert_eq!(line["peer"], "127.0.0.1", "{line}");
-            // 202 while it is cancelled, 200 once it is.
+            // 202 while it is cancelling, 200 once it is cancelled.
             let status = line["status"].to_string().replace("202", "200");
             format!("{} {} {} {status}", text("owner"), text("method"), text("path"))
         })
@@ -99,7 +99,7 @@ fn systemd_hears_that_it_is_ready_alive_reloading_and_stopping() {
     let folder = tempfile::tempdir().unwrap();
     let systemd = UnixDatagram::bind(folder.path().join("notify")).unwrap();
     systemd.set_read_timeout(Some(SOON)).unwrap();
-    // Waits for one that begins so; those of the watchdog come between all others.
+    // Waits for a message with this prefix; those of the watchdog come between all others.
     let hears = |start: &str| {
         let mut message = [0; 200];
         while {

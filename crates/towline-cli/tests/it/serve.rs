@@ -29,7 +29,7 @@ fn it_says_where_it_listens_serves_and_ends_in_good_order() {
     }
 }
 
-/// A command that names the built-in model's server where it cannot serve says what that server is.
+/// If the built-in model's server does not support a command, the message says which server this is.
 #[test]
 fn what_it_is_not_is_said() {
     let mut server = Live::start(&mut towline(["serve", "--listen", "127.0.0.1:0"]));
@@ -53,17 +53,17 @@ fn what_it_is_not_is_said() {
         &["relay", "pair"],
     ] {
         let refused = ended(&mut towline(verb.iter().chain(&["--relay", &url])));
-        let said = format!("{url} is a model server and no relay");
+        let said = format!("{url} is a model server, not a relay");
         assert!(refused.code == Some(2) && refused.stderr.contains(&said), "{verb:?}: {refused:?}");
         assert!(refused.stderr.contains("hint: --host and OLLAMA_HOST name a model server"), "{refused:?}");
     }
 }
 
-/// A relay answers as a model server does, too: one whose connection breaks is none for that.
+/// A relay answers like a model server: a broken connection does not make the server look like no relay.
 #[test]
 fn a_relay_whose_connection_breaks_is_not_taken_for_a_model_server() {
     let version = |text: &str| Script::respond(200, http::JSON, text);
-    // It speaks HTTP/1.1 only, so a relay's connection to it breaks.
+    // The server speaks only HTTP/1.1, so a connection for a relay breaks.
     let routes = Routes::new()
         .path("/towline/v1/version", version(r#"{"version":"0.1.0","streams":1}"#))
         .path("/api/version", version(r#"{"version":"0.1.0"}"#))
@@ -80,13 +80,13 @@ fn url(server: &Live) -> String {
 
 #[test]
 fn what_cannot_be_served_is_named() {
-    // Models of one's own are for Ollama and llama.cpp.
+    // Users' own models need Ollama or llama.cpp.
     let unknown = ended(&mut towline(["serve", "--gguf", "x.gguf"]));
     assert_eq!(unknown.code, Some(2), "{unknown:?}");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let refused = ended(&mut towline(["serve", "--listen", &address]));
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("hint: something already listens there"), "{refused:?}");
+    assert!(refused.stderr.contains("hint: another program already listens there"), "{refused:?}");
     assert_eq!(ended(&mut towline(["serve", "--rate", "-1"])).code, Some(2));
 }

@@ -1,4 +1,4 @@
-//! Which server is asked, how, and what it is told.
+//! The chosen server, the connection to it, and the headers of the request.
 
 use serde_json::json;
 use towline_testkit::records::{ollama::chat, openai};
@@ -34,7 +34,7 @@ fn ollama_host_is_read_as_ollama_reads_it() {
         let ended = ended(towline(["run", "-m", "m", "hi"]).env("OLLAMA_HOST", &host));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "ok"), "{host}: {ended:?}");
     }
-    // --host comes first.
+    // --host takes precedence.
     let ended = ended(run(&server.url(), &[]).env("OLLAMA_HOST", "127.0.0.1:1"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
@@ -149,7 +149,7 @@ fn the_key_goes_to_the_named_server_and_is_never_shown() {
     let sent = server.wait_for_request(1, SOON).unwrap();
     assert_eq!(sent.header("authorization"), Some("Bearer sk-verysecret"));
     let told = ended(run(&server.url(), &[]).env("OLLAMA_API_KEY", secret));
-    assert!(told.stderr.contains("the key in OLLAMA_API_KEY was sent and not accepted"), "{told:?}");
+    assert!(told.stderr.contains("the key in OLLAMA_API_KEY was sent but not accepted"), "{told:?}");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_certificate_file_that_is_missing_is_named() {
 #[test]
 fn without_a_server_the_builtin_model_answers() {
     if std::net::TcpStream::connect("127.0.0.1:11434").is_ok() {
-        // This machine has a server, which is then the one to be asked.
+        // This machine has a server, which then answers.
         return;
     }
     let json = ended(towline(["run", "--json", "What is a river?"]).env("OLLAMA_API_KEY", "sk-1"));

@@ -64,14 +64,14 @@ fn a_signal_ends_a_program_whose_output_nobody_takes() {
     let server = Server::start(Script::request().head(200, http::NDJSON, Body::Chunked).forever(line));
     let (reader, writer) = std::io::pipe().unwrap();
     let live = Live::start_with_stdout(&mut run(&server.url(), &[]), Stdio::from(writer));
-    // More than the pipe and the sockets can hold was taken, so the program is stuck in a write.
+    // The program has read more than the pipe and the sockets can hold, so it is blocked in a write.
     assert!(server.wait_for_request(1, SOON).is_some());
     let mut some = [0; 1];
     (&reader).read_exact(&mut some).unwrap();
     live.signal(Signal::INT);
     live.signal(Signal::TERM);
     let ended = live.finish();
-    // Of two signals at once either may be seen first.
+    // Of two signals at once, either may arrive first.
     assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
     drop(reader);
 }

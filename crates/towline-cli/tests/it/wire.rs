@@ -1,10 +1,10 @@
-//! A way to a server that can be cut whenever a test wants.
+//! A proxy to a server that a test can cut at any time.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// Passes connections on to a server.
+/// Forwards connections to a server.
 pub struct Wire {
     pub url: String,
     open: Arc<Mutex<Vec<TcpStream>>>,
@@ -28,7 +28,7 @@ impl Wire {
         Wire { url, open }
     }
 
-    /// Ends every connection that is open; new ones are passed on.
+    /// Closes every open connection; new ones are forwarded.
     pub fn cut(&self) {
         for socket in self.open.lock().unwrap().drain(..) {
             let _gone_already = socket.shutdown(Shutdown::Both);

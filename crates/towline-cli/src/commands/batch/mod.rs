@@ -86,7 +86,7 @@ fn group(args: &BatchArgs) -> Result<String, Failure> {
     let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '-' }).take(GROUP_BYTES).collect();
     match &args.group {
         Some(given) if *given != plain || given.is_empty() => Err(Failure::usage(format!(
-            "--group takes up to {GROUP_BYTES} letters, digits, - and _, and not {given:?}"
+            "--group takes up to {GROUP_BYTES} letters, digits, - and _, not {given:?}"
         ))),
         Some(_) | None => Ok(plain),
     }

@@ -25,7 +25,7 @@ const KEY_BYTES: usize = 12;
 pub struct Question {
     #[serde(alias = "question")]
     prompt: String,
-    /// What its owner calls it.
+    /// The user's id for it.
     id: Option<Value>,
     model: Option<String>,
     system: Option<String>,
@@ -41,9 +41,9 @@ pub struct Question {
 pub struct Ask {
     /// The position of the question in the file, from 1.
     pub number: usize,
-    /// What its owner calls it.
+    /// The user's id for it.
     pub id: Option<Value>,
-    /// What is asked.
+    /// The request.
     pub question: String,
     /// The request.
     pub request: ChatRequest,
@@ -60,7 +60,7 @@ pub fn read(path: &Path, encoding: Option<Encoding>) -> Result<Vec<Question>, Fa
     let bytes = input::bytes(path, FILE_BYTES).map_err(Failure::usage)?;
     let shown = path.display();
     let text = input::text(&bytes, encoding).ok_or_else(|| {
-        Failure::usage_with(format!("{shown} is not text"), "--encoding names the encoding of other text")
+        Failure::usage_with(format!("{shown} is not text"), "--encoding sets the encoding of other text")
     })?;
     if let Some(warning) = text.warning(&shown.to_string()) {
         output::warning(&warning);

@@ -39,7 +39,7 @@ struct LineError {
 pub struct Known {
     /// How it ended.
     pub exit: Exit,
-    /// Whether it failed before it had an effect, so that it can be asked again.
+    /// Whether it failed before it had an effect, so that it can be retried.
     pub is_missing: bool,
 }
 
@@ -67,7 +67,7 @@ impl Results {
         let mut file = options.map_err(failed)?;
         if file.try_lock().is_err() {
             return Err(Failure::usage_with(
-                format!("another batch writes {}", path.display()),
+                format!("another batch is writing {}", path.display()),
                 "wait for it, or name another file with --out",
             ));
         }

@@ -120,7 +120,7 @@ pub async fn run(
                 }
                 Done::Told(output) => progress.above(|| show(&output)),
             },
-            () = &mut keep => unreachable!("it never ends"),
+            () = &mut keep => unreachable!("this future never ends"),
             _ = ticks.tick() => {
                 progress.show(batch.count());
                 if !is_listed && listing.is_none() {

@@ -25,7 +25,7 @@ pub struct Load {
     pub request: ChatRequest,
 }
 
-/// What came of it.
+/// Its result.
 #[derive(Debug)]
 pub struct Result {
     /// Counts and times.

@@ -11,7 +11,7 @@ use crate::output::stats;
 /// Maximum width of a bar, in characters.
 const BAR: f64 = 40.0;
 
-/// What was measured.
+/// The subject of the measurement.
 #[derive(Debug)]
 pub struct Subject {
     /// Where the server is.
@@ -27,11 +27,11 @@ pub struct Subject {
 /// A measurement with its subject.
 #[derive(Debug)]
 pub struct Report<'a> {
-    /// What was measured.
+    /// The subject of the measurement.
     pub subject: &'a Subject,
     /// The load.
     pub load: &'a Load,
-    /// What came of it.
+    /// Its result.
     pub result: &'a Result,
 }
 
@@ -86,7 +86,7 @@ impl Report<'_> {
                 load.requests,
                 stats::seconds(result.elapsed)
             ),
-            format!("endings       {}", self.endings()),
+            format!("outcomes      {}", self.endings()),
         ];
         lines.extend(
             tally

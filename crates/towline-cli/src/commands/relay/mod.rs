@@ -74,7 +74,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             };
             tokio::select! {
                 report = server.run(ended) => Ok(report),
-                () = systemd::watchdog() => unreachable!("it does not end"),
+                () = systemd::watchdog() => unreachable!("this future does not end"),
             }
         })
     });
@@ -99,7 +99,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
         });
         let result = loop {
             tokio::select! {
-                () = &mut keeping => unreachable!("it does not end"),
+                () = &mut keeping => unreachable!("this future does not end"),
                 result = &mut ended => break result,
                 _signal = context.stopper.stopped() => {}
                 asked = signals.next() => if asked == Asked::Reload {
@@ -116,7 +116,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             systemd::is_stopping(drain);
             // Answers that end within the drain time are written too.
             break tokio::select! {
-                () = &mut keeping => unreachable!("it does not end"),
+                () = &mut keeping => unreachable!("this future does not end"),
                 result = &mut ended => result,
             };
         };

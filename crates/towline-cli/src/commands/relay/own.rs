@@ -69,15 +69,15 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
 
 /// How to stop the relay that uses a store.
 fn how_to_end(process: Option<u32>) -> String {
-    let other = process.map_or_else(|| "end".to_owned(), |process| format!("kill {process} ends"));
-    format!("towline relay stop ends your own relay, {other} another one; then check again")
+    let other = process.map_or_else(|| "stop".to_owned(), |process| format!("kill {process} stops"));
+    format!("towline relay stop stops your own relay, {other} another one; then check again")
 }
 
 async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failure> {
     // It may take long, depending on the disk.
     let timeouts = Timeouts { first_event: None, idle: None, record: None, ..UNARY_TIMEOUTS };
     let Some(reached) = reach_running(&args.relay, context, timeouts).await? else {
-        let complaint = Complaint::new("your relay does not run, so its store can be copied as a folder");
+        let complaint = Complaint::new("your relay is not running, so its store can be copied as a folder");
         let folder = places::store_folder().map(|folder| folder.display().to_string()).unwrap_or_default();
         return Err(Failure::Local(complaint.hint(format!("cp -a {folder} FOLDER"))));
     };
@@ -90,7 +90,7 @@ async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failu
 
 async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failure> {
     let Some(reached) = reach_running(&args.relay, context, UNARY_TIMEOUTS).await? else {
-        output::note("your relay does not run; the first command that needs it starts it");
+        output::note("your relay is not running; the first command that needs it starts it");
         return Ok(Exit::Failed);
     };
     let known = asked(reached.control.version(), context).await?;
@@ -105,7 +105,7 @@ async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failur
 async fn stop(context: &mut Context) -> Result<Exit, Failure> {
     let relay = AtRelay::default();
     let Some(Reached { control, place, .. }) = reach_running(&relay, context, UNARY_TIMEOUTS).await? else {
-        output::note("your relay does not run");
+        output::note("your relay is not running");
         return Ok(Exit::Completed);
     };
     let Some(own) = &place.own else {
@@ -116,14 +116,14 @@ async fn stop(context: &mut Context) -> Result<Exit, Failure> {
     if known.running > 0 {
         let answers = if known.running == 1 { "answer runs" } else { "answers run" };
         output::note(&format!(
-            "{} {answers}: the relay ends once they have ended, or after its drain time",
+            "{} {answers}: the relay stops once they have ended, or after its drain time",
             known.running
         ));
     }
     asked(control.shutdown(), context).await?;
     let gone = async { Ok::<bool, Error>(own.is_gone().await) };
     if !asked(gone, context).await? {
-        return Err(Failure::Local(Complaint::new("the relay was told to stop and still listens")));
+        return Err(Failure::Local(Complaint::new("the relay was asked to stop and still listens")));
     }
     Out::new().line(&format!("stopped the relay of process {}", known.pid))?;
     Ok(Exit::Completed)

@@ -25,8 +25,8 @@ pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failur
     can_be_reached(args, &place.endpoint)?;
     let (link, fingerprint) = if matches!(place.endpoint.scheme, Scheme::Unix(_)) {
         let host = args.host.clone().or_else(own_address).ok_or_else(|| {
-            let complaint = Complaint::new("this machine has no address in a network".to_owned());
-            Failure::Local(complaint.hint("--host names what the phone reaches it by"))
+            let complaint = Complaint::new("this machine has no network address".to_owned());
+            Failure::Local(complaint.hint("--host sets the address that the phone uses"))
         })?;
         let pairing = Pairing {
             name: args.name.clone(),
@@ -43,7 +43,7 @@ pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failur
         (format!("{}/#{token}", place.endpoint), None)
     };
     let code = Code::of(&link)
-        .ok_or_else(|| Failure::Local(Complaint::new("the link is too long for a code".to_owned())))?;
+        .ok_or_else(|| Failure::Local(Complaint::new("the link is too long for a QR code".to_owned())))?;
     if let Some(path) = &args.png {
         std::fs::write(path, code.png()).map_err(|error| {
             Failure::Local(Complaint::new(format!("{} cannot be written: {error}", path.display())))
@@ -73,8 +73,7 @@ fn can_be_reached(args: &PairArgs, relay: &Endpoint) -> Result<(), Failure> {
     let is_local =
         |host: &str| host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     let local = |what: String, hint: String| {
-        let complaint =
-            Complaint::new(format!("{what} is reached from this machine alone, and from no phone"));
+        let complaint = Complaint::new(format!("only this machine can reach {what}, not a phone"));
         Err(Failure::Usage(complaint.hint(hint)))
     };
     if !matches!(relay.scheme, Scheme::Unix(_)) {
@@ -144,10 +143,12 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
 fn new_token(args: &TokenNewArgs) -> Result<Exit, Failure> {
     let usage = |message: &str| Failure::Usage(Complaint::new(message.to_owned()));
     if args.owner.is_empty() || args.owner.chars().any(char::is_control) {
-        return Err(usage("the owner of a token is a name without control characters"));
+        return Err(usage("the owner of a token must be a name without control characters"));
     }
     if args.expires.as_ref().is_some_and(|text| moment(text).is_none()) {
-        return Err(usage("--expires takes a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z"));
+        return Err(usage(
+            "--expires takes a date such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z",
+        ));
     }
     let NewSecret { secret, sha256 } = NewSecret::random();
     // Strings and lists are the same in TOML and JSON.

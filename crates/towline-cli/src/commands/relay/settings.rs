@@ -199,7 +199,7 @@ fn upstream(text: &str) -> Result<UpstreamConfig, String> {
     let text = match named {
         None => text.to_owned(),
         Some((before, name)) => {
-            let missing = |_| format!("the variable {name}, which is to name a model server, is not set");
+            let missing = |_| format!("the variable {name}, which should name a model server, is not set");
             before.to_owned() + &std::env::var(name).map_err(missing)?
         }
     };
@@ -212,7 +212,7 @@ fn place_of_store(text: &str) -> Result<Store, String> {
     let text = match text.strip_prefix("env:") {
         None => text.to_owned(),
         Some(name) => std::env::var(name)
-            .map_err(|_| format!("the variable {name}, which is to name the store, is not set"))?,
+            .map_err(|_| format!("the variable {name}, which should name the store, is not set"))?,
     };
     text.parse().map_err(|error| format!("--store: {error}"))
 }
@@ -229,7 +229,7 @@ fn put_own_places(config: &mut Config) -> Result<(), String> {
     }
     for listen in &mut config.listen {
         if *listen == Listen::Own {
-            let own = places::own().map_err(|error| format!("there is no place for the socket: {error}"))?;
+            let own = places::own().map_err(|error| format!("there is no folder for the socket: {error}"))?;
             *listen = Listen::Unix(own.socket());
         }
     }
@@ -296,10 +296,10 @@ mod tests {
                 "[limits]\nbody = \"hush\"",
                 "line 2: body: expected a number of bytes such as 4096, 512M or 2G",
             ),
-            ("[store]\nfsync = \"hush\"", "line 2: fsync: expected always, never, or a time as 1s"),
+            ("[store]\nfsync = \"hush\"", "line 2: fsync: expected always, never, or a time such as 1s"),
             (
                 "[timeouts]\nidle = \"0s\"",
-                "line 2: idle: a time limit of 0 never works; write none for no limit",
+                "line 2: idle: a time limit of 0 leaves no time; write none for no limit",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");

@@ -47,7 +47,7 @@ pub fn left(name: &str, stop: Stop, job: Option<&Job>) -> String {
     let reason = stop.reason();
     match job {
         None => format!(
-            "{reason}: detached; the relay is out of reach, so whether the job still runs is not known. towline jobs tells"
+            "{reason}: detached; the relay is out of reach, so it is not known whether the job still runs. towline jobs shows it"
         ),
         Some(job) if job.state.is_ended() => {
             format!("{reason}: detached; the job has ended: {}. towline attach {name} reads it", said(job))
@@ -68,6 +68,6 @@ mod tests {
         let said = |job: Option<&Job>| left("river", Stop::Interrupted, job);
         assert!(said(Some(&job(AnswerState::Streaming))).contains("the job continues. towline attach river"));
         assert!(said(Some(&job(AnswerState::Completed))).contains("the job has ended: completed"));
-        assert!(said(None).contains("whether the job still runs is not known"));
+        assert!(said(None).contains("it is not known whether the job still runs"));
     }
 }

@@ -147,7 +147,7 @@ impl AnswerView {
     }
 }
 
-/// What the view waits for before the first event.
+/// The event that the view waits for before the first one.
 pub(super) fn awaited(phase: Phase, model: &str, server: &str) -> String {
     match phase {
         Phase::Connecting => format!("connecting to {server}"),
@@ -162,7 +162,7 @@ pub(super) fn aside(event: &Event) -> Option<String> {
     match event {
         Event::ToolCall(call) => Some(format!("tool call: {} {}", call.name, call.arguments)),
         Event::Image(image) => {
-            Some(format!("an image came, {} bytes of base64; --json prints it", image.base64.len()))
+            Some(format!("an image arrived: {} bytes of base64; --json prints it", image.base64.len()))
         }
         Event::Text(_) | Event::Thinking(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => {
             None

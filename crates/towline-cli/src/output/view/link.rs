@@ -29,7 +29,7 @@ impl Link {
             return None;
         }
         self.told_away = true;
-        Some("the relay is out of reach; it is tried again")
+        Some("the relay is out of reach; trying again")
     }
 }
 

@@ -15,7 +15,7 @@ fn answers(texts: &[&str]) -> Server {
     Server::start(Routes::new().path_each("/api/chat", scripts))
 }
 
-/// What the nth request asked.
+/// The question of the nth request.
 fn messages(server: &Server, nth: usize) -> Vec<String> {
     let request = server.requests()[nth].json().unwrap();
     let messages = request["messages"].as_array().cloned().unwrap_or_default();
@@ -27,7 +27,7 @@ fn messages(server: &Server, nth: usize) -> Vec<String> {
         .collect()
 }
 
-/// The conversation of a history that was written to last.
+/// The conversation of a history with the last write.
 fn written(folder: &std::path::Path) -> Conversation {
     let mut history = History::open(&folder.join("history.db")).unwrap();
     let last = history.last().unwrap();
@@ -313,7 +313,7 @@ fn an_image_that_a_model_made_is_kept_and_told_of() {
     let image = json!({ "model": "m", "done": false, "message": { "role": "assistant", "content": "", "images": ["cG5n"] } });
     let records = [image.to_string(), ollama::chat_text("a cat"), ollama::chat_done("stop", 1)];
     let server = Server::start(Routes::new().path("/api/chat", Script::ndjson(records)));
-    let told = "an image of 3 bytes came, which cannot be shown here";
+    let told = "an image of 3 bytes arrived, which cannot be shown here";
     play(
         &server,
         scene(),

@@ -9,7 +9,7 @@ use super::stage::{CTRL_C, CTRL_D, CTRL_Z, Scene, Step, play};
 use crate::exit::Exit;
 use crate::term::screen::Input;
 
-/// Every chat says `text`, then stays silent until the gate `go` opens.
+/// Every chat sends `text`, then stays silent until the gate `go` opens.
 fn stalled() -> Server {
     let script = Script::ndjson_open([ollama::chat_text("some text")]);
     let script =
@@ -73,7 +73,7 @@ fn wait_is_interrupted_and_ends_by_time_and_by_the_first() {
             Step::See("~ wait: interrupted; the jobs continue"),
             Step::Status("2 running"),
             Step::Type("wait -t 20ms"),
-            Step::See("! wait: the time is up; 2 jobs have not ended"),
+            Step::See("! wait: timed out; 2 jobs have not ended"),
             Step::Type("wait -n"),
             Step::Do(Box::new(|| server.open("a"))),
             Step::See("[1]-  Done"),
@@ -324,7 +324,7 @@ fn names_logs_and_json() {
             Step::Type("jobs --json"),
             Step::See("\"number\":2"),
             Step::Type("disown %2"),
-            Step::See("! disown: %2 cannot be handed over"),
+            Step::See("! disown: %2 cannot be detached"),
         ],
     );
 }

@@ -1,4 +1,4 @@
-//! A screen that plays a script and remembers what it was shown.
+//! A screen that plays a script and remembers its output.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,17 +26,17 @@ use towline_app::settings::Config;
 /// A test that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What happens next.
+/// The next action.
 pub(super) enum Step<'a> {
-    /// A line is submitted.
+    /// Submits a line.
     Type(&'a str),
-    /// Something else is done.
+    /// Sends another input.
     Press(Input),
-    /// The transcript shows this, after what earlier steps saw.
+    /// Waits until the transcript shows this, after the text that earlier steps saw.
     See(&'a str),
-    /// The status row shows this; `[]` where nothing is in front.
+    /// Waits until the status row shows this; `[]` if nothing is in front.
     Status(&'a str),
-    /// The test does something.
+    /// Runs code of the test.
     Do(Box<dyn FnOnce() + 'a>),
 }
 
@@ -171,13 +171,13 @@ impl Screen for Stage<'_> {
     }
 }
 
-/// How the prompt is set up for a test.
+/// The setup of the prompt for a test.
 pub(super) struct Scene {
     pub(super) config: Config,
     pub(super) folder: Option<PathBuf>,
     pub(super) editor: Option<&'static str>,
     pub(super) interactive: bool,
-    /// The steps end the prompt themselves.
+    /// Whether the steps end the prompt themselves.
     pub(super) leaves: bool,
 }
 
@@ -187,7 +187,7 @@ impl Default for Scene {
     }
 }
 
-/// What was seen at the end.
+/// The screen at the end.
 pub(super) struct Played {
     pub(super) shown: String,
     pub(super) exit: Exit,
@@ -195,7 +195,7 @@ pub(super) struct Played {
     pub(super) suspended: u32,
 }
 
-/// Plays steps to the end of the prompt, which `exit` brings about when no step did.
+/// Plays steps until the prompt ends; types `exit` if no step ended it.
 pub(super) fn play<'a>(
     server: &FakeServer,
     scene: Scene,

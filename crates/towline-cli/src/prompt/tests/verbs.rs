@@ -119,7 +119,7 @@ fn what_is_nearly_a_command_is_asked_about_and_a_model_is_shown() {
             Step::Type("/bogus"),
             Step::See("! :bogus: command not found"),
             Step::Type("!ls"),
-            Step::See("! ! runs nothing here: Ctrl-Z gives you the shell"),
+            Step::See("! ! runs nothing here: Ctrl-Z returns to the shell"),
             Step::Type("pipe | cat >/dev/null &"),
             Step::See("[1]+  "),
             Step::See("Done"),

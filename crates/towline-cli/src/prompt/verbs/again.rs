@@ -45,7 +45,7 @@ impl Prompt<'_> {
                 let relay = item.job().and_then(towline::Job::relay_id);
                 return match relay {
                     Some(relay) => self.elsewhere("retry", Verb::Retry, &relay),
-                    None => self.wrong("retry: no relay has it"),
+                    None => self.wrong("retry: it is not on a relay"),
                 };
             }
             (Kind::Pull | Kind::Sink { .. }, _) => {

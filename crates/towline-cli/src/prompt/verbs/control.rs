@@ -157,7 +157,7 @@ impl Prompt<'_> {
                         "nothing more is read; the server may continue until the network's buffers are full",
                     );
                 }
-                None => self.wrong(&format!("pause: %{number}: the job does not run")),
+                None => self.wrong(&format!("pause: %{number}: the job is not running")),
             }
         }
     }
@@ -222,8 +222,8 @@ impl Prompt<'_> {
             Some(Limit::None) => self.config.limit = None,
         }
         let said = match self.config.limit {
-            Some(1) => "one job at once; one in front does not wait".to_owned(),
-            Some(count) => format!("{count} jobs at once; one in front does not wait"),
+            Some(1) => "one job at once; a job in front does not wait".to_owned(),
+            Some(count) => format!("{count} jobs at once; a job in front does not wait"),
             None => "any number of jobs at once".to_owned(),
         };
         self.say(Tone::Plain, &said);

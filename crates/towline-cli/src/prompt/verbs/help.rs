@@ -18,20 +18,20 @@ Alt-Enter      a new line; \"\"\" starts and ends a text of several lines
 Ctrl-C         cancel the front stream, else clear the line; never leaves
 Ctrl-Z         send the front stream to the background; it keeps running
 Ctrl-D         on an empty line: leave
-Ctrl-R         search the lines typed before
+Ctrl-R         search earlier lines
 Tab            complete; the right arrow takes the hint";
 
 const JOBS: &str = "\
 text &         ask in the background; [1] is the number of the job
-%1 %+ %- %name %?text    which job: by number, current, previous, by its start, by a part
+%1 %+ %- %name %?text    a job by its number, the current, the previous, by its start, by a part
 jobs, fg, bg, kill, stop, cont, wait, timeout, log, tail    as in a shell; :help VERB says more
-A verb counts as a command without its colon when nothing else stands on the line but
-arguments it takes. A line that begins with a blank or a backslash is always text.";
+A verb also works without its colon if nothing else is on the line but its
+arguments. A line that begins with a blank or a backslash is always text.";
 
 const FILES: &str = "\
 ~/.config/towline/config.toml        the configuration; TOWLINE_CONFIG names another
 ~/.local/share/towline/history.db    conversations, written as text arrives
-~/.local/share/towline/history       what was typed";
+~/.local/share/towline/history       the lines that you typed";
 
 impl Prompt<'_> {
     pub(super) fn help(&mut self, topic: Option<Topic>) {
@@ -56,7 +56,7 @@ fn overview() -> String {
     text
 }
 
-/// A verb as it is typed: with its colon if it needs one.
+/// A verb as the user types it: with its colon if it needs one.
 fn typed(name: &str) -> String {
     if Bare::has_subcommand(name) { name.to_owned() } else { format!(":{name}") }
 }

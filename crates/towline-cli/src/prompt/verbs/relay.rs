@@ -195,7 +195,7 @@ impl Prompt<'_> {
         let Some(number) = self.listed("disown", spec) else { return };
         if self.asked.relay.is_none() {
             return self.wrong(&format!(
-                "disown: %{number} cannot be handed over: there is no relay to take it; it ends with towline"
+                "disown: %{number} cannot be detached: no relay runs it, so it ends with towline"
             ));
         }
         if !self.leave_behind(number) {
@@ -219,7 +219,7 @@ impl Prompt<'_> {
             let said = match is_lost {
                 false => format!("%{number} continues without the prompt; towline attach {name} reads it"),
                 true => format!(
-                    "%{number} is left; the relay is out of reach, so whether it still runs is not known. towline attach {name} tells"
+                    "%{number} is detached; the relay is out of reach, so it is not known whether it still runs. towline attach {name} shows it"
                 ),
             };
             self.say(Tone::Plain, &said);
@@ -309,7 +309,7 @@ fn told(verb: &Verb, job: &Job) -> String {
             format!("{handle}  ends in {} at the latest", units::running(left))
         }
         (Verb::Deadline(_), None) => format!("{handle}  has no deadline"),
-        (Verb::Rename(_), _) => format!("{handle}  is its name now"),
+        (Verb::Rename(_), _) => format!("{handle}  is its new name"),
         (Verb::Forget, _) => format!("{handle}  is forgotten"),
         (Verb::Kill(_) | Verb::Pause | Verb::Unpause | Verb::Retry, _) => format!("{handle}  {}", said(job)),
     }

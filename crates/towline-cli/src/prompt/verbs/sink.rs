@@ -88,7 +88,7 @@ async fn run(command: &str, mut reader: Reader, control: &TaskControl) -> Result
         status = fed_work => status,
         () = control.cancelled() => return Err("cancelled".to_owned()),
     };
-    let status = status.map_err(|error| format!("the command was lost: {error}"))?;
+    let status = status.map_err(|error| format!("the status of the command is not known: {error}"))?;
     Ok(status.code().unwrap_or_else(|| {
         use std::os::unix::process::ExitStatusExt as _;
         128 + status.signal().unwrap_or_default()

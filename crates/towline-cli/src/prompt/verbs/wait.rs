@@ -49,7 +49,7 @@ impl Prompt<'_> {
         if !done {
             let jobs = if left == 1 { "1 job has".to_owned() } else { format!("{left} jobs have") };
             self.exit = self.exit.or(crate::exit::Exit::TimedOut);
-            self.wrong(&format!("wait: the time is up; {jobs} not ended"));
+            self.wrong(&format!("wait: timed out; {jobs} not ended"));
         }
         self.tell_ends(false);
     }

@@ -78,7 +78,7 @@ impl Markdown {
         }
     }
 
-    /// Ends the answer: unfinished text is rendered as it is.
+    /// Ends the answer: unfinished text is rendered unchanged.
     pub fn finish(&mut self, lines: &mut Vec<Line>) {
         self.document.finish();
         self.closed(lines);

@@ -108,7 +108,7 @@ impl Layout {
     }
 }
 
-/// Column widths that fit into the room: narrow columns get what they want, the others share the rest evenly,
+/// Column widths that fit into the room: narrow columns get their full width, the others share the rest evenly,
 /// and none is narrower than its widest word. `None` if the words do not fit.
 fn shares(wanted: &[usize], least: &[usize], room: usize) -> Option<Vec<usize>> {
     if least.iter().sum::<usize>() > room {

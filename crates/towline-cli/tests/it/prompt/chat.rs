@@ -23,7 +23,7 @@ fn what_is_typed_meanwhile_is_asked_after_or_beside() {
     pty.expect("[2] m  \"third\"");
     server.open("go");
     pty.expect("m> second\nsome text\nmore\n");
-    // Its end is told before a prompt, whichever comes first.
+    // Its end is reported before a prompt, whichever comes first.
     pty.until("the end of the third", |pty| pty.text().contains("1 done") || pty.text().contains("Done"));
     pty.press("\r");
     pty.expect("[2]+  Done                    m  \"third\"");
@@ -69,7 +69,7 @@ fn a_refused_key_and_a_cut_answer_say_what_to_do() {
     );
     let (mut pty, _home) = prompt(&server);
     pty.press("ask\r");
-    pty.expect("put the server's key into OLLAMA_API_KEY; it is read when towline starts");
+    pty.expect("put the server's key into OLLAMA_API_KEY; towline reads the configuration when");
     pty.press("retry\r");
     pty.expect(":continue asks for the rest, retry asks again");
     pty.press(":continue\r");

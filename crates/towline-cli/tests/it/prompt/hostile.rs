@@ -1,4 +1,4 @@
-//! Answers that are meant for the terminal and not for the person.
+//! Answers that try to control the terminal.
 
 use serde_json::json;
 use towline_testkit::records::ollama;
@@ -7,19 +7,19 @@ use towline_testkit::{Routes, Script, Server};
 use super::{ended, prompt};
 use crate::pty::Pty;
 
-/// Clears, moves, resets, asks, titles, copies, rings, turns the writing direction, hides.
+/// Clear, move, reset, query, set the title, copy, ring, change the writing direction, hide.
 const HOSTILE: &str = "a\u{1b}[2J\u{1b}[1;1Hb\u{1b}]0;title\u{7}\u{1b}]52;c;aGk=\u{7}\u{1b}]8;;http://x\u{1b}\\\
     \u{1b}P+q\u{1b}\\\u{9b}31m\u{9d}2;t\u{9c}\u{1b}c\u{1b}[6n\u{1b}[?1049h\u{202e}\u{2066}\0\u{8}\r\u{85}\u{2028}z";
 
-/// The terminal got nothing that acts, except what the prompt itself sends.
+/// Checks that the terminal got no control sequence, except those of the prompt itself.
 fn assert_harmless(pty: &Pty) {
     let asked = pty.screen.callbacks();
     assert_eq!((asked.titles, asked.clipboard, asked.bells), (0, 0, 0));
     assert!(!pty.screen.screen().alternate_screen());
     let written = String::from_utf8(pty.raw.clone()).unwrap();
-    // The prompt itself asks, once, how light the background is.
+    // The prompt queries the colour of the background once.
     let written = written.replacen("\u{1b}]11;?\u{1b}\\", "", 1);
-    // And before a frame, how wide the window is.
+    // And, before a frame, the width of the window.
     let written = written.replace("\u{1b}[9999G\u{1b}[6n", "");
     for acts in ["\u{1b}]", "\u{1b}P", "\u{1b}c", "\u{1b}[6n", "\u{1b}[2J", "\u{1b}[1;1H", "\u{1b}[?1049h"] {
         assert!(!written.contains(acts), "{acts:?} was sent");

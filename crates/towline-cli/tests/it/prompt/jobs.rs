@@ -5,7 +5,7 @@ use towline_testkit::{Routes, Script, Server};
 
 use super::{ended, prompt};
 
-/// A model whose answer begins with its name and ends when its gate, of the same name, is opened.
+/// A model whose answer begins with its name and ends when the gate with the same name opens.
 fn gated(name: &str) -> Script {
     let begins = ollama::chat_text(&format!("{name} begins\n"));
     let ends = [ollama::chat_text(&format!("{name} ends\n")), ollama::chat_done("stop", 2)];
@@ -45,7 +45,7 @@ fn a_group_behind() {
     assert_eq!(ended(&mut pty), Some(0));
 }
 
-/// Whether job 1 is said to end in so many minutes.
+/// Whether the prompt says that job 1 ends in this many minutes.
 fn says_left(text: &str, mut minutes: std::ops::RangeInclusive<u64>) -> bool {
     minutes.any(|minutes| text.contains(&format!("[1] ends in {minutes} m")))
 }
@@ -85,13 +85,13 @@ fn into_commands_and_files() {
     let (mut pty, home) = prompt(&server);
     pty.press("@a one &\r");
     pty.expect("1 running");
-    // Live: the command gets what has come, and the rest as it comes.
+    // Live: the command gets the text so far, and the rest as it arrives.
     pty.press("pipe %1 | while read line; do echo \"<$line>\"; done\r");
     pty.expect("<a begins>");
     server.open("a");
     pty.expect("<a ends>");
     pty.press("pipe %1 | exit 7\r");
-    // Where the first command has not quite ended, the second goes behind, and is told of before the next prompt.
+    // If the first command has not quite ended, the second runs in the background and is reported before the next prompt.
     pty.until("its end", |pty| pty.text().contains("Exit 7") || pty.text().contains("1 ended"));
     pty.press("\r");
     pty.expect("Exit 7");

@@ -1,4 +1,4 @@
-//! The prompt, as a person and as a script meet it.
+//! The prompt, as people and scripts use it.
 
 mod chat;
 mod hostile;
@@ -27,7 +27,7 @@ fn command(server: &Server, home: &Path) -> Command {
     command
 }
 
-/// A prompt on a terminal, with a home of its own.
+/// A prompt on a terminal, with its own home folder.
 fn prompt(server: &Server) -> (Pty, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
     let mut pty = Pty::start(&mut command(server, home.path()));
@@ -35,14 +35,14 @@ fn prompt(server: &Server) -> (Pty, tempfile::TempDir) {
     (pty, home)
 }
 
-/// Waits for the end; the terminal must be as it was.
+/// Waits for the end; the terminal's modes must be restored.
 fn ended(pty: &mut Pty) -> Option<i32> {
     let code = pty.end().code();
     assert!(!pty.is_raw() && !pty.screen.screen().bracketed_paste());
     code
 }
 
-/// The model `m` says something and continues when the gate `go` is opened.
+/// The model `m` sends some text and continues when the gate `go` opens.
 fn stalled() -> Server {
     let script = Script::ndjson_open([ollama::chat_text("some text\n")]);
     let script =
@@ -50,7 +50,7 @@ fn stalled() -> Server {
     Server::start(Routes::new().path("/api/chat", script).path("/api/tags", Script::error(404, "none")))
 }
 
-/// What was asked, in order; the server's lists are asked for at any time.
+/// The questions, in order, without requests for the server's lists, which can come at any time.
 fn chats(server: &Server) -> Vec<Value> {
     let requests = server.requests().into_iter().filter(|request| request.path() == "/api/chat");
     requests.map(|request| request.json().unwrap()).collect()

@@ -1,4 +1,4 @@
-//! The prompt on the person's own relay: what it began is seen elsewhere, survives it, and is there when it comes back.
+//! The prompt on the user's own relay: other programs see its answers, which survive it, and a new prompt finds them.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::relay_jobs::Person;
 
 const PARTS: [&str; 3] = ["Once upon\n", "a time, 长江\n", "naïve ends.\n"];
 
-/// Says the first part, then each further one when its gate is opened.
+/// Sends the first part, then each further part when its gate opens.
 fn story() -> Server {
     let script = Script::ndjson_open([ollama::chat_text(PARTS[0])]);
     let script = script.wait("more").lines([ollama::chat_text(PARTS[1])]);
@@ -42,7 +42,7 @@ fn types(person: &Person, arguments: &[&str]) -> Ended {
     ended_program(person.types(arguments).env("HOME", person.folder.path()))
 }
 
-/// The answers of the only conversation, as the history has them.
+/// The answers of the only conversation in the history.
 fn remembered(person: &Person) -> Vec<Value> {
     let list = types(person, &["history", "--json"]);
     assert_eq!(list.stdout.lines().count(), 1, "{list:?}");
@@ -61,7 +61,7 @@ fn endings(records: &[Value]) -> Vec<&str> {
     ends.map(|record| record["ending"].as_str().unwrap()).collect()
 }
 
-/// Waits until the history has what is waited for: it is written a frame later than it is shown.
+/// Waits until the history satisfies a condition: text is written a frame after it is shown.
 fn until(person: &Person, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let deadline = Instant::now() + SOON;
     loop {
@@ -112,10 +112,10 @@ fn what_the_shell_asks_is_seen_and_controlled_from_the_prompt() {
     pty.press(":timeout tell-a-story none\r");
     pty.expect("tell-a-story  has no deadline");
     pty.press(":rename tell-a-story tale\r");
-    pty.expect("tale  is its name now");
+    pty.expect("tale  is its new name");
     pty.press(":attach tale\r");
     pty.expect("Once upon");
-    // Reading alone is ended: it is not this prompt's.
+    // Ctrl-C only stops reading, because the answer is not this prompt's.
     pty.press("\x03");
     pty.expect("the log is no longer followed");
     pty.press("exit\r");
@@ -140,7 +140,7 @@ fn an_answer_is_waited_for_by_its_name_on_the_relay() {
     let mut pty = prompt(&person, &[]);
     pty.press("tell a story &\r");
     pty.expect("1 running");
-    // Its own answer goes by that name too.
+    // Its own answer has that name too.
     pty.press(":wait tell-a-story from-the-shell\r");
     pty.expect("waiting for 2 jobs");
     person.model.open("more");
@@ -174,7 +174,7 @@ fn leaving_asks_and_what_was_left_is_there_when_the_prompt_comes_back() {
     // In its conversation, live.
     let mut pty = prompt(&person, &[]);
     pty.expect("m> tell a story\nOnce upon\na time, 长江");
-    // Two tokens in the time of the whole answer, not in that since the prompt came back; the relay counts one from the other.
+    // Two tokens in the time of the whole answer, not in the time since the prompt was restarted.
     let pace = |pty: &Pty| pty.text().split_once(" tok/s")?.0.rsplit(' ').next()?.parse::<f64>().ok();
     pty.until("its pace", |pty| pace(pty).is_some());
     assert!(pace(&pty).is_some_and(|pace| pace <= 2.0 * at_relay + 0.1), "{at_relay}: {}", pty.text());
@@ -244,7 +244,7 @@ fn a_relay_that_dies_is_started_again_and_says_how_its_answers_ended() {
     person.model.open("go");
     pty.press("retry\r");
     pty.expect("naïve ends.");
-    // Nothing ran in the one that dies now: the next question starts another.
+    // The relay that dies now runs nothing: the next question starts another.
     person.kill_relay();
     pty.press("again\r");
     pty.expect("m> again\nOnce upon\na time, 长江\nnaïve ends.");
@@ -258,12 +258,12 @@ fn a_relay_that_dies_is_started_again_and_says_how_its_answers_ended() {
 #[test]
 fn where_no_relay_can_be_started_answers_run_in_the_process() {
     let person = Person::with(story());
-    // A folder that others can enter is no place for the socket.
+    // A folder that others can enter is not safe for the socket.
     let shared = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::create_dir(person.folder.path().join("towline")).unwrap();
     std::fs::set_permissions(person.folder.path().join("towline"), shared).unwrap();
     let mut pty = prompt(&person, &[]);
-    pty.expect("answers run in this process, and end with it: there is no place");
+    pty.expect("answers run in this process, and end with it: there is no folder");
     person.model.open("more");
     person.model.open("go");
     pty.press("tell a story\r");

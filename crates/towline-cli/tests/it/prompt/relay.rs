@@ -1,4 +1,4 @@
-//! The prompt on a relay: what it leaves behind, and what is there when it, its terminal or its connection is gone.
+//! The prompt on a relay: answers survive the prompt, its terminal and its connection.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ use crate::pty::Pty;
 use crate::relay_jobs::Person;
 use crate::wire::Wire;
 
-/// The prompt of a person, on the person's own relay, which it starts.
+/// A user's prompt on their own relay, which it starts.
 fn on_own_relay(person: &Person) -> Pty {
     let mut pty = Pty::start(&mut with_home(person.types(&["--relay", "-m", "m"]), person));
     pty.expect_row("m>");
@@ -23,7 +23,7 @@ fn with_home(mut command: Command, person: &Person) -> Command {
     command
 }
 
-/// The id of the one job on the person's relay.
+/// The id of the only job on the user's relay.
 fn only_job(person: &Person) -> String {
     let jobs = person.jobs();
     assert_eq!(jobs.len(), 1, "{jobs:?}");
@@ -41,7 +41,7 @@ fn what_is_disowned_runs_on_and_is_read_later() {
     pty.press("disown %1\r");
     pty.expect("%1 continues without the prompt; towline attach ");
     let id = only_job(&person);
-    // By its name, once the relay has told that.
+    // By its name, once the relay has reported that.
     let said = pty.text().replace('\n', "");
     assert!(said.contains("attach one reads it") || said.contains(&id), "{said}");
     pty.press("jobs\r");
@@ -62,7 +62,7 @@ fn without_a_relay_nothing_can_be_disowned() {
     pty.press("one &\r");
     pty.expect("1 running");
     pty.press("disown %1\r");
-    pty.expect("there is no relay to take it");
+    pty.expect("no relay runs it");
     server.open("go");
     pty.expect("1 done");
     pty.press("exit\r");
@@ -99,7 +99,7 @@ fn relay(model: &Server) -> (Live, Wire) {
     (relay, Wire::to(address.parse().unwrap()))
 }
 
-/// As `stalled`, with two gates.
+/// Like `stalled`, with two gates.
 fn in_three_parts() -> Server {
     let script = Script::ndjson_open([ollama::chat_text("some text\n")]);
     let script = script.wait("more").lines([ollama::chat_text("more\n")]);
@@ -126,7 +126,7 @@ fn a_connection_that_is_cut_is_a_note() {
     let text = reader.text();
     let answer: Vec<&str> = text.lines().filter(|line| !line.starts_with("note: ")).collect();
     assert_eq!(answer, ["some text", "more", "the end"], "{text}");
-    // Into a pipe goes the answer alone, and the note at its end.
+    // The pipe gets only the answer, and the note at its end.
     let piped = ended_program(&mut towline(["attach", "--relay", &url, &id]));
     assert_eq!((piped.stdout.as_str(), piped.stderr.as_str()), ("some text\nmore\nthe end\n", ""));
 }

@@ -7,7 +7,7 @@ use super::{chats, command, ended, prompt, stalled};
 use crate::program::{SOON, ended_with_input, towline};
 use crate::pty::Pty;
 
-/// A shell in which the prompt is started; its home is the folder.
+/// A shell that starts the prompt; its home is the folder.
 fn in_shell(server: &Server) -> (Pty, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
     let mut pty = Pty::session(&format!(
@@ -25,14 +25,14 @@ fn suspend_gives_the_terminal_to_the_shell_and_takes_it_back() {
     let server = stalled();
     let (mut pty, _home) = in_shell(&server);
     assert!(pty.is_raw());
-    // The first time by its verb while a stream is in front, the second by its key.
+    // The first time with the verb while a stream is in front, the second time with the key.
     pty.press("what?\r");
     pty.expect("some text");
     for (stop, seen) in [(":suspend\r", "m streaming"), ("\x1a", "m>")] {
         pty.press(stop);
         pty.until("the shell", |pty| pty.text().contains("Stopped") && pty.cursor_row() == "shell$");
         pty.press("clear; stty -a | grep -c -- -icanon; echo he''re\r");
-        // The shell itself is raw while it edits a line: what a program gets is asked.
+        // The shell itself is in raw mode while it edits a line, so ask for the modes that a program gets.
         pty.expect("0\nhere\n");
         pty.press("fg\r");
         pty.expect(seen);
@@ -58,8 +58,8 @@ fn stopped_from_outside_it_comes_back() {
     for signal in ["STOP", "TSTP"] {
         let script = format!("kill -{signal:?} $(ps -o pid= --ppid {})", pty.pid());
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
-        // What the terminal answered to a program that was stopped at once is typed into the shell, before its prompt
-        // or behind it.
+        // A program that was stopped at once has not read the terminal's replies; the shell gets them, before its prompt
+        // or after it.
         pty.until("the shell", |pty| pty.text().contains("Stopped") && pty.cursor_row().contains("shell$"));
         pty.press("\x15clear; fg\r");
         pty.expect("m streaming");
@@ -95,7 +95,7 @@ fn a_session_survives_a_kill_in_the_middle_of_an_answer() {
     pty.expect_row("m>");
     pty.press("what?\r");
     pty.expect("some text");
-    // It is written with the next frame.
+    // The next frame writes it.
     let search =
         || ended_with_input(towline(["history", "search", "some text"]).env("HOME", home.path()), b"");
     assert!(std::iter::repeat_with(search).take(200).any(|found| found.code == Some(0)));

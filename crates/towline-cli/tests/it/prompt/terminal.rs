@@ -137,7 +137,7 @@ fn a_server_that_comes_later_is_found_and_the_question_is_at_hand() {
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut program = towline(["--direct", "--host", &format!("http://{address}")]);
     let mut pty = Pty::start(program.env("HOME", home.path()));
-    pty.expect("see whether the server runs");
+    pty.expect("check that the server runs");
     pty.expect_row(">");
     let tags = json!({ "models": [{ "name": "only:latest" }] }).to_string();
     let answer = Script::ndjson(ollama::chat(&["Found."]));

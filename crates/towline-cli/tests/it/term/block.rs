@@ -1,9 +1,9 @@
-//! What stands on the terminal while an answer comes in: nothing is lost, nothing is executed.
+//! The terminal's contents while an answer arrives: nothing is lost, nothing is executed.
 
 use super::demo;
 use crate::pty::Pty;
 
-/// Types and erases Chinese while lines fly by; each numbered line must be found once.
+/// Types and erases Chinese text while lines scroll by; each numbered line must be found once.
 fn lines_survive(pty: &mut Pty, lines: usize, mut at_key: impl FnMut(&mut Pty, usize)) {
     pty.press("go\r");
     let mut typed = 0;
@@ -48,7 +48,7 @@ fn no_line_is_lost_while_the_window_changes() {
     });
 }
 
-/// The kernel does not know the width yet; and a paragraph that is wrapped again is higher than the window.
+/// The kernel does not know the new width yet, and a rewrapped paragraph is higher than the window.
 #[test]
 fn nothing_is_left_behind_where_rows_are_wrapped_anew() {
     let folder = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ fn long_lines_of_code_are_one_line_of_the_terminal() {
     let lines = pty.lines();
     assert!(lines.contains(&narrow), "the terminal knows the line as one");
     // A wide character that does not fit leaves a blank at the end of its row, and the model of the screen takes the
-    // next row for a line of its own.
+    // next row for a new line.
     let squeeze = |text: &str| text.replace(' ', "");
     assert_eq!(squeeze(&lines.concat()).matches(&squeeze(&wide)).count(), 1);
 }

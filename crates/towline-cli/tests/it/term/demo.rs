@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 use crate::pty::Pty;
 
-/// Runs it with arguments; its prompt is there.
+/// Runs the program with arguments, until its prompt is there.
 pub fn start(arguments: &str) -> Pty {
     let mut pty = Pty::session(&format!("exec {} {arguments}", path().display()));
     pty.expect("demo>");
     pty
 }
 
-/// The program, built once. `cargo test` builds it, but for a single test binary it does not.
+/// The program, built once. `cargo test` builds it, but not for a single test binary.
 pub fn path() -> &'static Path {
     static DEMO: OnceLock<PathBuf> = OnceLock::new();
     DEMO.get_or_init(|| {
@@ -38,7 +38,7 @@ fn build(profile: &Path) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", "towline-cli", "--example", "term_demo", "--profile", name]);
     cargo.arg("--target-dir").arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What cargo tells a test about its package would make build scripts run again.
+    // The variables that cargo sets for a test would make build scripts run again.
     for (name, _) in std::env::vars_os() {
         let shown = name.to_string_lossy();
         if shown.starts_with("CARGO_PKG_") || shown.starts_with("CARGO_MANIFEST_") {
@@ -52,7 +52,7 @@ fn changed(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
-/// When the newest file in a folder was changed.
+/// The modification time of the newest file in a folder.
 fn newest(folder: &Path) -> SystemTime {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let times = entries.map(|path| if path.is_dir() { newest(&path) } else { changed(&path).unwrap() });

@@ -1,4 +1,4 @@
-//! Editing at the prompt, as a person does it.
+//! Editing at the prompt.
 
 use super::demo;
 use crate::pty::Pty;

@@ -1,4 +1,4 @@
-//! The terminal layer by itself, in its demonstration program.
+//! The terminal layer alone, in its demonstration program.
 
 mod block;
 mod demo;

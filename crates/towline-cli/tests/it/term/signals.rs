@@ -1,4 +1,4 @@
-//! The terminal is always given back as it was.
+//! The terminal's modes are always restored.
 
 use rustix::process::Signal;
 
