@@ -1,8 +1,8 @@
-"""Makes the clients without async, ``towline/_sync.py`` and ``_relay.py``, of those with it, ``_async.py`` and ``_arelay.py``.
+"""Makes the clients without async, ``towline/_sync.py`` and ``_relay.py``, from ``_async.py`` and ``_arelay.py``.
 
     python crates/towline-py/sync.py
 
-The results are kept in the repository, so that they can be read; a test sees that they are what this makes.
+The results are in the repository, so that they can be read; a test checks that they are up to date.
 """
 
 import re
@@ -14,7 +14,7 @@ FILES = {"_async.py": "_sync.py", "_arelay.py": "_relay.py"}
 
 # In this order.
 REPLACEMENTS = (
-    (r"\A\"\"\".*?\"\"\"", '"""Without async. Made of ``{source}`` by ``sync.py``: change that file."""'),
+    (r"\A\"\"\".*?\"\"\"", '"""Without async. ``sync.py`` makes this file from ``{source}``: change that file."""'),
     (r"    It is usable from any number of event loops.*?are closed\.\n", "    It is usable from any thread.\n"),
     (r"\basync def\b", "def"),
     (r"\basync (with|for)\b", r"\1"),
@@ -37,7 +37,7 @@ REPLACEMENTS = (
 
 
 def made() -> Dict[str, str]:
-    """The texts of the files without async, by their names."""
+    """The texts of the files without async, by name."""
     texts = {result: (PACKAGE / source).read_text() for source, result in FILES.items()}
     for pattern, replacement in REPLACEMENTS:
         replaced = 0

@@ -1,4 +1,4 @@
-"""The same assistant with towline: one line is another, the import; and an answer that was cut says so."""
+"""The same assistant with towline: only the import differs, and a cut answer raises an error."""
 
 import sys
 
@@ -32,7 +32,7 @@ def main(host: str, chat_model: str, tool_model: str) -> None:
             print(part["message"]["content"], end="", flush=True)
         print()
     except ollama.TruncatedError as error:
-        print(f"\ncut after {len(error.text)} characters; what came is kept")
+        print(f"\ncut after {len(error.text)} characters; the received text is kept")
 
     for part in client.chat(tool_model, messages, tools=[length_of], stream=True):
         for call in part.message.tool_calls or []:

@@ -24,11 +24,11 @@ print("so far:", rivers.text[:20])
 # Cancel one. It is cancelling until its work has ended.
 unwanted.cancel("a better idea came up")
 
-# Change your mind about how long another may take, while it runs. (How long you wait for it is another matter.)
+# Change the deadline of another while it runs. (How long you wait for it is a separate limit.)
 stuck.deadline = 60
 stuck.deadline = 0.2
 
-# Collect. A job that did not complete raises, and still has what came.
+# Collect the results. A job that did not complete raises an error, which has the received text.
 print("answer:", rivers.result().text.strip())
 for job in (stuck, unwanted):
     try:
@@ -37,7 +37,7 @@ for job in (stuck, unwanted):
         print(f"{type(error).__name__}: {len(error.text)} characters came")
 
 
-# A coroutine of your own is a job too: with a true state, a deadline that moves, and real cancellation.
+# Your own coroutine can be a job too: with a true state, a deadline that can change, and real cancellation.
 async def two_questions():
     first = await engine.chat(models[0], "What is a river?")
     await asyncio.sleep(0)
@@ -49,5 +49,5 @@ job = engine.submit(two_questions(), deadline=60)
 job.extend(10)
 print(len(job.result()), "answers from", job.name)
 
-# Stop cleanly; say what had to be cut.
+# Stop cleanly, and print which jobs had to be cancelled.
 print("cut at the end:", engine.close().cut)

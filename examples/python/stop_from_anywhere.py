@@ -1,4 +1,4 @@
-"""A stop button for any program: the answer is read in one thread and stopped by another, at once."""
+"""A stop button for any program: one thread reads the answer, and another cancels it at once."""
 
 import sys
 import threading
@@ -8,7 +8,7 @@ import towline
 
 def main(host: str, model: str) -> None:
     stream = towline.Client(host).chat(model, [{"role": "user", "content": "Tell me everything."}], stream=True)
-    # Whatever a person clicks or types may call this, from any thread.
+    # Any click or key can call this, from any thread.
     threading.Timer(0.3, stream.cancel).start()
     try:
         for part in stream:

@@ -1,4 +1,4 @@
-"""A button that asks a model while the window stays alive: the answer is shown as it comes.
+"""A button that asks a model while the window stays responsive: the answer is shown as it arrives.
 
 python tk_button.py HOST MODEL
 """
@@ -18,7 +18,7 @@ window = towline.tk.attach(root, engine)
 
 
 async def ask():
-    """Runs on the engine's loop, where waiting is free; what touches the window is called in the window's thread."""
+    """Runs on the engine's loop, where waiting is free; calls that touch the window run in the window's thread."""
     answer = ""
     async for event in engine.chat(model, "What is a river?"):
         answer += event.text

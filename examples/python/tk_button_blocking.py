@@ -1,4 +1,4 @@
-"""How not to do it: the button's callback waits for the answer, and the window is dead until it is there.
+"""How not to do it: the button's callback waits for the answer, and the window is frozen until then.
 
 python tk_button_blocking.py HOST MODEL. The right form is tk_button.py.
 """

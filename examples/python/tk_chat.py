@@ -1,4 +1,4 @@
-"""A chat window: answers are shown as they come, Esc stops one, and the window never waits.
+"""A chat window: answers are shown as they arrive, Esc cancels one, and the window never waits.
 
 python tk_chat.py HOST MODEL
 """
@@ -45,7 +45,7 @@ class Chat:
             self.job.cancel("Esc")
 
     def update(self, update):
-        """Called in Tk's thread, at most once a frame, with all that came of a job since."""
+        """Called in Tk's thread, at most once per frame, with all new events of a job."""
         self.show(update.text)
         info = update.info
         self.status["text"] = f"{info.state}, {info.tokens} tokens, {info.tokens_per_second:.0f}/s"

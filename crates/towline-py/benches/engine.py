@@ -31,7 +31,7 @@ def show(name, milliseconds):
 
 
 def heartbeat(engine, seconds, streams):
-    """How late a 10 ms timer of the window is, while every token of every stream is drawn."""
+    """The delay of a 10 ms timer of the window, while every token of every stream is drawn."""
     root = tkinter.Tk()
     texts, late, due = {}, [], [time.perf_counter() + 0.01]
 
@@ -70,7 +70,7 @@ async def nothing():
 
 
 def hops(engine, count):
-    """From the foreground to the engine's loop and back, beside asyncio's own way."""
+    """The time from the foreground to the engine's loop and back, compared with asyncio."""
     engine.submit(nothing()).result()
     times = []
     for _ in range(count):
@@ -90,7 +90,7 @@ def hops(engine, count):
 
 
 def submits(engine, model, count):
-    """What a call that starts a stream costs the foreground."""
+    """The cost for the foreground of a call that starts a stream."""
     times = []
     jobs = []
     for _ in range(count):

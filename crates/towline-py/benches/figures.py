@@ -27,7 +27,7 @@ def measure(work, count):
     print(json.dumps((time.process_time() - before) / count))
 """
 
-# What a loop over a stream does with each record. Every attribute is really read, and most records lack most of them.
+# The work of a loop for each record. Every attribute is really read; most records lack most of them.
 READS = {
     "text": "len(record.message.content)",
     "three attributes": "len(record.message.content); record.message.thinking; record.message.tool_calls; record.done_reason",
@@ -50,7 +50,7 @@ records(100)
 measure(lambda: records(RECORDS), RECORDS + 1)
 """
 
-# A server that answers with the records of the fake one in pieces of 60 KB, as one does that buffers.
+# A server that sends the fake server's records in pieces of 60 KB, like a server that buffers.
 SERVER_OF_BLOCKS = r"""
 import json, socket, sys, threading
 record = json.dumps({"model": "m", "created_at": "2026-01-01T00:00:00.000000Z", "message": {"role": "assistant", "content": " a"}, "done": False}, separators=(",", ":"))
@@ -154,7 +154,7 @@ print(time.process_time() - before)
 
 OPTIONS = {
     "towline": "{}",
-    # As it comes it opens 100 connections and lets the other streams wait.
+    # By default it opens 100 connections, and the other streams wait.
     "ollama": "{'limits': __import__('httpx').Limits(max_connections=None)}",
 }
 

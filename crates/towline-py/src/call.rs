@@ -1,4 +1,4 @@
-//! A single answer, for threads and for event loops.
+//! A request with a single answer, for threads and for event loops.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::hub::Hub;
 use crate::mailbox::{End, Mailbox, News, Reader};
 use crate::parker::Parker;
 
-/// A running request. Dropping it before its answer closes its connection.
+/// A running request. Dropping it before the answer arrives closes its connection.
 #[pyclass(module = "towline._towline", frozen)]
 pub(crate) struct Call {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) started_in: u32,
-    /// A relay is asked.
+    /// Whether the request goes to a relay.
     pub(crate) is_relayed: bool,
 }
 
@@ -46,13 +46,13 @@ impl Call {
         }
     }
 
-    /// The answer's body; `None` if it has not arrived yet: then the hub posts `token` when it has.
+    /// The answer's body; `None` if it has not arrived yet. The hub then posts `token` when it arrives.
     fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
         forked::check(self.started_in)?;
         self.answer(py, self.mailbox.look(Some(Reader::Task(Arc::clone(&hub.board), token))))
     }
 
-    /// Stops the request, from any thread.
+    /// Cancels the request, from any thread.
     fn cancel(&self) {
         self.mailbox.cancel("the call was cancelled");
     }

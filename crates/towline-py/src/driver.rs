@@ -15,8 +15,8 @@ use towline::{Error, Event, Item, Outcome, Stream};
 use crate::made::Made;
 use crate::mailbox::{End, Mailbox};
 
-/// Records are delivered once they are so much, in bytes, though more are there. The reader can begin with them, and memory
-/// of this size is used again where larger ones would be given back to the system.
+/// The number of bytes of records after which they are delivered, even if more are available. The reader can start with
+/// them, and the allocator reuses memory of this size, but would return larger blocks to the system.
 const BATCH_BYTES: usize = 32 << 10;
 
 /// Drives one stream into its mailbox until its end.
@@ -25,9 +25,9 @@ pub(crate) struct DriveStream {
     mailbox: Arc<Mailbox>,
     cancelled: bool,
     named: bool,
-    /// The records, where they do not come in Ollama's form.
+    /// Builds the records if the server does not send them in Ollama's form.
     made: Made,
-    /// They did not since this record. What came before was delivered: between two requests a stream waits.
+    /// Whether records are built from now on. Earlier records were delivered: a stream waits between two requests.
     making: bool,
 }
 
@@ -37,8 +37,8 @@ impl DriveStream {
         Self { stream: stream.with_records(), mailbox, cancelled: false, named: false, made, making: false }
     }
 
-    /// Whether records are made: of an answer in another dialect, of one with thinking inside its text, and of one whose rest
-    /// was fetched by another request.
+    /// Whether records must be built: for an answer in another dialect, for one with thinking inside its text, and for one
+    /// whose rest another request fetched.
     fn makes_records(&mut self) -> bool {
         self.making = self.making
             || self.stream.is_openai()
@@ -126,7 +126,7 @@ fn cancelled(reason: &str) -> Error {
     Error::new(ErrorKind::Cancelled, Fault::Caller, format!("cancelled: {reason}")).with_effect(true)
 }
 
-/// Drives one call into its mailbox, or drops it when its reader wants no more of it.
+/// Drives one call into its mailbox, or drops it when its reader cancels it.
 pub(crate) async fn drive_call(
     call: impl Future<Output = Result<Vec<u8>, Error>> + Send,
     mailbox: Arc<Mailbox>,

@@ -1,4 +1,4 @@
-//! `model_dump()` of a record without asking the serializer, which looks at each field's type again.
+//! `model_dump()` of a record without pydantic's serializer, which checks each field's type again.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -6,9 +6,9 @@ use pyo3::types::{PyBool, PyDict, PyFloat, PyFrozenSet, PyInt, PyString};
 
 use crate::instance::slot;
 
-/// What the serializer makes of `record`, an instance of one of the classes `known`, none of which has anything to say
-/// about how it is dumped. `None` where some value is neither plain nor, one level deep, such an instance: then the
-/// serializer has to be asked.
+/// The dictionary that the serializer would make of `record`, an instance of one of the classes `known`. None of these
+/// classes changes how it is dumped. `None` if a value is neither plain nor, one level deep, such an instance; the
+/// serializer is needed then.
 #[pyfunction]
 pub(crate) fn plain_dump<'py>(
     record: &Bound<'py, PyAny>,
@@ -47,7 +47,7 @@ fn dump<'py>(
     Ok(Some(dumped))
 }
 
-/// Whether a value is dumped as it is.
+/// Whether a value is dumped unchanged.
 fn is_plain(value: &Bound<'_, PyAny>) -> bool {
     value.is_none()
         || value.is_exact_instance_of::<PyString>()

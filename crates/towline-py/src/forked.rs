@@ -20,8 +20,8 @@ pub(crate) fn check(started_in: u32) -> PyResult<()> {
     )))
 }
 
-/// A value that only its own process may use. Another process neither touches nor drops it: it could wait for
-/// a lock that nobody holds any more, or close connections of the parent, with which it shares its file
+/// A value that only its own process may use. Another process neither touches nor drops it: the drop could wait for
+/// a lock whose holder no longer exists, or close connections of the parent, with which the process shares its file
 /// descriptors.
 #[derive(Debug)]
 pub(crate) struct Here<T> {

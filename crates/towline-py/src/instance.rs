@@ -2,8 +2,8 @@
 //! accesses their slots.
 //!
 //! The safe way, calls of `object.__new__` and `object.__setattr__`, took a third of the total time of a
-//! record, because the stable ABI of Python 3.9 has no fast calls. These functions are the ones that those
-//! calls end in.
+//! record, because the stable ABI of Python 3.9 has no fast calls. This module uses the functions in which those
+//! calls end.
 
 #![expect(unsafe_code, reason = "the functions have no safe face, and the calls around them are what costs")]
 
@@ -18,14 +18,14 @@ pub(crate) fn instance<'py>(
     attributes: &Bound<'py, PyDict>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = class.py();
-    // SAFETY: `class` is a type that lives as long as this borrow. The function returns a new reference to a whole
-    // object, all zero behind its head as such a class expects, or null with an exception set.
+    // SAFETY: `class` is a type that lives as long as this borrow. The function returns a new reference to a complete
+    // object, all zero after its head as such a class expects, or null with an exception set.
     let made = unsafe {
         let made = ffi::PyType_GenericAlloc(class.as_ptr().cast(), 0);
         Bound::from_owned_ptr_or_err(py, made)?
     };
-    // SAFETY: all three are live objects or null as the function takes them; it takes a reference of its own to the
-    // dictionary, and says by -1 that it has set an exception.
+    // SAFETY: all three are live objects, or null where the function allows it; it takes its own reference to the
+    // dictionary, and returns -1 if it has set an exception.
     let set =
         unsafe { ffi::PyObject_GenericSetDict(made.as_ptr(), attributes.as_ptr(), std::ptr::null_mut()) };
     if set == 0 { Ok(made) } else { Err(PyErr::fetch(py)) }
@@ -37,7 +37,7 @@ pub(crate) fn set_slot(
     name: &Bound<'_, PyString>,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    // SAFETY: all three are live objects, and it takes a reference of its own to the value; -1 says that it has set an
+    // SAFETY: all three are live objects, and the function takes its own reference to the value; -1 means that it has set an
     // exception.
     let set = unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
     if set == 0 { Ok(()) } else { Err(PyErr::fetch(object.py())) }
@@ -60,7 +60,7 @@ pub(crate) fn slot<'py>(
     if found.is_some() {
         return Ok(found);
     }
-    // The slots of most records are empty, so the exception is dropped before an object is made of it.
+    // The slots of most records are empty, so the exception is cleared before it becomes an object.
     // SAFETY: an exception is set.
     let is_empty = unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) != 0 };
     if !is_empty {

@@ -1,26 +1,26 @@
 //! The native half of the Python package `towline`.
 //!
-//! It has no logic of its own: it hands Python what the crate `towline` does. It never calls Python from a thread that
-//! Python did not start; a descriptor wakes those that wait.
+//! It has no logic of its own: it exposes the crate `towline` to Python. It never calls Python from a thread that
+//! Python did not start; a descriptor wakes the threads that wait.
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `native` | the client that Python's clients hold |
-//! | `registry` | what a client has under way |
+//! | `native` | the client inside Python's clients |
+//! | `registry` | the running requests of a client |
 //! | `stream`, `call` | a streamed and a single answer, for threads and for event loops |
 //! | `shape` | from records to instances of Python's models |
-//! | `made` | records of Ollama's form where the answer came in another |
-//! | `timestamp` | what else than its text a record differs in |
+//! | `made` | records in Ollama's form for an answer in another form |
+//! | `timestamp` | the timestamp in which similar records differ |
 //! | `reuse`, `texts` | records and strings that are handed out again |
 //! | `instance` | instances without their constructors |
 //! | `dump` | dictionaries of records |
-//! | `relay` | telling a relay what to do |
-//! | `driver`, `mailbox` | the tasks that drive answers, and where they leave what came |
+//! | `relay` | orders to a relay |
+//! | `driver`, `mailbox` | the tasks that drive answers, and the queue between them and Python |
 //! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
-//! | `forked` | what must not be used after a fork |
+//! | `forked` | values that must not be used after a fork |
 //! | `leaf` | the lock under which no Python code runs |
 //! | `runtime` | the thread that drives everything |
-//! | `failure` | what Python raises |
+//! | `failure` | Python's exceptions |
 //! | `engine` | jobs in the background |
 
 mod call;
@@ -48,8 +48,8 @@ mod timestamp;
 
 use pyo3::prelude::*;
 
-/// Each part adds its own names. It wants the interpreter's lock: the stable ABI has no wheel for a free-threaded
-/// interpreter, which has therefore never run the tests, and one that builds this from source takes its lock back.
+/// Each part adds its own names. The module needs the interpreter's lock: the stable ABI has no wheel for a free-threaded
+/// interpreter, so the tests have never run on one. If one builds this from source, it enables its lock again.
 #[pymodule(gil_used = true)]
 fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -1,5 +1,5 @@
-//! Builds records in Ollama's form from events, for an answer in OpenAI's dialect, or one whose rest was
-//! fetched by another request.
+//! Builds records in Ollama's form from events, for an answer in OpenAI's dialect, or for one whose rest
+//! another request fetched.
 
 use serde_json::{Map, Value, json};
 use towline::client::Operation;
@@ -34,7 +34,7 @@ impl Made {
             (Event::ToolCall(call), _) => json!({ "tool_calls": [tool_call(call)] }),
             (Event::Image(image), _) => json!({ "image": image.base64 }),
             (Event::Logprobs(logprobs), _) => json!({ "logprobs": logprobs }),
-            // They are in the last record.
+            // The last record has these.
             (Event::Progress(_) | Event::Usage(_), _) => return,
         };
         let text = if let Event::Text(text) = event { Some(text.as_str()) } else { None };
@@ -111,7 +111,7 @@ impl Made {
     }
 }
 
-/// As Ollama writes it.
+/// A tool call in Ollama's form.
 fn tool_call(call: &ToolCall) -> Value {
     let function = json!({ "name": call.name, "arguments": call.arguments });
     match &call.id {

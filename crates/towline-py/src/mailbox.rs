@@ -1,4 +1,4 @@
-//! Between the task that drives an answer and the Python code that reads it: what has come and was not read.
+//! The queue between the task that drives an answer and the Python code that reads it.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -11,11 +11,12 @@ use crate::hub::Board;
 use crate::leaf::Leaf;
 use crate::parker::Parker;
 
-/// Most that may have come and not be read, in bytes. Beyond it the connection is not read until the reader has taken
-/// what there is.
+/// The maximum size of unread records, in bytes. Above this, the connection is not read until the reader has taken
+/// them.
 const UNREAD_BYTES: usize = 256 << 10;
 
-/// What comes later joins what is there if that is less, in bytes. More is left where it is, since to join it copies it.
+/// New records are joined to the last batch if that is smaller than this, in bytes. Joining copies, so a larger batch is
+/// left as it is.
 const JOINED_BYTES: usize = 4 << 10;
 
 /// How an answer ended.
@@ -23,7 +24,7 @@ const JOINED_BYTES: usize = 4 << 10;
 pub(crate) enum End {
     /// A stream.
     Stream(Box<Outcome>),
-    /// A single answer: its body, or why there is none.
+    /// A single answer: its body, or the error.
     Answer(Result<Vec<u8>, Error>),
 }
 
@@ -45,12 +46,12 @@ impl Reader {
     }
 }
 
-/// What a reader finds.
+/// The news for a reader.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// All records that came since it last looked.
+    /// All records since the reader last looked.
     Records(Vec<Records>),
-    /// The end. It is there once.
+    /// The end, which is returned once.
     End(End),
     /// Nothing yet; the reader will be woken once.
     None,
@@ -58,12 +59,12 @@ pub(crate) enum News {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What was not read, in order.
+    /// The unread records, in order.
     batches: Vec<Records>,
     end: Option<End>,
-    /// Why the reader wants no more.
+    /// The reason for which the reader cancelled the answer.
     cancelled: Option<&'static str>,
-    /// What was cancelled is left to the relay that runs it.
+    /// Whether the relay continues the cancelled stream.
     left: bool,
     relay_id: Option<String>,
     driver: Option<Waker>,
@@ -86,7 +87,7 @@ impl State {
 
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    /// A thread of this process may have held the lock when another was forked.
+    /// The process that created this: in a fork, the lock may still be held by a thread that does not exist there.
     process: u32,
     state: Leaf<State>,
 }
@@ -97,17 +98,17 @@ impl Default for Mailbox {
     }
 }
 
-/// What the driver may do.
+/// The driver's order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Order {
     pub(crate) cancelled: Option<&'static str>,
-    /// The stream is left to the relay that runs it.
+    /// Whether the relay continues the stream.
     pub(crate) left: bool,
     pub(crate) has_room: bool,
 }
 
 impl Mailbox {
-    /// What the driver may do now; it is woken when that changes.
+    /// The current order; the driver is woken when it changes.
     pub(crate) fn order(&self, cx: &Context<'_>) -> Order {
         let waker = cx.waker();
         self.state.with(|state| {
@@ -118,7 +119,7 @@ impl Mailbox {
         })
     }
 
-    /// The driver brings what came, and the end if it has come to that.
+    /// Delivers records from the driver, and the end if the answer has ended.
     pub(crate) fn deliver(&self, records: Records, end: Option<End>) {
         let reader = self.state.with(|state| {
             state.add(records);
@@ -130,7 +131,7 @@ impl Mailbox {
         }
     }
 
-    /// What is new; if nothing is, `reader` waits.
+    /// Takes the news; if there is none, `reader` is registered.
     pub(crate) fn look(&self, reader: Option<Reader>) -> News {
         let (news, held_up) = self.state.with(|state| {
             if !state.batches.is_empty() {
@@ -149,7 +150,7 @@ impl Mailbox {
         news
     }
 
-    /// A relay has accepted the stream under this id.
+    /// Records the id under which a relay has accepted the stream.
     pub(crate) fn relayed(&self, id: &str) {
         self.state.with(|state| state.relay_id.get_or_insert_with(|| id.to_owned()).len());
     }
@@ -158,7 +159,7 @@ impl Mailbox {
         self.state.with(|state| state.relay_id.clone())
     }
 
-    /// The end, with everything before it passed over, if it comes within `time`.
+    /// The end, without the records before it, if it arrives within `time`.
     pub(crate) fn end_within(&self, time: Duration) -> Option<End> {
         let parker = Parker::for_one_wait();
         let until = Instant::now() + time;
@@ -176,12 +177,12 @@ impl Mailbox {
         }
     }
 
-    /// The reader wants no more. What came before is still there. Without effect in a fork, where nothing drives it.
+    /// Cancels the answer. Earlier records stay readable. Does nothing in a fork, where nothing drives the answer.
     pub(crate) fn cancel(&self, reason: &'static str) {
         self.end(reason, false);
     }
 
-    /// The same, but what a relay runs continues there.
+    /// Like `cancel`, but a stream on a relay continues there.
     pub(crate) fn leave(&self, reason: &'static str) {
         self.end(reason, true);
     }

@@ -1,4 +1,4 @@
-//! The client that Python's clients hold.
+//! The client inside Python's clients.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::registry::Registry;
 use crate::relay::{self, Watch};
 use crate::stream::Stream;
 
-/// A client of one server.
+/// A client for one server.
 #[pyclass(module = "towline._towline", frozen)]
 pub(crate) struct NativeClient {
     client: Here<Client>,
@@ -36,13 +36,13 @@ impl NativeClient {
         self.client.get()
     }
 
-    /// What becomes of its streams when they are cut.
+    /// How its streams resume after a cut.
     pub(crate) fn resume(&self) -> Resume {
         self.resume
     }
 }
 
-/// The thinking and the text of a whole answer's text.
+/// Splits the text of a complete answer into thinking and text.
 #[pyfunction]
 pub(crate) fn split_thinking(text: String) -> (String, String) {
     ThinkTags::Split.split(text)
@@ -50,7 +50,7 @@ pub(crate) fn split_thinking(text: String) -> (String, String) {
 
 #[pymethods]
 impl NativeClient {
-    /// Times are in seconds; `None` switches a clock off. With `trust_env`, the usual variables name the proxy and the
+    /// Times are in seconds; `None` means no limit. With `trust_env`, the usual environment variables name the proxy and the
     /// trusted authorities, unless `proxy` and `roots_pem` do.
     #[new]
     #[pyo3(signature = (host, headers, *, connect, first_event, idle, record, total, redirects, http2, proxy,
@@ -126,8 +126,8 @@ impl NativeClient {
         Ok(Self { client: Here::new(client), registry: Arc::default(), resume })
     }
 
-    /// A stream of `chat`, `generate`, `pull`, `push` or `create`, whose records become instances of `model`, which are
-    /// given to `on_record` first.
+    /// A stream of `chat`, `generate`, `pull`, `push` or `create`. Its records become instances of `model`, and each is first
+    /// passed to `on_record`.
     #[pyo3(signature = (operation, body, model, on_record=None))]
     fn stream(
         &self,
@@ -143,7 +143,7 @@ impl NativeClient {
         Ok(Stream::new(Box::new(make), Arc::clone(&self.registry), operation, is_relayed, model, on_record))
     }
 
-    /// A stream that a relay runs or has run, read from `start` on, as `stream` gives it.
+    /// A stream that a relay runs or has run, read from `start` on; its records are those of `stream`.
     #[pyo3(signature = (id, operation, start, model, on_record=None))]
     fn attach(
         &self,
@@ -159,7 +159,7 @@ impl NativeClient {
         Ok(Stream::new(Box::new(make), Arc::clone(&self.registry), operation, true, model, on_record))
     }
 
-    /// Tells the relay what `order`, an object in JSON, says.
+    /// Sends `order`, an object in JSON, to the relay.
     fn relay(&self, py: Python<'_>, order: &str) -> PyResult<Call> {
         let order: relay::Order =
             serde_json::from_str(order).map_err(|error| failure::bad_input(error.to_string()))?;
@@ -167,7 +167,7 @@ impl NativeClient {
         self.start(py, relay::obey(control, order))
     }
 
-    /// The relay's jobs of which `filter`, an object in JSON, is true, and each change of them.
+    /// The relay's jobs that match `filter`, an object in JSON, and each change of them.
     fn watch(&self, py: Python<'_>, filter: &str) -> PyResult<Watch> {
         let filter: relay::Listed =
             serde_json::from_str(filter).map_err(|error| failure::bad_input(error.to_string()))?;
@@ -175,7 +175,7 @@ impl NativeClient {
         Ok(Watch::new(Arc::clone(&self.registry), self.client.get()?.relay().watch(&filter)))
     }
 
-    /// Sees to it that this user's own relay, at which this client is, runs.
+    /// Starts this user's own relay, which this client uses, unless it is running.
     fn ensure_own_relay(
         &self,
         py: Python<'_>,
@@ -188,7 +188,7 @@ impl NativeClient {
         self.start(py, relay::ensure_own(own, program))
     }
 
-    /// A request with a single answer, sent now.
+    /// Sends a request with a single answer.
     fn call(&self, py: Python<'_>, method: &str, path: String, body: Option<Vec<u8>>) -> PyResult<Call> {
         let method = match method {
             "GET" => Method::Get,
@@ -220,7 +220,7 @@ impl NativeClient {
         })
     }
 
-    /// The server, without the path behind it.
+    /// The address of the server, without a path.
     #[getter]
     fn base_url(&self) -> PyResult<String> {
         Ok(self.client.get()?.endpoint().to_string())
@@ -232,7 +232,7 @@ impl NativeClient {
         Ok(self.client.get()?.endpoint().is_loopback())
     }
 
-    /// Stops everything that is under way, from any thread, and refuses whatever follows.
+    /// Cancels all running requests, from any thread, and rejects later ones.
     fn close(&self) {
         self.registry.close();
     }
@@ -249,7 +249,7 @@ impl NativeClient {
     }
 }
 
-/// Where this user's own relay is: its address. `runtime` is what `XDG_RUNTIME_DIR` says.
+/// The address of this user's own relay. `runtime` is the value of `XDG_RUNTIME_DIR`.
 #[pyfunction]
 pub(crate) fn own_relay(py: Python<'_>, runtime: Option<PathBuf>, temporary: PathBuf) -> PyResult<String> {
     let own =
@@ -257,15 +257,15 @@ pub(crate) fn own_relay(py: Python<'_>, runtime: Option<PathBuf>, temporary: Pat
     Ok(format!("unix:{}", own.socket().display()))
 }
 
-/// What a relay is told: who asks, and of which model server, where one is named. Who points Ollama's clients at the relay does not
-/// mean that it asks itself.
+/// The headers for a relay: the program that asks, and the model server, if one is named. If `OLLAMA_HOST` is the relay
+/// itself, the relay must not ask itself.
 fn relayed(server: Option<String>, relay: &Endpoint) -> RelayConfig {
     let is_itself = |named: &String| towline::client::host::parse(named).is_ok_and(|named| named == *relay);
     let server = server.filter(|named| !is_itself(named));
     RelayConfig { server, asked_by: Some("python".to_owned()), ..RelayConfig::default() }
 }
 
-/// The streamed operation of this name.
+/// The streamed operation with this name.
 pub(crate) fn operation(name: &str) -> PyResult<Operation> {
     match name {
         "chat" => Ok(Operation::Chat),
@@ -275,15 +275,16 @@ pub(crate) fn operation(name: &str) -> PyResult<Operation> {
         "create" => Ok(Operation::Create),
         other => {
             let known = "\"chat\", \"generate\", \"pull\", \"push\" and \"create\"";
-            Err(failure::bad_input(format!("what is streamed is one of {known}, not {other:?}")))
+            Err(failure::bad_input(format!("the operation must be one of {known}, not {other:?}")))
         }
     }
 }
 
 fn seconds(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let of = |seconds: f64| {
-        Duration::try_from_secs_f64(seconds)
-            .map_err(|_| failure::bad_input(format!("a timeout of {seconds} seconds cannot be kept")))
+        Duration::try_from_secs_f64(seconds).map_err(|_| {
+            failure::bad_input(format!("a timeout must be a number of seconds, 0 or more, not {seconds}"))
+        })
     };
     seconds.map(of).transpose()
 }

@@ -21,7 +21,7 @@ pub(crate) struct Parker {
     /// A fork shares file descriptors with its parent, and would take its wake-ups.
     process: u32,
     descriptor: Option<Descriptor>,
-    // Held without the interpreter's lock only.
+    // Locked only without the interpreter's lock.
     rung: Mutex<bool>,
     changed: Condvar,
 }
@@ -31,7 +31,7 @@ thread_local! {
 }
 
 impl Parker {
-    /// This thread's in this process.
+    /// This thread's parker in this process.
     pub(crate) fn own(py: Python<'_>) -> PyResult<Arc<Self>> {
         let process = std::process::id();
         let own = OWN.with_borrow(Clone::clone).filter(|parker| parker.process == process);
@@ -46,7 +46,7 @@ impl Parker {
         Ok(parker)
     }
 
-    /// One for a single wait of which signals may know nothing.
+    /// A parker for a single wait that signals do not interrupt.
     pub(crate) fn for_one_wait() -> Arc<Self> {
         let (rung, changed) = (Mutex::new(false), Condvar::new());
         Arc::new(Self { process: std::process::id(), descriptor: None, rung, changed })
@@ -64,11 +64,11 @@ impl Parker {
     }
 
     /// Waits for a ring or until the timeout. It also returns after a signal, whose handler may have waited
-    /// here itself and taken the ring, and for an earlier ring that nobody waited for, so the caller must
+    /// here itself and taken the ring, and for an earlier ring without a waiter, so the caller must
     /// check again.
     ///
     /// # Errors
-    /// What a signal handler raises, such as `KeyboardInterrupt`.
+    /// The exception of a signal handler, such as `KeyboardInterrupt`.
     pub(crate) fn wait(&self, py: Python<'_>, until: Option<Instant>) -> PyResult<()> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let Some(descriptor) = &self.descriptor else {

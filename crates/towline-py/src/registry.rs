@@ -1,4 +1,4 @@
-//! What a client has under way.
+//! The running requests of a client.
 
 use std::sync::{Arc, Weak};
 
@@ -12,7 +12,7 @@ use crate::leaf::Leaf;
 use crate::mailbox::Mailbox;
 use crate::runtime;
 
-/// What is under way, so that it can be stopped together.
+/// The running requests, so that all can be cancelled together.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     state: Leaf<Open>,
@@ -22,7 +22,7 @@ pub(crate) struct Registry {
 struct Open {
     closed: bool,
     mailboxes: Vec<Weak<Mailbox>>,
-    /// How many there may be before those that are gone are looked for.
+    /// The number of entries at which ended requests are removed.
     tidy_at: usize,
 }
 

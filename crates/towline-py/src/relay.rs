@@ -1,4 +1,4 @@
-//! The relay, for Python: finding this user's own, and telling one what to do with the streams that it runs.
+//! The relay, for Python: finds this user's own relay, and sends orders for the streams that a relay runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::failure;
 use crate::forked::Here;
 use crate::registry::Registry;
 
-/// How long the name of a group may be on a relay.
+/// The maximum length of a group's name on a relay.
 const GROUP_MAX_BYTES: usize = 128;
 
-/// What a relay is told. Its fields are the arguments of Python's `Relay`.
+/// An order to a relay. Its fields are the arguments of Python's `Relay`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
@@ -45,7 +45,7 @@ pub(crate) enum Order {
     Revoke { name: String },
 }
 
-/// What a phone is to be.
+/// A phone to pair.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Paired {
     name: String,
@@ -54,7 +54,7 @@ pub(crate) struct Paired {
     hosts: Vec<String>,
 }
 
-/// Which jobs. `since` is in seconds.
+/// A filter for jobs. `since` is in seconds.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Listed {
     running: Option<bool>,
@@ -73,7 +73,7 @@ impl Listed {
     }
 }
 
-/// Does what a relay is told: the job as it then is, or what was asked for, in JSON.
+/// Sends an order to a relay. Returns the job after it, or the requested data, in JSON.
 pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Error> {
     let job = match order {
         Order::List(listed) => return json(&control.list(&listed.filter()?).await?),
@@ -135,7 +135,7 @@ impl Watch {
 
 #[pymethods]
 impl Watch {
-    /// The next change, in JSON. A call that is dropped loses none.
+    /// The next change, in JSON. Dropping the call loses no change.
     fn next(&self, py: Python<'_>) -> PyResult<Call> {
         let watch = Arc::clone(self.watch.get()?);
         let change = async move {
@@ -149,24 +149,24 @@ impl Watch {
     }
 }
 
-/// The client for a job of the engine: a relay lists its stream under the job's name and in its group.
+/// The client for a job of the engine: a relay lists the stream under the job's name and in its group.
 ///
 /// # Errors
-/// `RequestError` for a group that a relay does not take.
+/// `RequestError` for a group that a relay does not accept.
 pub(crate) fn labelled(client: &Client, name: &Option<String>, group: &Option<String>) -> PyResult<Client> {
     let Via::Relay(relay) = &client.config().via else { return Ok(client.clone()) };
     if let Some(group) = group.as_ref().filter(|group| !group.is_ascii() || group.len() > GROUP_MAX_BYTES) {
         return Err(failure::bad_input(format!(
-            "group {group:?} is not for a relay, which takes up to {GROUP_MAX_BYTES} ASCII characters"
+            "group {group:?} cannot be sent to a relay, which takes up to {GROUP_MAX_BYTES} ASCII characters"
         )));
     }
-    // The relay makes a name of it that works wherever an id does; a header takes no line breaks.
+    // The relay turns it into a name that works like an id; a header cannot contain line breaks.
     let name = name.as_ref().map(|name| name.replace(char::is_control, " "));
     let relay = RelayConfig { name, group: group.clone(), ..relay.clone() };
     Ok(client.with_request_config(|config| config.via = Via::Relay(relay)))
 }
 
-/// Sees to it that this user's own relay runs. `program` is `towline`.
+/// Starts this user's own relay unless it is running. `program` is `towline`.
 pub(crate) async fn ensure_own(own: OwnRelay, program: PathBuf) -> Result<Vec<u8>, Error> {
     let config = Config { via: Via::Relay(RelayConfig::default()), ..Config::default() };
     let control = Control::new(Client::with_config(own.endpoint(), config)?);
@@ -176,13 +176,13 @@ pub(crate) async fn ensure_own(own: OwnRelay, program: PathBuf) -> Result<Vec<u8
     own.ensure(&program, &control).await.map(|()| Vec::new()).map_err(failed)
 }
 
-/// Where this user's own relay is.
+/// Finds this user's own relay.
 pub(crate) fn own(runtime: Option<&Path>, temporary: &Path) -> Result<OwnRelay, Error> {
     OwnRelay::find(runtime, temporary)
         .map_err(|error| Error::new(ErrorKind::InvalidRequest, Fault::Caller, error.to_string()))
 }
 
-/// Where a reader begins: `beginning`, `tail`, or a byte.
+/// Where a reader starts: `beginning`, `tail`, or a byte offset.
 ///
 /// # Errors
 /// `RequestError` for anything else.
@@ -192,14 +192,14 @@ pub(crate) fn start(start: &str) -> PyResult<Start> {
         ("tail", _) => Ok(Start::Tail),
         (_, Ok(byte)) => Ok(Start::Byte(byte)),
         (other, Err(_)) => Err(failure::bad_input(format!(
-            "a reader starts at \"beginning\", \"tail\" or a byte, not {other:?}"
+            "a reader starts at \"beginning\", \"tail\" or a byte offset, not {other:?}"
         ))),
     }
 }
 
 fn time(seconds: f64) -> Result<Duration, Error> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
-        let message = format!("{seconds} is not a time in seconds from 0 on");
+        let message = format!("{seconds} is not a number of seconds, 0 or more");
         Error::new(ErrorKind::InvalidRequest, Fault::Caller, message)
     })
 }

@@ -1,13 +1,13 @@
-//! Records that are handed out again once nobody has them, as `zip` and `enumerate` do with their tuples.
+//! Records that are reused once nothing else refers to them, as `zip` and `enumerate` do with their tuples.
 //!
-//! A loop drops each record when it takes the next one. To free its objects and to make the same ones again was most of
-//! what a record cost. A record that anybody still has, or a part of it, is left alone, and so is one that may have been
+//! A loop drops each record when it takes the next one. Freeing its objects and creating the same ones again was most of
+//! the cost of a record. A record is not reused if something still refers to it or to a part of it, or if it may have been
 //! changed: `towline._model.Answer` then adds a reference to its dictionary.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-/// An instance that was made of its attributes.
+/// An instance that was made from its attributes.
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(crate) object: Py<PyAny>,
@@ -15,7 +15,7 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// Whether these are all references to it, and two those to its dictionary: its own and the one here.
+    /// Whether the instance has only these references, and its dictionary only two: the instance's own and the one here.
     #[inline]
     fn has_only(&self, py: Python<'_>, references: u32) -> bool {
         count(self.object.bind(py)) == references && count(self.fields.bind(py)) == 2
@@ -35,12 +35,12 @@ pub(crate) struct HandedOut {
 impl HandedOut {
     #[inline]
     fn is_free(&self, py: Python<'_>) -> bool {
-        // The record has its message.
+        // The record holds one reference to its message.
         self.record.has_only(py, 1) && self.message.as_ref().is_none_or(|message| message.has_only(py, 2))
     }
 }
 
-/// The last two records: a loop still has the one when it asks for the next.
+/// The last two records: a loop still holds one when it asks for the next.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     records: [Option<HandedOut>; 2],
@@ -48,14 +48,14 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    /// The older of the two, if nobody has it.
+    /// The older of the two, if nothing else refers to it.
     #[inline]
     pub(crate) fn take(&mut self, py: Python<'_>) -> Option<HandedOut> {
         let older = &mut self.records[self.next];
         if older.as_ref()?.is_free(py) { older.take() } else { None }
     }
 
-    /// In place of the older one.
+    /// Replaces the older one.
     #[inline]
     pub(crate) fn keep(&mut self, newer: HandedOut) {
         self.records[self.next] = Some(newer);
@@ -63,7 +63,7 @@ impl Recent {
     }
 }
 
-/// How many references there are to an object. From Python 3.14 on the upper half is not part of the number.
+/// The number of references to an object. From Python 3.14 on, the upper half is not part of the number.
 #[inline]
 #[expect(deprecated, reason = "what it is to be replaced by needs `unsafe`")]
 fn count(object: &Bound<'_, PyAny>) -> u32 {

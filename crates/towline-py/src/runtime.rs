@@ -8,8 +8,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::leaf::Leaf;
 
-/// The runtime of the process with this id. It is never dropped: its thread never calls Python, so the interpreter may
-/// end around it.
+/// The runtime of the process with this id. It is never dropped: its thread never calls Python, so the interpreter can
+/// exit while it runs.
 static RUNTIME: Leaf<Option<(u32, &'static Runtime)>> = Leaf::new(None);
 
 /// The runtime of this process. A forked process has none of its parent's threads and gets its own runtime.

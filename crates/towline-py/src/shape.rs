@@ -1,8 +1,8 @@
 //! From records to the objects that Python code expects: instances of its own pydantic models.
 //!
-//! Most records of a stream differ from the one before in their text and timestamp only. The first of such a row is
-//! validated by the model; those after it are copies of it with another text and timestamp, made without parsing. A copy
-//! that its reader has let go of is handed out again (`reuse`).
+//! Most records of a stream differ from the one before only in their text and timestamp. The model validates the first of
+//! such a row; the others are copies of it with another text and timestamp, made without parsing. A copy that its reader
+//! has dropped is reused (`reuse`).
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -15,27 +15,28 @@ use crate::reuse::{HandedOut, Instance, Recent};
 use crate::texts::Texts;
 use crate::timestamp::Timestamp;
 
-/// Makes objects of one model from the records of one stream.
+/// Makes instances of one model from the records of one stream.
 #[derive(Debug)]
 pub(crate) struct Shaper {
     model: Py<PyType>,
     operation: Operation,
     pattern: Option<Pattern>,
     texts: Texts,
-    /// Is given each object.
+    /// Called with each object.
     on_record: Option<Py<PyAny>>,
 }
 
-/// A record that the ones after it are like.
+/// A record from which similar later records are copied.
 #[derive(Debug)]
 struct Pattern {
     fields: Py<PyDict>,
-    /// What the model has no field for.
+    /// The keys for which the model has no field.
     extra: Option<Py<PyDict>>,
-    /// The first of the row is the one that `fields` has.
+    /// The timestamp of the last record; `fields` has that of the first one of the row.
     timestamp: Option<Timestamp>,
     message: Option<Message>,
-    /// Of either. Copies have their own, which may be changed unnoticed, and so none of them is handed out again.
+    /// Whether the record or its message has extra keys. Each copy has its own dictionary of them, which could be changed
+    /// unnoticed, so copies are not reused.
     has_extra: bool,
     recent: Recent,
 }
@@ -53,12 +54,12 @@ impl Shaper {
         Self { model, operation, pattern: None, texts: Texts::default(), on_record }
     }
 
-    /// There are no more records.
+    /// Ends the stream: there are no more records.
     pub(crate) fn finish(&mut self) {
         (self.pattern, self.texts) = (None, Texts::default());
     }
 
-    /// A record's text alone.
+    /// The text of a record, without an object.
     #[inline]
     pub(crate) fn text<'py>(&mut self, py: Python<'py>, record: Record<'_>) -> Bound<'py, PyString> {
         self.texts.string(py, record.text)
@@ -102,7 +103,7 @@ impl Shaper {
 }
 
 impl Pattern {
-    /// `None` where copies of `object` would not be what the model makes of such a record.
+    /// `None` if copies of `object` would differ from the model's result for such a record.
     fn of(object: &Bound<'_, PyAny>, record: Record<'_>, operation: Operation) -> PyResult<Option<Self>> {
         let py = object.py();
         let Some((fields, extra)) = parts(object)? else { return Ok(None) };
@@ -129,13 +130,13 @@ impl Pattern {
         Ok(Some(Self { fields, extra, timestamp, message, has_extra, recent: Recent::default() }))
     }
 
-    /// Whether `record` is like this one but for its text and its timestamp, which is taken.
+    /// Whether `record` differs from this one only in its text and its timestamp; takes the timestamp.
     #[inline]
     fn fits(&mut self, py: Python<'_>, record: Record<'_>) -> bool {
         self.timestamp.as_mut().is_none_or(|timestamp| timestamp.follow(py, record.json).is_some())
     }
 
-    /// One like this with another text, in the field `name`, and the last timestamp.
+    /// A copy with another text, in the field `name`, and the last timestamp.
     #[inline]
     fn copy<'py>(
         &mut self,
@@ -180,7 +181,7 @@ impl Pattern {
 
 type Parts<'py> = (Bound<'py, PyDict>, Option<Bound<'py, PyDict>>);
 
-/// The values of a model's fields, and what it has no field for. `None` unless instances of the model can be made of
+/// The values of a model's fields, and the keys without a field. `None` unless instances of the model can be made from
 /// these (`towline._model.Answer`).
 fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
     let py = object.py();
@@ -194,7 +195,7 @@ fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
     Ok(Some((fields, extra)))
 }
 
-/// An instance of `model` with these fields; the model is not asked.
+/// An instance of `model` with these fields, without validation.
 #[inline]
 fn made(
     model: &Bound<'_, PyType>,

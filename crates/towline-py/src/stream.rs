@@ -22,7 +22,7 @@ use crate::registry::Registry;
 use crate::runtime;
 use crate::shape::Shaper;
 
-/// How long the driver may take to say what a stream had received when it was cancelled.
+/// How long the driver may take to report what a stream had received when it was cancelled.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// One streamed answer. Nothing is sent before it is first read. Dropping it closes its connection.
@@ -35,12 +35,12 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 #[pyclass(module = "towline", frozen, weakref)]
 pub(crate) struct Stream {
     operation: Operation,
-    /// A relay runs it, also without its reader.
+    /// Whether a relay runs it, and continues without a reader.
     is_relayed: bool,
     mailbox: Arc<Mailbox>,
     started_in: u32,
     closed: AtomicBool,
-    /// Held by a reader while it reads; nobody waits for it.
+    /// Locked by a reader while it reads; no thread waits for it.
     reading: Mutex<Reading>,
 }
 
@@ -48,10 +48,10 @@ struct Reading {
     request: Option<Here<Request>>,
     records: Records,
     next: usize,
-    /// What came after these.
+    /// The records after these.
     later: std::vec::IntoIter<Records>,
     over: bool,
-    /// Some record said whether it is the last.
+    /// Whether any record said if it is the last.
     marks_its_end: bool,
     shaper: Shaper,
 }
@@ -64,16 +64,16 @@ impl Reading {
     }
 }
 
-/// What is to be sent at the first read.
+/// The request, which is sent at the first read.
 struct Request {
     make: Make,
     registry: Arc<Registry>,
 }
 
-/// Makes the stream when it is first read.
+/// Starts the stream when it is first read.
 pub(crate) type Make = Box<dyn FnOnce() -> towline::Stream + Send>;
 
-/// What a look found.
+/// The result of a look.
 enum Found<T> {
     Item(T),
     Over,
@@ -109,7 +109,7 @@ impl Stream {
         }
     }
 
-    /// The one reader's turn.
+    /// Locks the stream for its one reader.
     fn reading(&self) -> PyResult<MutexGuard<'_, Reading>> {
         match self.reading.try_lock() {
             Ok(reading) => Ok(reading),
@@ -120,7 +120,7 @@ impl Stream {
         }
     }
 
-    /// Waits for the next record and gives it to `take`.
+    /// Waits for the next record and passes it to `take`.
     fn next<T>(
         &self,
         py: Python<'_>,
@@ -147,7 +147,7 @@ impl Stream {
         }
     }
 
-    /// The next record if it is there. Else `reader` is woken when there is news.
+    /// The next record, if it has arrived. Otherwise `reader` is woken when there is news.
     #[inline]
     fn find<T>(
         &self,
@@ -197,8 +197,8 @@ impl Stream {
         }
     }
 
-    /// What is raised where a record could not become an object. One that does not fit its model ends the stream: its
-    /// connection is closed, and what had come is on the exception.
+    /// The exception for a record that could not become an object. A record that does not fit its model ends the stream: its
+    /// connection is closed, and the exception has what was received before.
     fn refused(&self, py: Python<'_>, reading: &mut Reading, error: PyErr) -> PyErr {
         let is_models = error.get_type(py).name().is_ok_and(|name| name == "ValidationError");
         if !is_models {
@@ -212,8 +212,8 @@ impl Stream {
         }
     }
 
-    /// Whether a stream ended in good order from a server that never says `done`, as the programs do that people test
-    /// their code with: no terminal record is missing where there is none.
+    /// Whether a stream ended cleanly from a server that never sends `done`, such as the test servers that people write:
+    /// then no terminal record is missing.
     fn has_no_end_to_miss(&self, reading: &Reading, outcome: &Outcome) -> bool {
         let answers = matches!(self.operation, Operation::Chat | Operation::Generate);
         let in_good_order = match &outcome.ending {
@@ -229,11 +229,11 @@ impl Stream {
     fn start(&self, py: Python<'_>, request: Request) -> PyResult<()> {
         request.registry.add(py, &self.mailbox)?;
         let (make, mailbox, operation) = (request.make, Arc::clone(&self.mailbox), self.operation);
-        // On the runtime: an attached stream looks for it.
+        // Start it on the runtime, which an attached stream needs.
         runtime::spawn(async move { DriveStream::new(make(), mailbox, operation).await })
     }
 
-    /// The reader wants no more of it.
+    /// Cancels the stream, because its reader no longer wants it.
     fn let_go(&self, reason: &'static str) {
         if self.is_relayed {
             self.mailbox.leave(reason);
@@ -253,27 +253,27 @@ impl Stream {
         self.next(py, |shaper, record| shaper.shape(py, record))
     }
 
-    /// The texts of the records alone.
+    /// Only the texts of the records.
     fn texts(slf: PyRef<'_, Self>) -> Texts {
         Texts { stream: slf.into() }
     }
 
-    /// Stops the answer, from any thread: its connection is closed now. A thread that waits for its next record gets a
-    /// `CancelledError`; iteration from then on is over. What a relay runs is left to it.
+    /// Cancels the answer, from any thread: its connection is closed now. A thread that waits for its next record gets a
+    /// `CancelledError`; iteration ends then. A stream on a relay continues there.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         self.let_go("the stream was closed");
     }
 
-    /// What a relay calls the stream; `None` where none runs it, and before it was accepted.
+    /// The relay's id of the stream; ``None`` if no relay runs it, or before the relay has accepted it.
     #[getter]
     fn relay_id(&self) -> Option<String> {
         self.mailbox.relay_id()
     }
 
-    /// Leaves the answer to the relay that runs it: its id there, for `attach`. Iteration is over.
+    /// Detaches from the answer, which its relay continues. Returns its id there, for `attach`. Iteration ends.
     ///
-    /// Raises `RuntimeError` where no relay runs it, and before it was first read.
+    /// Raises `RuntimeError` if no relay runs it, or before the first read.
     fn detach(&self) -> PyResult<String> {
         let id = self.mailbox.relay_id();
         let id = id.ok_or_else(|| {
@@ -283,7 +283,7 @@ impl Stream {
         Ok(id)
     }
 
-    /// Stops the answer, from any thread. What came before is still yielded; then `CancelledError` is raised.
+    /// Cancels the answer, from any thread. Earlier records are still yielded; then `CancelledError` is raised.
     fn cancel(&self) {
         self.mailbox.cancel("the stream was cancelled");
     }
@@ -296,7 +296,7 @@ impl Stream {
         self.close();
     }
 
-    /// The next record if it has been taken from the connection's thread already.
+    /// The next record, if it was already taken from the connection's thread.
     fn ready<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut reading = self.reading()?;
         let Reading { records, next, shaper, .. } = &mut *reading;
@@ -306,7 +306,7 @@ impl Stream {
         shaped.map(Some).map_err(|error| self.refused(py, &mut reading, error))
     }
 
-    /// The next record; `None` if there is none yet: then the hub posts `token` when there is news.
+    /// The next record; `None` if there is none yet. The hub then posts `token` when there is news.
     fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
         let mut reading = self.reading()?;
         if self.closed.load(Ordering::Relaxed) && reading.request.take().is_some() {
@@ -338,7 +338,7 @@ impl Stream {
     }
 }
 
-/// Whether one of the records says whether it is the last.
+/// Whether one of the records says if it is the last.
 fn marks_its_end(records: &Records) -> bool {
     (0..records.len()).filter_map(|index| records.get(index)).any(says_whether_done)
 }
@@ -348,7 +348,7 @@ fn says_whether_done(record: Record<'_>) -> bool {
     const DONE: &[u8] = b"\"done\":";
     match record.kind {
         RecordKind::None | RecordKind::Pattern => record.json.windows(DONE.len()).any(|bytes| bytes == DONE),
-        // As the pattern before it.
+        // The same as the pattern before it.
         RecordKind::Text | RecordKind::Thinking => false,
     }
 }
@@ -359,7 +359,7 @@ impl Drop for Stream {
     }
 }
 
-/// The texts of a stream's records, without the objects around them.
+/// The texts of a stream's records, without objects for the records.
 #[pyclass(module = "towline", frozen)]
 pub(crate) struct Texts {
     stream: Py<Stream>,
@@ -371,7 +371,7 @@ impl Texts {
         slf
     }
 
-    /// Records without text, thinking among them, are passed over.
+    /// Skips records without text, including thinking.
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         loop {
             let found = self.stream.get().next(py, |shaper, record| {

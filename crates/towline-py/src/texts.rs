@@ -1,13 +1,13 @@
-//! Strings of short texts, which come again and again: most tokens of a model are short, and few are most of an answer.
+//! A cache of strings for short texts: most tokens of a model are short, and a few make up most of an answer.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// Longer texts are made each time.
+/// Longer texts are not cached.
 const LONGEST_BYTES: usize = 7;
 const PLACES: usize = 128;
 
-/// The last string at each place. A text has one place, which it shares with others.
+/// The last string in each slot. A text has one slot, which it shares with others.
 #[derive(Debug, Default)]
 pub(crate) struct Texts(Vec<Option<(u64, Py<PyString>)>>);
 
@@ -30,7 +30,7 @@ impl Texts {
     }
 }
 
-/// A short text as a number: how many bytes it has, and these.
+/// A short text as a number: its length and its bytes.
 #[inline]
 fn key(text: &str) -> Option<u64> {
     let length = text.len();

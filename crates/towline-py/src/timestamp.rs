@@ -1,31 +1,31 @@
-//! The timestamp of a record, looked for where it stood in the one before.
+//! The timestamp of a record, at its position in the record before.
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-/// What stands before it. Inside a string the quotes would be escaped.
+/// The text before the timestamp. Inside a string, the quotes would be escaped.
 const NAME: &[u8] = b"\"created_at\":\"";
 
-/// Where it stands in the records of a row, and the last one. Records that come together often have the same.
+/// The position of the timestamp in the records of a row, and the last value. Records that arrive together often share it.
 #[derive(Debug)]
 pub(crate) struct Timestamp {
     at: usize,
-    /// As it stands in the record, with its name and quotes.
+    /// The text in the record, with the name and the quotes.
     member: Vec<u8>,
     pub(crate) text: Py<PyString>,
-    /// How many others there were before it.
+    /// The number of different timestamps before it.
     pub(crate) number: u64,
 }
 
 impl Timestamp {
-    /// The one in `json`.
+    /// Finds the timestamp in `json`.
     pub(crate) fn find(py: Python<'_>, json: &[u8]) -> Option<Self> {
         let at = json.windows(NAME.len()).position(|bytes| bytes == NAME)?;
         let (member, text) = split(&json[at..])?;
         Some(Self { at, member: member.to_vec(), text: PyString::new(py, text).unbind(), number: 0 })
     }
 
-    /// Takes the one of another record. `None` if none stands there.
+    /// Takes the timestamp of another record. `None` if there is none at the position.
     #[inline]
     pub(crate) fn follow(&mut self, py: Python<'_>, json: &[u8]) -> Option<()> {
         let rest = json.get(self.at..)?;
@@ -40,7 +40,7 @@ impl Timestamp {
     }
 }
 
-/// The timestamp that `rest` begins with: with its name and quotes, and without.
+/// The timestamp at the start of `rest`: with its name and quotes, and without them.
 fn split(rest: &[u8]) -> Option<(&[u8], &str)> {
     let inside = rest.strip_prefix(NAME)?;
     let length = inside.iter().position(|byte| *byte == b'"')?;

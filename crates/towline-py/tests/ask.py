@@ -1,4 +1,4 @@
-"""Asking for a stream in both ways: what is read, and what is raised."""
+"""Starts a stream in both ways; returns the records and the exception."""
 
 import asyncio
 

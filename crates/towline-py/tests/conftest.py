@@ -1,4 +1,4 @@
-"""Servers for the tests: the scripted one of the Rust tests, and one that plays bytes a test gives it."""
+"""Servers for the tests: the scripted one of the Rust tests, and one that sends the bytes of a test."""
 
 import os
 import signal
@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-# Longest wait for something that is certain to come. No result depends on it.
+# The longest wait for something that is certain to happen. No result depends on it.
 PATIENCE = 60
 
-# Started in the background of a script, the tests inherit an ignored Ctrl-C, and would hand it on to their programs.
+# In the background of a script, the tests inherit an ignored Ctrl-C, and would pass it on to their programs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch):
-    """No test depends on where the developer's server is."""
+    """No test depends on the address of the developer's server."""
     for name in list(os.environ):
         if name.startswith("OLLAMA_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.delenv(name)
@@ -54,7 +54,7 @@ class Connection:
         if ends:
             self.socket.shutdown(socket.SHUT_WR)
         try:
-            # Whatever a client sends now, the end of it is that it left.
+            # Anything that a client sends now is ignored; the end means that it disconnected.
             while self.socket.recv(4096):
                 pass
         except ConnectionResetError:

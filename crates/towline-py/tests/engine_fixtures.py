@@ -11,7 +11,7 @@ import towline
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "examples" / "python"
 
-# A test that waits this long, in seconds, has failed.
+# A test fails if it waits this long, in seconds.
 PATIENCE = 60
 
 
@@ -29,7 +29,7 @@ def engine(server):
 
 @pytest.fixture(scope="session")
 def display():
-    """A display of its own, so that no window of the tests shows up on a real one."""
+    """A separate display, so that no window of the tests appears on a real one."""
     command = ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as xvfb:
         yield f":{xvfb.stdout.readline().strip()}"
@@ -37,7 +37,7 @@ def display():
 
 
 def until(engine, condition, what):
-    """Looks again at every change of any job, as a foreground does."""
+    """Looks at every change of any job, as a foreground does."""
     give_up = time.monotonic() + PATIENCE
     with selectors.DefaultSelector() as selector:
         selector.register(engine.fileno(), selectors.EVENT_READ)

@@ -97,7 +97,7 @@ input()
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **pipes) as child:
         assert child.stdout.readline() == "ended\n"
-        # The process lives on and holds the streams; their connections are closed all the same.
+        # The process continues and holds the streams; their connections are still closed.
         assert closed(server) and len(server.connections) == 2
         assert child.communicate("\n", timeout=PATIENCE)[1] == ""
 

@@ -50,7 +50,7 @@ def test_wrong_use_says_how():
 
 
 def test_except_clauses_of_the_package_itself_go_on_working(fake, tmp_path):
-    # A package of that name with the shape of the real one: what a program imports that uses both.
+    # A package with that name and the structure of the real one, for a program that uses both.
     (tmp_path / "ollama.py").write_text(
         "class ResponseError(Exception):\n    pass\nclass RequestError(Exception):\n    pass\n"
     )

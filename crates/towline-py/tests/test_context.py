@@ -27,7 +27,7 @@ async def inner():
 
 
 def as_(name, call):
-    """What ``call`` returns for a caller of that name, on a thread of its own."""
+    """The result of ``call`` for a caller with that name, on a separate thread."""
     found = []
 
     def run():
@@ -103,7 +103,7 @@ def test_no_lock_but_those_that_exclude_python_is_waited_for():
     for path in (Path(__file__).parents[1] / "src").rglob("*.rs"):
         for found in re.finditer(r"(\w+)\s*\.(lock|try_lock)\(\)", path.read_text()):
             locks.add((path.name, *found.groups()))
-    # That of `relay.rs` is tokio's: a task of the runtime awaits it, and holds nothing of Python.
+    # The lock in `relay.rs` is tokio's: a task of the runtime awaits it, and holds no Python objects.
     awaited = {("relay.rs", "watch", "lock")}
     assert locks - awaited == {("leaf.rs", "0", "lock"), ("parker.rs", "rung", "lock"), ("stream.rs", "reading", "try_lock")}
 
@@ -157,7 +157,7 @@ print(descriptors() - before)
 
 
 def test_dropping_ends_without_the_collector(fake):
-    """Neither a cycle of ours nor what pydantic keeps of the caller's frame holds a stream or an engine."""
+    """Neither a reference cycle nor pydantic's copy of the caller's frame keeps a stream or an engine alive."""
     code = f"""
 import asyncio, gc, weakref, towline
 gc.disable()

@@ -1,4 +1,4 @@
-"""Stopping an answer: from its own thread, from another one, by the keyboard, and by letting go of it."""
+"""Cancelling an answer: from its own thread, from another one, by the keyboard, and by dropping it."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ WHOLE = RECORD + '{"model":"m","message":{"role":"assistant","content":""},"done
 
 
 def in_thread(work):
-    """Runs `work` in a thread; returns how to wait for what it raised or returned."""
+    """Runs `work` in a thread; returns a function that waits for its result or exception."""
     said = []
 
     def run():
@@ -50,7 +50,7 @@ def test_a_read_that_blocks_ends_at_once_when_another_thread_stops_it(player, st
     assert next(stream).message.content == "a"
     result = in_thread(lambda: next(stream))
     {"close": stream.close, "cancel": stream.cancel, "client": client.close}[stop]()
-    # A reader that was not there yet when the stream was closed finds it over.
+    # A reader that starts after the stream was closed finds it ended.
     assert isinstance(result(), (towline.CancelledError, StopIteration))
     assert server.connections[0].closed.wait(PATIENCE)
 

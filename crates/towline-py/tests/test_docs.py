@@ -1,4 +1,4 @@
-"""The documentation of every public name, and the pages that are made of it."""
+"""The documentation of every public name, and the pages made from it."""
 
 import inspect
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 
 import towline
 
-# Names for types that stand in signatures.
+# Names of types in signatures.
 ALIASES = {"SystemOneAnswer", "SystemOneContent", "SystemOneQuestion"}
 METHODS = [
     f"{cls.__name__}.{name}"

@@ -1,4 +1,4 @@
-"""Every way a stream can end, told apart."""
+"""Every way a stream can end, with its own exception."""
 
 import pytest
 from ask import read, text

@@ -31,7 +31,7 @@ def test_messages_and_options_reach_the_server(engine):
 def test_a_request_that_makes_no_sense_says_which_part(engine):
     with pytest.raises(TypeError, match="unexpected keyword argument 'temprature'"):
         engine.generate("normal", "x", temprature=1)
-    with pytest.raises(ValueError, match="deadline is a time in seconds from 0 on, not -1"):
+    with pytest.raises(ValueError, match="deadline must be a number of seconds, 0 or more, not -1"):
         engine.chat("normal", "x", deadline=-1)
     with pytest.raises(ValueError, match="content"):
         engine.chat("normal", [{"role": "user", "content": object()}])

@@ -52,7 +52,7 @@ def test_iterate_over_events(engine, run):
 
 @both
 def test_the_loop_goes_on_while_a_job_is_awaited(engine, run):
-    """Sixteen waiters in one loop: each is woken for its own job, and cancelling a wait leaves the job alone."""
+    """Sixteen waiters in one loop: each is woken for its own job, and cancelling a wait does not affect the job."""
 
     async def main():
         stuck = engine.chat("never-answers", "x")
@@ -133,7 +133,7 @@ def test_a_loop_without_descriptors_is_refused_clearly(engine):
         await engine.chat("normal", "x")
 
     loop = Blind()
-    # Its own self-pipe needs the real one, which it made in its constructor by another name.
+    # Its own self-pipe needs the real function, which its constructor stored under another name.
     try:
         with pytest.raises(RuntimeError, match="watches no descriptors"):
             loop.run_until_complete(main())

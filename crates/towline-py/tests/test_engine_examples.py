@@ -1,4 +1,4 @@
-"""The examples run as they are printed: scripts as programs, windows with a person's clicks."""
+"""The examples run as printed: scripts as programs, windows with simulated clicks."""
 
 import runpy
 import subprocess
@@ -18,8 +18,8 @@ def test_the_walk_through_at_the_prompt(server):
     assert out[-2:] == ["2 answers from two_questions", "cut at the end: []"]
 
 
-# Tcl aborts the process when a garbage collection on another thread deletes its interpreter. A program of one window ends
-# with it; here other tests follow, and the blocking example's window is not kept by an engine.
+# Tcl aborts the process if a garbage collection on another thread deletes its interpreter. A program with one window ends
+# with its window; here other tests follow, and no engine keeps the blocking example's window.
 INTERPRETERS = []
 
 
@@ -69,7 +69,7 @@ def test_the_button_that_blocks(server, display, monkeypatch, capsys):
 
 
 def test_the_button_that_does_not_block(server, display, monkeypatch, capsys):
-    """The window's timer runs while the answer comes, and sees it grow."""
+    """The window's timer runs while the answer arrives, and sees it grow."""
     lengths = []
 
     def act(root):

@@ -1,4 +1,4 @@
-"""The code of the guide runs as it is printed, with a model of the fake server for the one it names."""
+"""The code of the guide runs as printed, with a model of the fake server in place of the named one."""
 
 import re
 

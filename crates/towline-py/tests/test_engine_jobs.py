@@ -1,4 +1,4 @@
-"""What jobs give besides their states: results that do not wait in vain, groups, callbacks, generators, reports."""
+"""Jobs beyond their states: results that never hang, groups, callbacks, generators, reports."""
 
 import asyncio
 import json

@@ -107,7 +107,7 @@ def test_a_program_ends_when_its_main_thread_does(server, how):
     done = run(server, code)
     assert done.returncode == status
     complaints = ("Fatal", "never retrieved", "never awaited", "ResourceWarning", "Exception ignored", "cannot schedule")
-    # Of the one that does not want to end asyncio itself speaks.
+    # asyncio itself reports the task that does not end.
     assert how.startswith("a coroutine") or not any(complaint in done.stderr for complaint in complaints), done.stderr
     assert done.stdout == {"an atexit that asks": "False\n", "a generator left open": "closed\n"}.get(how, "")
 
@@ -199,7 +199,7 @@ os._exit(0)
 
 
 def test_no_thread_of_the_engine_calls_python(server):
-    """Only threads that Python started, or the main one, are known to the interpreter."""
+    """The interpreter knows only the main thread and the threads that Python started."""
     code = """
 import sys
 engine.chat("words:1000", "x").result(60)

@@ -1,4 +1,4 @@
-"""Coroutines and functions as jobs: a true state, a deadline that moves, and real cancellation."""
+"""Coroutines and functions as jobs: a true state, a deadline that can change, and real cancellation."""
 
 import asyncio
 import gc
@@ -61,7 +61,7 @@ def test_an_exit_inside_ends_that_job_alone(engine, error):
 
 
 def test_cancelling_is_not_cancelled(engine):
-    """What asyncio's own future gets wrong: it is done while the task still cleans up."""
+    """asyncio's own future gets this wrong: it is done while the task still cleans up."""
     may_end = threading.Event()
 
     async def cleans_up():
@@ -142,7 +142,7 @@ def test_a_paused_coroutine_stops_at_its_next_await(engine):
     job = engine.submit(counts())
     until_state(engine, job, "running")
     job.pause()
-    # The order has been obeyed once a later one has been.
+    # The order has been carried out once a later one has been.
     engine.submit(value(0)).result(PATIENCE)
     go.set()
     engine.submit(value(0)).result(PATIENCE)

@@ -1,4 +1,4 @@
-"""The examples of the drop-in run, and say what their pages say."""
+"""The examples of the drop-in run, and print what their pages show."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Servers that fork their workers after the package was used: each process has what is its own."""
+"""Servers that fork their workers after the package was used: each process has its own connections."""
 
 import os
 import subprocess
@@ -93,7 +93,7 @@ print(len([next(stream) for _ in range(100)]))
 
 
 def test_a_prefork_server_answers_from_every_worker(fake):
-    """As gunicorn with ``preload``: the application, with its client and a first use, is there before the fork."""
+    """Like gunicorn with ``preload``: the application, with its client and a first use, exists before the fork."""
     code = """
 import http.server, socket, urllib.request, json
 client = towline.Client(host)

@@ -45,7 +45,7 @@ def test_a_session_at_the_prompt(prompt):
     assert "Job 2 forever()" in prompt.type("%bg forever()")
     assert "Job 3 divmod(7, 2)" in prompt.type("%bg divmod(7, 2)")
     assert prompt.type("%fg 3").endswith("(3, 1)")
-    # The coroutine runs while the prompt waits, which a plain asyncio task of IPython's does not.
+    # The coroutine runs while the prompt waits, unlike a plain asyncio task in IPython.
     prompt.type("while engine.job(2).state != 'running': pass\n")
     table = prompt.type("%jobs").splitlines()
     assert [line.split()[0] for line in table[-4:]] == ["job", "1", "2", "3"]
@@ -55,7 +55,7 @@ def test_a_session_at_the_prompt(prompt):
     assert "cancelled" in prompt.type("%kill 2")
     assert "%timeout takes a job" in prompt.type("%timeout 2")
     assert "there is no job 99" in prompt.type("%kill 99")
-    assert "x is no job" in prompt.type("%fg x")
+    assert "x is not a job" in prompt.type("%fg x")
     assert "%bg takes an expression" in prompt.type("%bg x = 1")
 
 
@@ -107,7 +107,7 @@ def test_a_table_in_a_notebook_follows_the_jobs(server, tmp_path, monkeypatch):
     running, client = manager.start_new_kernel()
 
     def shown(kind, *parts):
-        """Waits for a table with these parts: its place on the page."""
+        """Waits for a table with these parts; returns its position on the page."""
         while True:
             message = client.get_iopub_msg(timeout=PATIENCE)
             assert message["msg_type"] != "error", message

@@ -1,4 +1,4 @@
-"""The client in event loops of every kind, by way of anyio: asyncio's and trio's."""
+"""The client in event loops of asyncio and trio, through anyio."""
 
 import anyio
 import pytest

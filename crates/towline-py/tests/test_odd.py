@@ -1,4 +1,4 @@
-"""Records and requests that do not fit: this package's exceptions, with what came, and a connection that is let go."""
+"""Records and requests that do not fit: this package's exceptions, with the received text, and a closed connection."""
 
 import asyncio
 import copy
@@ -119,27 +119,27 @@ def test_text_that_is_no_unicode_is_sent_repaired(player):
 
 
 USER = {"role": "user", "content": "x"}
-# What is given, and what the message says of it: which input, and what was wrong.
+# An argument, and its message: which input, and what was wrong.
 BAD_REQUESTS = [
     (lambda client: client.chat(""), "model: String should have at least 1 character"),
     (lambda client: client.chat("m", [USER, {**USER, "content": 5}]), "messages.1.content: Input should be a valid string"),
     (lambda client: client.chat("m", [USER, {"content": "x"}]), "messages.1.role: Field required"),
-    (lambda client: client.chat("m", "x"), "messages is a list, not of type str"),
-    (lambda client: client.chat("m", USER), "messages is a list, not of type dict"),
-    (lambda client: client.chat("m", [5]), "messages.0: a message has a role and content, and is not of type int"),
+    (lambda client: client.chat("m", "x"), "messages must be a list, not of type str"),
+    (lambda client: client.chat("m", USER), "messages must be a list, not of type dict"),
+    (lambda client: client.chat("m", [5]), "messages.0: a message needs a role and content, and cannot be of type int"),
     (lambda client: client.chat("m", [{**USER, "images": ["nofile.png"]}]), "File nofile.png does not exist"),
     (lambda client: client.generate("m", "p", images=["/nowhere/a.png"]), "File /nowhere/a.png does not exist"),
     (lambda client: client.generate("m", "p", images=[Path("/nowhere/a")]), "the image /nowhere/a cannot be read: No such file"),
     (lambda client: client.generate("m", "p", images=["/"]), "the image / cannot be read: Is a directory"),
     (lambda client: client.generate("m", "p", images=["no image"]), "path to image file: 'no image' is neither"),
-    (lambda client: client.generate("m", "p", images=[b"", 5]), "images.1: an image is a path, bytes, base64 text or a data URL"),
+    (lambda client: client.generate("m", "p", images=[b"", 5]), "images.1: an image must be a path, bytes, base64 text or a data URL"),
     (lambda client: client.chat("m", [], options={"stop": object()}), "not JSON serializable"),
     (lambda client: client.chat("m", [], options={"temperature": float("nan")}), "Out of range float values"),
     (lambda client: client.chat("m", [], options=[1]), "sent: options: Input should be a valid dictionary or"),
     (lambda client: client.chat("m", [], keep_alive=[]), "keep_alive: Input should be a valid number or a valid string"),
     (lambda client: client.chat("m", [], tools=[iter]), "iter cannot be a tool"),
     (lambda client: client.chat("m", [], tools=[5]), "tools.0: Input should be a valid dictionary or instance of Tool"),
-    (lambda client: client.chat("m", [], tools=5), "tools is a list, not of type int"),
+    (lambda client: client.chat("m", [], tools=5), "tools must be a list, not of type int"),
 ]
 
 
@@ -152,19 +152,19 @@ def test_what_cannot_be_sent_is_a_request_error_that_says_what_and_why(fake, cal
 
 
 BAD_OPTIONS = [
-    ({"host": 5}, "host is a str, not 5"),
+    ({"host": 5}, "host must be a str, not 5"),
     ({"host": "http://a b"}, '"a b" is not a host name or address'),
     ({"host": "localhost:99999"}, "99999 is not a port"),
-    ({"relay": 5}, "relay is a str, not 5"),
-    ({"timeout": "x"}, "timeout is seconds"),
-    ({"timeout": -1}, "timeout is a time in seconds from 0 on, not -1"),
-    ({"connect": "x"}, "connect is a time in seconds from 0 on, not 'x'"),
-    ({"total": float("nan")}, "total is a time in seconds from 0 on, not nan"),
-    ({"retries": -1}, "retries is a whole number from 0 on, not -1"),
-    ({"retries": "x"}, "retries is a whole number from 0 on, not 'x'"),
-    ({"resume": "x"}, 'resume is "never", "continue" or how often'),
-    ({"api": "x"}, "api is one of 'auto', 'ollama', 'openai', not 'x'"),
-    ({"headers": 5}, "headers is a mapping of names to values, not of type int"),
+    ({"relay": 5}, "relay must be a str, not 5"),
+    ({"timeout": "x"}, "timeout must be seconds"),
+    ({"timeout": -1}, "timeout must be a number of seconds, 0 or more, not -1"),
+    ({"connect": "x"}, "connect must be a number of seconds, 0 or more, not 'x'"),
+    ({"total": float("nan")}, "total must be a number of seconds, 0 or more, not nan"),
+    ({"retries": -1}, "retries must be a whole number, 0 or more, not -1"),
+    ({"retries": "x"}, "retries must be a whole number, 0 or more, not 'x'"),
+    ({"resume": "x"}, 'resume must be "never", "continue" or a number of times'),
+    ({"api": "x"}, "api must be one of 'auto', 'ollama', 'openai', not 'x'"),
+    ({"headers": 5}, "headers must be a mapping of names to values, not of type int"),
 ]
 
 
@@ -177,12 +177,12 @@ def test_an_option_that_cannot_be_kept_is_a_request_error_that_names_it(cls, opt
 
 
 def test_what_an_engine_cannot_do_names_the_argument(fake):
-    with pytest.raises(towline.RequestError, match="max_running is a whole number from 0 on, not 'x'"):
+    with pytest.raises(towline.RequestError, match="max_running must be a whole number, 0 or more, not 'x'"):
         towline.Engine(fake, max_running="x")
     with towline.Engine(fake) as engine:
-        with pytest.raises(towline.RequestError, match="deadline is a time in seconds from 0 on, not 'x'"):
+        with pytest.raises(towline.RequestError, match="deadline must be a number of seconds, 0 or more, not 'x'"):
             engine.chat("m", "x", deadline="x")
-        with pytest.raises(towline.RequestError, match="no relay runs the streams"):
+        with pytest.raises(towline.RequestError, match="no relay is configured"):
             engine.attach("x")
 
 

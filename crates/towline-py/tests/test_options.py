@@ -1,4 +1,4 @@
-"""What a client can be told beyond the package that it stands in for: retries, resuming, timeouts, dialects."""
+"""The options of a client beyond those of the package ``ollama``: retries, resuming, timeouts, dialects."""
 
 import asyncio
 import http.server
@@ -17,7 +17,7 @@ MESSAGES = [{"role": "user", "content": "Count."}]
 
 
 class Script:
-    """A server that answers each request by a function of its path, its JSON and how many came before."""
+    """A server that answers each request with a function of its path, its JSON and the number of earlier requests."""
 
     def __init__(self, answer):
         script = self
@@ -121,7 +121,7 @@ def test_a_cut_answer_is_continued_if_so_told(script, resume):
 
 @pytest.mark.parametrize("bad", ["sometimes", -1, None])
 def test_a_resume_that_means_nothing_is_refused(bad):
-    with pytest.raises(towline.RequestError, match="resume is"):
+    with pytest.raises(towline.RequestError, match="resume must be"):
         towline.Client("x", resume=bad)
 
 
@@ -143,7 +143,7 @@ def test_each_clock_ends_a_stream(fake, model, timeouts):
 
 
 class OneAndBlanks:
-    """A record, and then blank lines without end, which are no records."""
+    """A record, and then endless blank lines, which are not records."""
 
     def __iter__(self):
         return itertools.chain([line("one").encode()], itertools.repeat(b"\n"))
@@ -205,7 +205,7 @@ def test_the_drop_in_speaks_ollamas_dialect_alone(script):
     with pytest.raises(towline.ResponseError) as raised:
         read(script(openai_only).host, "sync")
     assert raised.value.status_code == 404
-    with pytest.raises(ValueError, match="api is one of"):
+    with pytest.raises(ValueError, match="api must be one of"):
         towline.Client("x", api="gemini")
 
 
@@ -249,5 +249,5 @@ def test_whole_answers_without_a_thought_at_their_start_stay(script):
 
 
 def test_a_timeout_that_is_none_says_what_one_is():
-    with pytest.raises(towline.RequestError, match="timeout is seconds, .* not 'soon'"):
+    with pytest.raises(towline.RequestError, match="timeout must be seconds, .* not 'soon'"):
         towline.Client(timeout="soon")

@@ -32,7 +32,7 @@ def run_until(application, condition):
 
 def test_an_engine_needs_an_application_first(engine):
     if QCoreApplication.instance() is None:
-        with pytest.raises(RuntimeError, match="make the QApplication first"):
+        with pytest.raises(RuntimeError, match="create the QApplication first"):
             towline.qt.attach(engine)
 
 

@@ -1,4 +1,4 @@
-"""What is in a record: everything the server sent, however it was sent."""
+"""The contents of a record: everything that the server sent, in every format."""
 
 import asyncio
 import copy
@@ -26,7 +26,7 @@ def at(second):
 
 def lines(*records):
     last = {"model": "m", "message": {"role": "assistant", "content": ""}, "done": True, "eval_count": 3}
-    # As Ollama writes them.
+    # In Ollama's format.
     written = [json.dumps(record, ensure_ascii=False, separators=(",", ":")) for record in (*records, last)]
     return "".join(f"{record}\n" for record in written)
 
@@ -150,7 +150,7 @@ def test_what_is_kept_of_a_record_stays_as_it_is(player, keep, every):
 def test_a_loop_over_records_makes_two_objects(player):
     sent = [chat(f" {n}", at(n)) for n in range(40)]
     stream = towline.Client(player(lines(*sent)).host).chat("m", MESSAGES, stream=True)
-    # The first is made by the model, and so is the last.
+    # The model makes the first, and also the last.
     seen = [weakref.ref(record) for record in itertools.islice(stream, 1, 40)]
     assert len(seen) == 39 and len({id(one()) for one in seen}) == 2 and None not in [one() for one in seen]
 

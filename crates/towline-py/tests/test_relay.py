@@ -1,4 +1,4 @@
-"""Streams that a relay runs: they outlive their readers, and every face controls them."""
+"""Streams that a relay runs: they outlive their readers, and every client controls them."""
 
 import asyncio
 import http.client
@@ -27,7 +27,7 @@ def program():
 
 @pytest.fixture
 def relayed(fake, program, tmp_path, monkeypatch):
-    """What a client is told to use a relay of its own, which relays to the fake server."""
+    """The options for a client with its own relay, which uses the fake server."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
@@ -119,7 +119,7 @@ def test_jobs_are_listed_by_what_they_are(relayed):
         assert in_lines.wait(PATIENCE) and client.relay.job(in_lines.relay_id).name == "two-lines"
         version = client.relay.version()
         assert version.streams == 5 and version.running == 0 and version.listen
-        with pytest.raises(towline.RequestError, match="seconds from 0 on"):
+        with pytest.raises(towline.RequestError, match="number of seconds, 0 or more"):
             client.relay.jobs(since=-1)
         with pytest.raises(ValueError, match="'all', 'running', 'ended', not 'finished'"):
             client.relay.jobs(state="finished")
@@ -193,7 +193,7 @@ def test_a_watch_ends_with_its_client_or_its_task(relayed):
 
 
 def come_in_by_link(address, token):
-    """The status of what a browser sends first that opens a link."""
+    """The status of the first request of a browser that opens a link."""
     host = address.rpartition("/")[2]
     connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=PATIENCE)
     headers = {"Host": host, "Towline-Page": "true", "Content-Type": "application/json"}
@@ -232,15 +232,15 @@ def test_a_phone_is_paired_and_revoked(relayed):
 
 
 ORDERS = [
-    (lambda relay: relay.wait("a", -1), "timeout is a time in seconds from 0 on, not -1"),
-    (lambda relay: relay.wait("a", None), "timeout is a time in seconds from 0 on, not None"),
-    (lambda relay: relay.extend("a", "x"), "seconds is a time in seconds from 0 on, not 'x'"),
-    (lambda relay: relay.set_deadline("a", "x"), "seconds is a time in seconds from 0 on, not 'x'"),
-    (lambda relay: relay.job(5), "id is a str, not 5"),
-    (lambda relay: relay.job(""), '"" is neither an id nor a name'),
-    (lambda relay: relay.jobs(since="x"), "since is a time in seconds from 0 on, not 'x'"),
-    (lambda relay: relay.jobs(model=5), "model is a str, not 5"),
-    (lambda relay: relay.pair(None), "name is a str, not None"),
+    (lambda relay: relay.wait("a", -1), "timeout must be a number of seconds, 0 or more, not -1"),
+    (lambda relay: relay.wait("a", None), "timeout must be a number of seconds, 0 or more, not None"),
+    (lambda relay: relay.extend("a", "x"), "seconds must be a number of seconds, 0 or more, not 'x'"),
+    (lambda relay: relay.set_deadline("a", "x"), "seconds must be a number of seconds, 0 or more, not 'x'"),
+    (lambda relay: relay.job(5), "id must be a str, not 5"),
+    (lambda relay: relay.job(""), '"" is neither the id nor the name'),
+    (lambda relay: relay.jobs(since="x"), "since must be a number of seconds, 0 or more, not 'x'"),
+    (lambda relay: relay.jobs(model=5), "model must be a str, not 5"),
+    (lambda relay: relay.pair(None), "name must be a str, not None"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""What is made of something else is what that makes of it."""
+"""Generated files are up to date."""
 
 import subprocess
 import sys

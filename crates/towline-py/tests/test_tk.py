@@ -1,4 +1,4 @@
-"""A real tkinter window, under Xvfb where there is no display."""
+"""A real tkinter window, under Xvfb if there is no display."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ def root(display, monkeypatch):
     monkeypatch.setenv("DISPLAY", display)
     root = tkinter.Tk()
     INTERPRETERS.append(root.tk)
-    # A test that goes wrong ends all the same.
+    # A failing test still ends.
     root.after(PATIENCE * 1000, root.quit)
     root.errors = []
     root.report_callback_exception = lambda kind, error, trace: root.errors.append(error)
@@ -35,7 +35,7 @@ def root(display, monkeypatch):
 
 
 def test_sixteen_streams_leave_the_window_responsive(root, engine):
-    """Between any two turns of Tk's loop at most one frame's news is taken, so a heartbeat is never far."""
+    """Between two turns of Tk's loop, at most one frame's news is handled, so a timer is never late."""
     windows = {}
     beats, threads = [], set()
 
@@ -63,7 +63,7 @@ def test_sixteen_streams_leave_the_window_responsive(root, engine):
     assert received == {job: job.text for job in windows} and all(len(t.split()) == 200 for t in received.values())
     assert threads == {threading.get_ident()} and root.errors == []
     assert foreground.watches
-    # 3,200 tokens, merged: one wake a frame at most, and the window's own timer ran in between.
+    # 3,200 tokens, merged: at most one wake-up per frame, and the window's own timer ran in between.
     assert foreground.wakes < 3200 / 4
     longest = max(later - earlier for earlier, later in zip(beats, beats[1:]))
     assert longest <= 2, f"{longest} wakes came between two heartbeats"
@@ -167,7 +167,7 @@ def test_an_event_runs_a_coroutine_too(root, engine):
 
 def test_a_destroyed_window_detaches_and_leaves_the_jobs(root, engine):
     foreground = towline.tk.attach(root, engine, lambda update: root.destroy())
-    with pytest.raises(RuntimeError, match="attached already"):
+    with pytest.raises(RuntimeError, match="already attached"):
         towline.tk.attach(root, engine)
     job = engine.chat("slow:1000:300", "x")
     root.mainloop()
@@ -177,7 +177,7 @@ def test_a_destroyed_window_detaches_and_leaves_the_jobs(root, engine):
 
 
 def test_a_dialog_in_a_callback_does_not_stop_the_other_answers(root, engine):
-    """What a message box does: a window that is waited for in a loop within the callback."""
+    """Like a message box: the callback waits for a window in its own loop."""
     dialogs, texts, closed = [], [], []
 
     def show(update):
@@ -200,7 +200,7 @@ def test_a_dialog_in_a_callback_does_not_stop_the_other_answers(root, engine):
 
 
 def test_windows_come_and_go(display, server):
-    """One after the other, left by `destroy` or `quit`, each collected on another thread; then two at once."""
+    """One after the other, ended by `destroy` or `quit`, each collected on another thread; then two at once."""
     code = """
 import gc, sys, threading, tkinter, towline, towline.tk
 engine = towline.Engine(sys.argv[1])
@@ -253,7 +253,7 @@ def test_an_unattached_window_is_refused(root, engine):
 
 def test_an_idle_window_is_not_woken(root, engine):
     foreground = towline.tk.attach(root, engine)
-    # For what came before: the attachment tells it, and so does the engine, which may do so after the first look.
+    # For earlier changes: both the attachment and the engine report them, and the engine may do so after the first look.
     run_until(root, lambda: foreground.wakes >= 1)
     for _ in range(50):
         root.update()
@@ -261,7 +261,7 @@ def test_an_idle_window_is_not_woken(root, engine):
 
 
 def test_a_window_that_is_garbage_does_not_abort_the_process(display, server):
-    """Collected on the engine's thread, where Tcl would abort, were its interpreter not kept."""
+    """Collected on the engine's thread, where Tcl would abort if its interpreter were not kept."""
     code = """
 import gc, sys, tkinter, towline, towline.tk
 engine = towline.Engine(sys.argv[1])

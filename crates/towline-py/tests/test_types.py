@@ -1,4 +1,4 @@
-"""The types that the package promises: checked inside, checked as users see them, and compared with what is there."""
+"""The package's types: checked inside, checked as users see them, and compared with the actual objects."""
 
 import subprocess
 import sys

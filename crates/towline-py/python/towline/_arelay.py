@@ -1,4 +1,4 @@
-"""The relay of a client for asyncio and trio. The one without async is made of this file, see ``sync.py``."""
+"""The relay of a client for asyncio and trio. ``sync.py`` makes the version without async from this file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from ._waiting import wait_for
 
 
 class AsyncRelay:
-    """A relay: what it runs, and telling it what to do with that. ``client.relay`` gives it.
+    """A relay, which lists and controls its jobs. ``client.relay`` returns it.
 
-    Each call raises ``ResponseError`` for an id that the relay does not have, or not for this owner, and ``ConnectError``
-    where no relay answers. Where an id is asked for, a job's name, its number (``"%3"``) and the beginning of its id from 4
-    characters on will do.
+    Each call raises ``ResponseError`` for an id that the relay does not have for this owner, and ``ConnectError`` if no
+    relay answers. An id may also be a job's name, its number (``"%3"``), or the first 4 or more characters of its
+    id.
 
     ::
 
@@ -42,7 +42,7 @@ class AsyncRelay:
 
     @options_of.told(JobFilter)
     async def jobs(self, **which: Unpack[JobFilter]) -> List[RelayJob]:
-        """The jobs as they are now, the oldest first. Without an argument all; each argument leaves only some, see
+        """The jobs as they are now, the oldest first. Each argument restricts the list, see
         `JobFilter`.
 
         ::
@@ -54,10 +54,10 @@ class AsyncRelay:
 
     @options_of.told(JobFilter)
     async def watch(self, **which: Unpack[JobFilter]) -> AsyncIterator[RelayChange]:
-        """The jobs of which the arguments are true, as of `jobs`: first each as it is, then each change, as it happens.
+        """The jobs that match the arguments, which are those of `jobs`: first each as it is, then each change.
 
-        It does not end by itself; leave the loop, or close the client. A connection that is lost is made again, and a
-        change with ``reset`` says so. Raises ``ConnectError`` where no relay answers.
+        It does not end by itself; leave the loop, or close the client. It reconnects after a lost connection, and then yields
+        a change with ``reset``. Raises ``ConnectError`` if no relay answers.
 
         ::
 
@@ -72,27 +72,27 @@ class AsyncRelay:
             yield requests.answer(RelayChange, change)
 
     async def job(self, id: str) -> RelayJob:
-        """The job that has this id."""
+        """The job with this id."""
         return await self._job("find", id=id)
 
     async def wait(self, id: str, timeout: float) -> RelayJob:
-        """The job once it has ended, or as it is after ``timeout`` seconds."""
+        """Waits until the job has ended, for at most ``timeout`` seconds, and returns it."""
         return await self._job("wait", id=id, timeout=timeout)
 
     async def cancel(self, id: str, reason: str = "the program cancelled it") -> RelayJob:
-        """Tells a job to stop, for everybody who reads it. It may be ``cancelling`` for a while."""
+        """Cancels a job for all its readers. It may be ``cancelling`` for a while."""
         return await self._job("cancel", id=id, reason=reason)
 
     async def set_deadline(self, id: str, seconds: Optional[float]) -> RelayJob:
-        """Moves a job's deadline to so many seconds from now; ``None`` for never."""
+        """Moves a job's deadline to this many seconds from now; ``None`` for no deadline."""
         return await self._job("deadline", id=id, seconds=seconds)
 
     async def extend(self, id: str, seconds: float) -> RelayJob:
-        """Moves a job's deadline by so many seconds; without one, sets it so far from now."""
+        """Moves a job's deadline by this many seconds; if there is none, sets it this far from now."""
         return await self._job("extend", id=id, seconds=seconds)
 
     async def pause(self, id: str) -> RelayJob:
-        """The relay stops reading from the job's server."""
+        """Pauses a job: the relay stops reading from its server."""
         return await self._job("pause", id=id)
 
     async def unpause(self, id: str) -> RelayJob:
@@ -100,9 +100,9 @@ class AsyncRelay:
         return await self._job("unpause", id=id)
 
     async def retry(self, id: str) -> RelayJob:
-        """Asks the same again: a new job, of the same conversation.
+        """Sends the same request again, as a new job of the same conversation.
 
-        Raises ``ResponseError`` where the relay did not keep the request: ``RelayJob.has_request`` says so.
+        Raises ``ResponseError`` if the relay did not keep the request (``RelayJob.has_request``).
         """
         return await self._job("retry", id=id)
 
@@ -111,25 +111,25 @@ class AsyncRelay:
         return await self._job("rename", id=id, name=name)
 
     async def request(self, id: str) -> Dict[str, Any]:
-        """The request that a job was begun with, where the relay kept it."""
+        """The request of a job, if the relay kept it."""
         answer = await self._tell("request", id=id)
         request: Dict[str, Any] = json.loads(answer)
         return request
 
     async def forget(self, id: str) -> None:
-        """Deletes an answer and its record. One that runs is cancelled first."""
+        """Deletes an answer and its record. A running answer is cancelled first."""
         await self._tell("forget", id=id)
 
     async def version(self) -> RelayVersion:
-        """Which relay it is."""
+        """The relay's version and state."""
         return requests.answer(RelayVersion, await self._tell("version"))
 
     # --- of the relay itself -----------------------------------------------------------------------------------------
 
     async def shutdown(self, *, if_idle: bool = False) -> None:
-        """Ends the relay, once what it runs has had its time to drain. Over a Unix socket only.
+        """Shuts the relay down; running answers may finish within its drain time. Only over a Unix socket.
 
-        With ``if_idle`` it raises ``ResponseError`` where something runs, and ends nothing.
+        With ``if_idle``, raises ``ResponseError`` instead if an answer runs.
 
         ::
 
@@ -138,10 +138,10 @@ class AsyncRelay:
         await self._tell("shutdown", if_idle=if_idle)
 
     async def back_up(self, folder: Union[str, "os.PathLike[str]"]) -> int:
-        """Copies the relay's store into a new ``folder``, as it is at this moment, while the relay runs. Over a Unix socket
-        only; the relay writes the folder.
+        """Copies the current state of the relay's store into a new ``folder``, while the relay runs. Only over a Unix socket;
+        the relay writes the folder.
 
-        Returns the number of streams. Raises ``ResponseError`` where the folder is there already.
+        Returns the number of streams. Raises ``ResponseError`` if the folder exists.
 
         ::
 
@@ -152,8 +152,8 @@ class AsyncRelay:
         return copied
 
     async def page(self) -> str:
-        """The address of the relay's page for a browser on this machine. It works once, for 10 minutes; what comes in by it
-        lasts as long as the relay. Over a Unix socket only.
+        """The address of the relay's page for a browser on this machine. It works once, for 10 minutes; the browser stays
+        signed in as long as the relay runs. Only over a Unix socket.
 
         ::
 
@@ -164,8 +164,8 @@ class AsyncRelay:
         return url
 
     async def link(self, name: str = "device") -> str:
-        """The token of a link for a device of this owner, called ``name``: the relay's address with ``#`` and the token
-        behind it is the link. It works once, for 10 minutes.
+        """The token of a link for a device of this owner, called ``name``. The link is the relay's address, ``#`` and the
+        token. It works once, for 10 minutes.
 
         ::
 
@@ -183,12 +183,12 @@ class AsyncRelay:
         listen: Optional[str] = None,
         hosts: Sequence[str] = (),
     ) -> RelayPaired:
-        """A link for a phone, and an address with TLS where it can come in: the relay opens one where it has none. Over a Unix
-        socket only.
+        """A link for a phone, and the address with TLS that the phone uses: the relay opens one if it has none. Only over a Unix
+        socket.
 
-        ``name`` is what the phone is called. It sees the answers of ``owner``; default: the caller's. ``listen`` is where
-        the relay listens for phones, where it has no address with TLS; default: ``0.0.0.0:11437``. ``hosts`` are names and
-        addresses for the certificate, where the relay makes one; default: this machine's name.
+        ``name`` is the name of the phone. It sees the answers of ``owner``; default: the caller's. ``listen`` is the address
+        for phones, if the relay has no address with TLS; default: ``0.0.0.0:11437``. ``hosts`` are names and
+        addresses for the certificate, if the relay makes one; default: this machine's name.
 
         ::
 
@@ -199,7 +199,7 @@ class AsyncRelay:
         return requests.answer(RelayPaired, answer)
 
     async def devices(self) -> List[RelayDevice]:
-        """The browsers that came in by a link: those of this owner, or over a Unix socket all.
+        """The browsers that signed in with a link: those of this owner, or over a Unix socket all of them.
 
         ::
 
@@ -209,7 +209,7 @@ class AsyncRelay:
         return [RelayDevice.model_validate(device) for device in json.loads(answer)]
 
     async def revoke(self, name: str) -> None:
-        """Revokes the device of this name; what it reads is cut at once.
+        """Revokes the device with this name; its streams are cut at once.
 
         ::
 

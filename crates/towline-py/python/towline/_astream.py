@@ -50,7 +50,7 @@ class AsyncStream(Generic[T]):
                     self._waits = False
             return record
         except BaseException:
-            # Whether its end, its failure or a task that was cancelled: as with an asynchronous generator, it is over.
+            # After its end, a failure or a cancelled task the iteration is over, as with an asynchronous generator.
             self.close()
             raise
 
@@ -68,8 +68,8 @@ class AsyncStream(Generic[T]):
                 yield text
 
     def close(self) -> None:
-        """Stops the answer, from any thread, and closes its connection at once. An answer on a relay is left to the
-        relay.
+        """Cancels the answer, from any thread, and closes its connection at once. An answer on a relay continues
+        there.
         """
         self._closed = True
         self._stream.close()
@@ -86,7 +86,7 @@ class AsyncStream(Generic[T]):
         return self._stream.relay_id
 
     def detach(self) -> str:
-        """Leaves the answer to the relay that runs it, and returns its id there, for `attach`. Iteration ends.
+        """Detaches from the answer, which its relay continues, and returns its id there, for `attach`. Iteration ends.
 
         Raises ``RuntimeError`` if no relay runs it, or before the first read.
         """

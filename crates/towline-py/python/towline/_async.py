@@ -1,4 +1,4 @@
-"""The client for asyncio and trio. The client without async is made of this file by ``sync.py`` beside the package."""
+"""The client for asyncio and trio. ``sync.py`` beside the package makes the client without async from this file."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class AsyncClient(BaseClient):
         super().__init__("AsyncClient", host, dict(options))
 
     async def close(self) -> None:
-        """Stops all running requests, from any thread: each reader gets this package's ``CancelledError`` at once."""
+        """Cancels all running requests, from any thread: each reader gets this package's ``CancelledError`` at once."""
         if isinstance(self._client, Transport):
             self._client.close()
         else:
@@ -419,7 +419,7 @@ class AsyncClient(BaseClient):
         byte of its log. ``of`` is the kind of request: ``"chat"``, ``"generate"``, ``"pull"``, ``"push"``,
         ``"create"``.
 
-        Its ``cancel()`` stops it on the relay for every reader; closing or dropping it does not.
+        Its ``cancel()`` cancels the stream on the relay for every reader; closing or dropping it does not.
 
         ::
 
@@ -432,7 +432,7 @@ class AsyncClient(BaseClient):
 
     @property
     def relay(self) -> AsyncRelay:
-        """The relay that runs this client's streams: what it runs, and telling it what to do with that.
+        """The relay that runs this client's streams, to list and control its jobs.
 
         Raises ``RequestError`` for a client that was made without ``relay``.
         """
@@ -440,7 +440,7 @@ class AsyncClient(BaseClient):
 
         return AsyncRelay(self._relay_client())
 
-    # The two below are given to models as tools: what is described is what a model is told.
+    # The two below are given to models as tools: a model reads these descriptions.
 
     async def web_search(self, query: str, max_results: int = 3) -> WebSearchResponse:
         """Performs a web search

@@ -19,8 +19,8 @@ class TransportOptions(TypedDict, total=False):
     """The options of a client or an engine besides its host. Times are in seconds; ``None`` disables a timeout."""
 
     timeout: Any
-    """As of httpx: for the connection, the first record and between bytes at once; a pair for the connection and the
-    next two; an ``httpx.Timeout``. The five below take precedence."""
+    """As in httpx: one limit for the connection, the first record and the time between bytes; a pair for the connection and the
+    other two; or an ``httpx.Timeout``. The five below take precedence."""
     connect: Optional[float]
     """How long a connection may take. Default: 10."""
     first_event: Optional[float]
@@ -28,37 +28,37 @@ class TransportOptions(TypedDict, total=False):
     idle: Optional[float]
     """Between bytes of any kind. Default: 300."""
     record: Optional[float]
-    """Between whole records, for a server that sends bytes and no record. Default: 1,200; none where ``timeout`` sets no
+    """Between whole records, for a server that sends bytes but no record. Default: 1,200; none if ``timeout`` sets no
     limit between bytes."""
     total: Optional[float]
     """From the start to the end. Default: none."""
     retries: int
-    """How often a request is sent again where that cannot do a thing twice: no connection could be made, or the server
-    was busy and said when to come back. Default: 0 for clients, 2 for engines."""
+    """How often a request is retried if a retry cannot repeat a side effect: no connection could be made, or the server
+    was busy and said when to retry. Default: 0 for clients, 2 for engines."""
     resume: Union[Literal["never", "continue"], int]
-    """``"continue"``: an answer that is cut is continued by a further request, up to 3 times, where the server can; or how
-    often. Default: ``"never"``."""
+    """``"continue"``: a cut answer is continued by another request, up to 3 times, if the server supports it; or a number of
+    times. Default: ``"never"``."""
     api: Literal["auto", "ollama", "openai"]
-    """The dialect of chat: ``"ollama"``; ``"openai"``; ``"auto"``: Ollama's, and OpenAI's where the server does not know it.
+    """The dialect of chat: ``"ollama"``; ``"openai"``; ``"auto"``: Ollama's, or OpenAI's if the server does not know Ollama's.
     Default: ``"ollama"`` for clients, ``"auto"`` for engines."""
     keep_think_tags: bool
     """Whether thinking that a server sends inside the text stays there, between ``<think>`` and ``</think>``. Default: false,
     the client moves it to ``thinking``."""
     relay: Optional[str]
-    """The relay that runs the streams: its address, or ``"own"`` for this user's, which is started if needed by the program
-    ``towline``; ``host`` is then the model server that a relay which is started is for. Default: none."""
+    """The relay that runs the streams: its address, or ``"own"`` for this user's own, which the program ``towline`` starts if
+    needed; ``host`` is then the model server of that relay. Default: none."""
     headers: Optional[Mapping[str, Any]]
     """Further headers of every request."""
     follow_redirects: bool
     """Whether redirects to the same host are followed. Default: true."""
     verify: Any
-    """The path of a certificate authority to trust alone. Certificates are always checked."""
+    """The path of the only certificate authority to trust. Certificates are always checked."""
     proxy: Optional[str]
     """The proxy's address: ``http://…`` or ``socks5://…``."""
     trust_env: bool
     """Whether proxies and certificates are also taken from the environment. Default: true."""
     http2: bool
-    """Whether HTTP/2 is spoken without asking. Default: false."""
+    """Whether HTTP/2 is used without negotiation. Default: false."""
 
 
 class ClientOptions(TransportOptions, total=False):
@@ -67,7 +67,7 @@ class ClientOptions(TransportOptions, total=False):
     on_request: Optional[Callable[[str, str, Any], object]]
     """Called with the method, the path and the JSON of each request before it is sent."""
     on_record: Optional[Callable[[Any], object]]
-    """Called with each record, and each whole answer, before it is handed over."""
+    """Called with each record, and each whole answer, before it is returned."""
 
 
 class BaseClient:
@@ -103,7 +103,7 @@ class BaseClient:
         return _again(type(self), self._given, self._on_request, self._on_record)
 
     def __reduce__(self) -> Any:
-        # With what it was told, headers and keys among it; where it is loaded it makes connections of its own.
+        # With its options, including headers and keys; the loaded copy makes its own connections.
         return _again, (type(self), self._given, self._on_request, self._on_record)
 
     def _check_web_key(self, what: str) -> None:
@@ -123,7 +123,7 @@ class BaseClient:
 
     def _relay_client(self) -> NativeClient:
         if not isinstance(self._client, Transport):
-            raise RequestError("no relay runs the streams of a client that is httpx's")
+            raise RequestError("a client that uses httpx cannot run its streams on a relay")
         return self._client.relay_client()
 
     def _sends(self, method: str, path: str, json: Any) -> None:

@@ -13,26 +13,26 @@ def seconds(name: str, value: Any, *, optional: bool = True) -> Optional[float]:
     if optional and (value is None or value == float("inf")):
         return None
     if not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
-        raise RequestError(f"{name} is a time in seconds from 0 on, not {value!r}")
+        raise RequestError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
     return float(value)
 
 
 def count(name: str, value: Any) -> int:
     """A number of things."""
     if not isinstance(value, Integral) or int(value) < 0:
-        raise RequestError(f"{name} is a whole number from 0 on, not {value!r}")
+        raise RequestError(f"{name} must be a whole number, 0 or more, not {value!r}")
     return int(value)
 
 
 def text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise RequestError(f"{name} is a str, not {value!r}")
+        raise RequestError(f"{name} must be a str, not {value!r}")
     return value
 
 
 def one_of(name: str, value: Any, choices: Any) -> None:
     if value not in choices:
-        raise RequestError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}")
+        raise RequestError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
 
 
 def headers(value: Any) -> Mapping[str, str]:
@@ -40,5 +40,5 @@ def headers(value: Any) -> Mapping[str, str]:
     try:
         given = dict(value or {})
     except (TypeError, ValueError):
-        raise RequestError(f"headers is a mapping of names to values, not of type {type(value).__name__}") from None
+        raise RequestError(f"headers must be a mapping of names to values, not of type {type(value).__name__}") from None
     return {str(name): str(one) for name, one in given.items() if one is not None}

@@ -23,7 +23,7 @@ CONNECTION_ERROR_MESSAGE = (
 class TowlineError(Exception):
     """The base class of the package's exceptions.
 
-    ``kind`` is one word to branch on, ``fault`` whose doing it was (caller, server, transport, protocol),
+    ``kind`` is one word to branch on, ``fault`` is who caused it (caller, server, transport, protocol),
     ``may_have_had_effect`` whether the server may have acted on the request. ``text`` and ``thinking`` hold what was
     received of a stream before it failed. ``job`` and ``outcome`` are those of an engine's job that raised it; a pickled
     copy has neither.
@@ -132,7 +132,7 @@ class ConnectionLostError(TowlineError, builtins.ConnectionError):
 
 
 class TimedOutError(TowlineError, builtins.TimeoutError):
-    """A clock ran out.
+    """A time limit was reached.
 
     ::
 
@@ -144,7 +144,7 @@ class TimedOutError(TowlineError, builtins.TimeoutError):
 
 
 class CancelledError(TowlineError):
-    """Somebody stopped the answer: `close`, `cancel` or `Client.close`, from any thread.
+    """The answer was cancelled by `close`, `cancel` or `Client.close`, from any thread.
 
     ::
 
@@ -222,7 +222,7 @@ _BY_KIND: dict[str, Type[TowlineError]] = {
     "task": TowlineError,
 }
 
-# What httpx raises, and ollama lets out, where this package raises its own.
+# The exceptions of httpx that ollama raises where this package raises its own.
 _OF_HTTPX: dict[str, tuple[str, ...]] = {
     "ConnectError": ("ConnectError",),
     "ConnectionLostError": ("ReadError", "RemoteProtocolError"),
@@ -235,7 +235,7 @@ _mixed: dict[tuple[type, ...], Type[TowlineError]] = {}
 
 
 def _foreign_classes(own: Type[TowlineError], connecting: bool) -> Iterator[type]:
-    """The classes of other packages that handlers know for what ``own`` says."""
+    """The classes of other packages that handlers catch for ``own``."""
     yield from [found] if (found := getattr(sys.modules.get("ollama"), own.__name__, None)) is not None else []
     httpx = sys.modules.get("httpx")
     names = ("ConnectTimeout",) if connecting else _OF_HTTPX.get(own.__name__, ())
@@ -254,7 +254,7 @@ def _known_to_handlers(own: Type[TowlineError], *, connecting: bool = False) -> 
     bases = (own, *theirs)
     mixed = _mixed.get(bases)
     if mixed is None:
-        # What httpx keeps of a request; there is none here.
+        # httpx's reference to the request; there is none here.
         names = {"__module__": own.__module__, "__doc__": own.__doc__, "_request": None, "_own": own}
         mixed = _mixed[bases] = type(own.__name__, bases, names)
     return mixed
@@ -300,7 +300,7 @@ def unreachable(reason: str, relayed: bool = False, cls: Type[ConnectError] = Co
             "runs: http://host:port or unix:/path"
         )
     elif getattr(sys.modules.get("ollama"), "stands_in", False):
-        # Under that name its own words, which programs compare; the address is in a note.
+        # For that class the server's own words, which programs compare; the address is in a note.
         error = cls(CONNECTION_ERROR_MESSAGE)
         if sys.version_info >= (3, 11):
             error.add_note(reason)

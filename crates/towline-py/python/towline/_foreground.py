@@ -14,7 +14,7 @@ from ._towline import Update
 from .engine import Engine
 from .job import Job
 
-# The most calls from other threads that wait for the window.
+# The maximum number of calls from other threads that wait for the window.
 MAX_CALLS = 10_000
 
 OnUpdate = Callable[[Update], object]
@@ -68,7 +68,7 @@ class Foreground:
         if not self._attached:
             raise RuntimeError("the window is gone, or was detached from its engine")
         if len(self._calls) >= MAX_CALLS:
-            raise RuntimeError(f"{MAX_CALLS} calls wait for the window already: it does not keep up")
+            raise RuntimeError(f"{MAX_CALLS} calls already wait for the window: it does not keep up")
         self._calls.append((call, done))
         self._place.wake()
 

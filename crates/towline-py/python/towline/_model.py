@@ -1,4 +1,4 @@
-"""What every model of the package is: a pydantic model that is also read like a dict."""
+"""The base of every model of the package: a pydantic model that can also be read like a dict."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Lazy(BaseModel):
                 raise
             super().__init__(**without_surrogates(data))
 
-    # Validation of a whole tree does not come by here.
+    # Validation of a whole tree does not call this.
     __init__.__dict__.update(__pydantic_base_init__=True)
 
     @classmethod
@@ -54,11 +54,11 @@ class Lazy(BaseModel):
 class Model(Lazy):
     """A pydantic model with ``[]``, ``get`` and ``in``."""
 
-    # The dictionary of an instance, to look only.
+    # The dictionary of an instance, for reading only.
     _towline_fields: ClassVar[Any] = vars(BaseModel)["__dict__"]
 
     def model_dump(self, **how: Any) -> Dict[str, Any]:
-        """As pydantic's own, which tells the serializer all its defaults."""
+        """Like pydantic's own, which passes all its defaults to the serializer."""
         if how:
             return super().model_dump(**how)
         dumped: Dict[str, Any] = self.__pydantic_serializer__.to_python(self)
@@ -84,11 +84,11 @@ class Model(Lazy):
         return field is not None and field.default is not None
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The field's value, or ``default`` where the model has no such field."""
+        """The field's value, or ``default`` if the model has no such field."""
         return getattr(self, key, default)
 
 
-# The models of records, which are dumped the most. None of them says how.
+# The models of records, which are dumped most often. None of them customizes this.
 _records: FrozenSet[Type[BaseModel]] = frozenset()
 
 
@@ -99,18 +99,18 @@ def records(*models: Type[BaseModel]) -> None:
 
 
 class Answer(Model):
-    """What a server sends. Fields that the model does not know are kept.
+    """A record or response of a server. Fields that the model does not know are kept.
 
     An instance made by the native half holds the values of all fields; the rest of what pydantic keeps in an instance is
-    filled in when it is first asked for. The native half hands an instance out again when nobody has it any more and
-    nobody may have changed it: whatever gives a way to change one calls ``_keep``.
+    filled in when it is first read. The native half reuses an instance when nothing refers to it any more and nothing
+    can have changed it: every method that allows a change calls ``_keep``.
     """
 
     model_config = ConfigDict(extra="allow")
     __slots__ = ("_towline_kept",)
 
     def _keep(self) -> Dict[str, Any]:
-        """The dictionary, with a reference by which the native half knows that this instance is not its own any more."""
+        """The dictionary, with a reference that tells the native half not to reuse this instance."""
         fields: Dict[str, Any] = self._towline_fields
         _set(self, "_towline_kept", fields)
         return fields
@@ -140,7 +140,7 @@ class Answer(Model):
         return value
 
     def model_dump(self, **how: Any) -> Dict[str, Any]:
-        """As pydantic's own."""
+        """Like pydantic's own."""
         dumped = plain_dump(self, _records) if not how and type(self) in _records else None
         return super().model_dump(**how) if dumped is None else dumped
 
@@ -149,7 +149,7 @@ JsonObject = Dict[str, Any]
 
 
 def is_about_surrogates(error: ValidationError) -> bool:
-    """Whether text is no valid Unicode: it came from a file name, a terminal, or a cut emoji."""
+    """Whether text is invalid Unicode, from a file name, a terminal, or a cut emoji."""
     return any(one["type"] == "string_unicode" for one in error.errors(include_url=False, include_context=False))
 
 

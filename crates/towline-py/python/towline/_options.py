@@ -24,7 +24,7 @@ class PlainOptions(TypedDict, total=False):
     logprobs: Optional[bool]
     """Whether the log probabilities of the answer's tokens are sent."""
     top_logprobs: Optional[int]
-    """How many likely tokens are named for each token, 0 to 20. Needs ``logprobs``."""
+    """The number of likely tokens to list for each token, 0 to 20. Needs ``logprobs``."""
     options: Union[Mapping[str, Any], Options, None]
     """How the model is loaded and samples."""
     keep_alive: Optional[KeepAlive]
@@ -35,31 +35,31 @@ class ParsedOptions(PlainOptions, total=False):
     """The options of `chat` besides model, messages and the answer's format."""
 
     tools: Optional[Tools]
-    """Functions the model may ask for: schemas, or Python functions with docstrings in Google's style."""
+    """Functions that the model may call: schemas, or Python functions with docstrings in Google's style."""
 
 
 class ChatOptions(ParsedOptions, total=False):
     """The options of `chat` besides model and messages."""
 
     format: Union[Format, Type[BaseModel], None]
-    """``"json"``, a JSON schema, or a pydantic model whose schema the answer is to follow."""
+    """``"json"``, a JSON schema, or a pydantic model whose schema the answer must follow."""
 
 
 class GenerateOptions(PlainOptions, total=False):
     """The options of `generate` besides model, prompt and suffix."""
 
     format: Union[Format, Type[BaseModel], None]
-    """``"json"``, a JSON schema, or a pydantic model whose schema the answer is to follow."""
+    """``"json"``, a JSON schema, or a pydantic model whose schema the answer must follow."""
     system: Optional[str]
-    """Instructions in place of the model's own."""
+    """Instructions that replace the model's own."""
     template: Optional[str]
-    """The prompt's template in place of the model's own."""
+    """A prompt template that replaces the model's own."""
     context: Optional[Sequence[int]]
-    """The tokens that an earlier answer ended with, to continue it."""
+    """The tokens of an earlier answer, to continue it."""
     raw: Optional[bool]
-    """Whether the prompt is sent to the model as it is."""
+    """Whether the prompt is sent to the model unchanged."""
     images: Optional[Sequence[Union[str, bytes, Image]]]
-    """Images for a model that sees: paths, bytes, base64 or data URLs."""
+    """Images for a model with vision: paths, bytes, base64 or data URLs."""
     width: Optional[int]
     """Of an image to generate, in pixels."""
     height: Optional[int]
@@ -91,13 +91,13 @@ class JobOptions(TypedDict, total=False):
     """The options of a job when it is submitted."""
 
     name: Optional[str]
-    """Its name, also on a relay. Default: the model's, or the function's; on a relay one made from the question."""
+    """Its name, also on a relay. Default: the name of the model or function; on a relay, a name made from the question."""
     group: Optional[str]
-    """The group it belongs to, for people, also on a relay, which takes up to 128 ASCII characters. Default: none."""
+    """Its group, also on a relay, which takes up to 128 ASCII characters. Default: none."""
     priority: int
-    """Higher runs first when jobs have to wait for their turn. Default: 0."""
+    """Queued jobs with a higher priority start first. Default: 0."""
     deadline: Optional[float]
-    """Seconds until it ends as timed out. It moves by ``job.deadline``. Default: none."""
+    """Seconds until it times out. ``job.deadline`` changes it. Default: none."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,4 +1,4 @@
-"""What a relay says of what it runs."""
+"""The data that a relay reports about its jobs."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ class RelayJob(Answer):
     """
 
     id: str
-    """What the relay calls it: for ``attach`` and every order."""
+    """Its id, for ``attach`` and every order."""
     name: Optional[str] = None
-    """The name it was given. It works wherever the id does."""
+    """Its name, which works like the id."""
     number: Optional[int] = None
-    """Its number: ``"%3"`` works wherever the id does, until another job has it. ``None`` where more than 99 run."""
+    """Its number: ``"%3"`` works like the id until another job gets the number. ``None`` if more than 99 jobs run."""
     question: Optional[str] = None
     """The user's last message, up to 1,000 characters."""
     questions_before: int = 0
     """How many messages of the user came before it."""
     conversation: Optional[str] = None
-    """The conversation that it belongs to."""
+    """Its conversation."""
     turn: Optional[str] = None
-    """Its place in that conversation."""
+    """Its turn in that conversation."""
     group: Optional[str] = None
-    """The group that it belongs to."""
+    """Its group."""
     asked_by: Optional[str] = None
-    """Who asked: ``command``, ``prompt``, ``window``, ``python``, ``page``, or what a client calls itself."""
+    """Who asked: ``command``, ``prompt``, ``window``, ``python``, ``page``, or a client's own name for itself."""
     retry_of: Optional[str] = None
-    """The id of the job whose request this one asks again."""
+    """The id of the job that this one retries."""
     model: Optional[str] = None
     """The model that was asked."""
     path: str = ""
     """The endpoint that was asked, for example ``/api/chat``."""
     upstream: Optional[str] = None
-    """The server that it was sent to, by the name that the relay has for it."""
+    """The relay's name for the server that the request was sent to."""
     state: str
-    """As of a `Job`, and ``interrupted`` where the relay itself was ended."""
+    """A state of a `Job`, or ``interrupted`` if the relay itself ended."""
     created_at: str = ""
     """When it was accepted (RFC 3339)."""
     ended_at: Optional[str] = None
@@ -57,21 +57,21 @@ class RelayJob(Answer):
     records: int = 0
     """Records in its log."""
     not_understood: int = 0
-    """Frames from its server that were no records; known once it has ended."""
+    """Frames from its server that were not records; known once it has ended."""
     tokens: Optional[int] = None
-    """Tokens of the answer: as the server counts them once it has, else one for each record."""
+    """Tokens of the answer: the server's count once it is known, else one for each record."""
     tokens_per_second: Optional[float] = None
-    """How fast it is, where that is known."""
+    """Its speed, if known."""
     age_s: float = 0.0
     """Seconds since it was accepted."""
     since_last_s: Optional[float] = None
     """Seconds since its server last sent something."""
     deadline_s: Optional[float] = None
-    """Seconds to its deadline."""
+    """Seconds until its deadline."""
     readers: int = 0
-    """How many read it now."""
+    """The number of its readers."""
     sent: bool = True
-    """Whether a server may have got the request. ``False`` while it waits for its turn."""
+    """Whether a server may have received the request. ``False`` while the job is queued."""
     has_request: bool = False
     """Whether its request is kept, so that it can be retried."""
     detached: bool = False
@@ -81,7 +81,7 @@ class RelayJob(Answer):
     content_type: Optional[str] = None
     """The media type of its log."""
     cause: Optional[str] = None
-    """Why it ended, where it did not complete."""
+    """Why it ended, if it did not complete."""
 
 
 class RelayServer(Answer):
@@ -99,7 +99,7 @@ class RelayServer(Answer):
 
 
 class RelayVersion(Answer):
-    """Which relay it is.
+    """A relay's version and state.
 
     ::
 
@@ -113,19 +113,19 @@ class RelayVersion(Answer):
     uptime_s: float = 0.0
     """How long it has run, in seconds."""
     running: int = 0
-    """Jobs that run, those included that wait for their turn."""
+    """The number of running and queued jobs."""
     queued: int = 0
-    """Of these, those that wait."""
+    """The number of queued jobs."""
     streams: int = 0
-    """Streams that it keeps, running or not."""
+    """The number of stored streams, running or not."""
     servers: List[RelayServer] = []
     """The model servers that it was configured with."""
     listen: List[str] = []
-    """Where it listens."""
+    """The addresses on which it listens."""
 
 
 class RelayChange(Answer):
-    """What changed among a relay's jobs: one of ``job``, ``removed`` and ``reset``.
+    """A change of a relay's jobs: one of ``job``, ``removed`` and ``reset``.
 
     ::
 
@@ -135,11 +135,11 @@ class RelayChange(Answer):
     """
 
     job: Optional[RelayJob] = None
-    """A job that is new, or as it is now."""
+    """A new or changed job."""
     removed: Optional[str] = None
-    """The id of a job that is gone, or of which the arguments of ``watch`` are no longer true."""
+    """The id of a job that was deleted, or no longer matches the arguments of ``watch``."""
     reset: bool = False
-    """What was known may be out of date: every job follows again."""
+    """Earlier changes may be out of date: every job follows again."""
 
 
 class RelayPaired(Answer):
@@ -152,15 +152,15 @@ class RelayPaired(Answer):
     """
 
     token: str
-    """The secret of the link, which stands behind ``#`` in its address. It works once, for 10 minutes."""
+    """The secret of the link, which follows ``#`` in its address. It works once, for 10 minutes."""
     listen: str
-    """Where the phone comes in, as the relay listens."""
+    """The address for phones on which the relay listens."""
     fingerprint: Optional[str] = None
-    """The SHA-256 fingerprint of the certificate, where the relay made it itself."""
+    """The SHA-256 fingerprint of the certificate, if the relay made it itself."""
 
 
 class RelayDevice(Answer):
-    """A browser that came in by a link.
+    """A browser that signed in with a link.
 
     ::
 
@@ -170,15 +170,15 @@ class RelayDevice(Answer):
     name: str
     """Its name."""
     owner: str
-    """Whose answers it sees."""
+    """The owner whose answers it sees."""
     created_at: str
-    """When it came first (RFC 3339)."""
+    """Its first visit (RFC 3339)."""
     seen_at: str
-    """When it came last, to the day."""
+    """The day of its last visit."""
 
 
 class JobFilter(TypedDict, total=False):
-    """Which of a relay's jobs: those of which all that is named is true."""
+    """A filter for a relay's jobs: all given values must match."""
 
     state: Literal["running", "ended", "all"]
     """Whether they run or have ended. Default: ``"all"``."""
@@ -187,20 +187,20 @@ class JobFilter(TypedDict, total=False):
     name: Optional[str]
     """Their name."""
     text: Optional[str]
-    """What their name, question or model has in it, in upper or lower case."""
+    """A text in their name, question or model; case does not matter."""
     conversation: Optional[str]
     """Their conversation."""
     group: Optional[str]
     """Their group."""
     since: Optional[float]
-    """Within how many seconds until now they were accepted."""
+    """The maximum number of seconds since they were accepted."""
 
 
 _RUNNING: Dict[str, Optional[bool]] = {"all": None, "running": True, "ended": False}
 
 
 def asked(function: str, which: Mapping[str, Any]) -> Dict[str, Any]:
-    """What is asked of a relay's jobs."""
+    """The fields of a filter, checked."""
     options_of.check(function, JobFilter, which)
     texts = {name: value for name, value in which.items() if name not in ("state", "since")}
     for name, value in texts.items():
@@ -212,7 +212,7 @@ def asked(function: str, which: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def check_order(order: str, fields: Dict[str, Any]) -> None:
-    """Refuses arguments that an order cannot have."""
+    """Rejects arguments that an order cannot have."""
     for name, value in fields.items():
         if order == "list" or value is None and (name in ("owner", "listen") or order == "deadline"):
             continue

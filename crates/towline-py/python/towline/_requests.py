@@ -135,7 +135,7 @@ def joined(cls: Type[T], records: Sequence[T]) -> T:
 def each(name: str, values: Any, make: Callable[[Any], T]) -> Iterator[T]:
     """Applies ``make`` to each of the ``values``; an error names the position of the value."""
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise bad_request(TypeError(f"{name} is a list, not of type {type(values).__name__}"))
+        raise bad_request(TypeError(f"{name} must be a list, not of type {type(values).__name__}"))
     for number, value in enumerate(values):
         try:
             yield make(value)
@@ -150,7 +150,7 @@ def copy_images(images: Optional[Sequence[Any]], name: str = "images") -> Iterat
         if isinstance(image, Image):
             return image
         if not isinstance(image, (str, bytes, bytearray, os.PathLike)):
-            raise TypeError(f"an image is a path, bytes, base64 text or a data URL, not of type {type(image).__name__}")
+            raise TypeError(f"an image must be a path, bytes, base64 text or a data URL, not of type {type(image).__name__}")
         return Image(value=image)  # type: ignore[arg-type]
 
     return each(name, images or (), copy)
@@ -159,7 +159,7 @@ def copy_images(images: Optional[Sequence[Any]], name: str = "images") -> Iterat
 def copy_messages(messages: Optional[Sequence[Any]]) -> Iterator[Message]:
     def copy(message: Any) -> Message:
         if not isinstance(message, (Mapping, BaseModel)):
-            raise TypeError(f"a message has a role and content, and is not of type {type(message).__name__}")
+            raise TypeError(f"a message needs a role and content, and cannot be of type {type(message).__name__}")
         fields = {name: value for name, value in dict(message).items() if value}
         images = fields.get("images")
         if images:

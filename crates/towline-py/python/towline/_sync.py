@@ -1,4 +1,4 @@
-"""Without async. Made of ``_async.py`` by ``sync.py``: change that file."""
+"""Without async. ``sync.py`` makes this file from ``_async.py``: change that file."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Client(BaseClient):
         super().__init__("Client", host, dict(options))
 
     def close(self) -> None:
-        """Stops all running requests, from any thread: each reader gets this package's ``CancelledError`` at once."""
+        """Cancels all running requests, from any thread: each reader gets this package's ``CancelledError`` at once."""
         if isinstance(self._client, Transport):
             self._client.close()
         else:
@@ -417,7 +417,7 @@ class Client(BaseClient):
         byte of its log. ``of`` is the kind of request: ``"chat"``, ``"generate"``, ``"pull"``, ``"push"``,
         ``"create"``.
 
-        Its ``cancel()`` stops it on the relay for every reader; closing or dropping it does not.
+        Its ``cancel()`` cancels the stream on the relay for every reader; closing or dropping it does not.
 
         ::
 
@@ -430,7 +430,7 @@ class Client(BaseClient):
 
     @property
     def relay(self) -> Relay:
-        """The relay that runs this client's streams: what it runs, and telling it what to do with that.
+        """The relay that runs this client's streams, to list and control its jobs.
 
         Raises ``RequestError`` for a client that was made without ``relay``.
         """
@@ -438,7 +438,7 @@ class Client(BaseClient):
 
         return Relay(self._relay_client())
 
-    # The two below are given to models as tools: what is described is what a model is told.
+    # The two below are given to models as tools: a model reads these descriptions.
 
     def web_search(self, query: str, max_results: int = 3) -> WebSearchResponse:
         """Performs a web search

@@ -58,7 +58,7 @@ class Stream(Generic[_T]):
 
 @final
 class Call:
-    """A request under way. Dropping it before its answer closes its connection."""
+    """A running request. Dropping it before the answer arrives closes its connection."""
 
     def wait(self) -> bytes: ...
     def poll(self, hub: Hub, token: int) -> Optional[bytes]: ...
@@ -80,7 +80,7 @@ class Watch:
 
 @final
 class NativeClient:
-    """A client of one server."""
+    """A client for one server."""
 
     def __new__(
         cls,
@@ -135,7 +135,7 @@ class NativeClient:
 
 @final
 class Event:
-    """One thing a job yielded."""
+    """One event of a job."""
 
     @property
     def kind(self) -> Literal["text", "thinking", "tool_call", "image", "logprobs", "progress", "usage"]: ...
@@ -146,7 +146,7 @@ class Event:
 
 @final
 class Reply:
-    """Everything a job received, whole or not."""
+    """Everything that a job received, complete or not."""
 
     @property
     def text(self) -> str: ...
@@ -167,7 +167,7 @@ class Reply:
 
 @final
 class Outcome:
-    """The one true ending of a job, with everything it received."""
+    """How a job ended, with everything that it received."""
 
     @property
     def ending(self) -> Literal["completed", "truncated", "cancelled", "timed_out", "failed"]: ...
@@ -200,7 +200,7 @@ class Outcome:
 
 @final
 class JobInfo:
-    """A job at one moment."""
+    """A snapshot of a job."""
 
     @property
     def id(self) -> int: ...
@@ -231,7 +231,7 @@ class JobInfo:
 
 @final
 class Update:
-    """What is new of one job since the last look."""
+    """The news of one job since the last look."""
 
     @property
     def job(self) -> Job[Any]: ...
@@ -248,14 +248,14 @@ class Update:
 
 @final
 class Wait:
-    """Something to wait for, once."""
+    """A single wait."""
 
     def poll(self, hub: Hub, token: int) -> Optional[bool]: ...
     def block(self, timeout: Optional[float] = None) -> bool: ...
 
 @final
 class Cursor:
-    """A place in a job's log."""
+    """A position in a job's log."""
 
     def take(self) -> Optional[List[Event]]: ...
     def news(self) -> Wait: ...
@@ -284,7 +284,7 @@ class JobCore:
 
 @final
 class Work:
-    """The working end of a job."""
+    """The handle with which Python's code runs a job."""
 
     @property
     def number(self) -> int: ...

@@ -14,7 +14,7 @@ from ._towline import NativeClient, __version__, own_relay
 # billion parameters fits into them.
 DEFAULT_TIMEOUTS = (10.0, 1200.0, 300.0, 1200.0)
 
-# The API that is spoken, under the name that servers know it by.
+# The API's name, as servers know it.
 _SPEAKS = "ollama-python/0.6.3"
 
 WEB = "https://ollama.com"
@@ -87,7 +87,7 @@ class Transport:
         relay_server = None
         if relay:
             checks.text("relay", relay)
-            # A reader of a relay's answer may wait; a lost connection is made again automatically.
+            # A reader of a relay's answer may wait; it reconnects automatically.
             timeout = (DEFAULT_TIMEOUTS[0], None) if isinstance(timeout, _Default) else timeout
             relay_server, host = (host, own_relay(*_places())) if relay == "own" else (None, relay)
         given = checks.headers(headers)
@@ -105,7 +105,7 @@ class Transport:
             shown["authorization"] = self._environment_key
         self.headers = Headers(shown)
         self._host = host
-        # Where a key goes in the end: the relay hands it to the server that is named to it.
+        # The final destination of a key: the relay passes it to the server that the request names.
         self._keyed = relay_server or host
         self._options: Dict[str, Any] = {
             **timeouts(timeout),
@@ -152,7 +152,7 @@ class Transport:
     def relay_client(self) -> NativeClient:
         """The native client for the relay that runs the streams."""
         if not self.relay:
-            raise RequestError("no relay runs the streams: give relay=\"own\", or a relay's address")
+            raise RequestError("no relay is configured: give relay=\"own\", or a relay's address")
         return self.native()
 
     def for_url(self, url: str) -> Tuple[NativeClient, str]:
@@ -173,7 +173,7 @@ class Transport:
         return None
 
     def close(self) -> None:
-        """Stops all running requests, from any thread."""
+        """Cancels all running requests, from any thread."""
         self._closed = True
         for native in list(self._natives.values()):
             native.close()
@@ -187,7 +187,7 @@ class Transport:
             key = self.web_key()
         else:
             key = self._given_key or (self._environment_key if self._takes_environment_key() else None)
-        # The native half says itself what it accepts, per request.
+        # The native half sets this for each request.
         for name in ("accept", "content-type"):
             headers.pop(name, None)
         if key:
@@ -229,7 +229,7 @@ def _stitches(resume: Any) -> int:
         return 0
     if isinstance(resume, int) and resume >= 0:
         return resume
-    raise RequestError(f"resume is \"never\", \"continue\" or how often, not {resume!r}")
+    raise RequestError(f"resume must be \"never\", \"continue\" or a number of times, not {resume!r}")
 
 
 _TIMEOUTS = "seconds, (connect, read), None or an httpx.Timeout"
@@ -245,16 +245,16 @@ def timeouts(timeout: Any) -> Dict[str, Optional[float]]:
         connect = first_event = idle = checks.seconds("timeout", timeout)
     elif isinstance(timeout, tuple):
         if len(timeout) < 2:
-            raise RequestError(f"timeout is {_TIMEOUTS}, not {timeout!r}")
+            raise RequestError(f"timeout must be {_TIMEOUTS}, not {timeout!r}")
         connect, first_event = (checks.seconds("timeout", one) for one in timeout[:2])
         idle = first_event
     elif not isinstance(timeout, _Default):
         try:
             connect, first_event = timeout.connect, timeout.read
         except AttributeError:
-            raise RequestError(f"timeout is {_TIMEOUTS}, not {timeout!r}") from None
+            raise RequestError(f"timeout must be {_TIMEOUTS}, not {timeout!r}") from None
         idle = first_event
-    # A server that sends bytes and no record is as silent as one that sends nothing.
+    # A server that sends bytes but no record is as silent as one that sends nothing.
     return {"connect": connect, "first_event": first_event, "idle": idle, "record": None if idle is None else record}
 
 
@@ -262,7 +262,7 @@ def _roots(verify: Any) -> List[bytes]:
     if verify is None or verify is True:
         return []
     if not isinstance(verify, (str, os.PathLike)):
-        raise RequestError("towline always checks certificates; give the authority's as verify='/path/to/ca.pem'")
+        raise RequestError("towline always checks certificates; give the authority's certificate as verify='/path/to/ca.pem'")
     try:
         with open(verify, "rb") as file:
             return [file.read()]

@@ -99,7 +99,7 @@ def convert_function_to_tool(func: Callable[..., Any]) -> Tool:
         schema = _schema(parameter.annotation, plain) if annotated else {}
         definitions.update(schema.get("$defs", {}))
         types = _type_names(schema)
-        # A default stays the function's own business: the model is asked for every argument that may not be null.
+        # The function keeps its defaults: the model must provide every argument that may not be null.
         if "null" in types:
             types.discard("null")
         else:

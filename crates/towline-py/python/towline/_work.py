@@ -27,10 +27,10 @@ log = logging.getLogger("towline")
 
 _current: ContextVar[Optional[PythonWork]] = ContextVar("towline_work", default=None)
 
-# How long the loop's thread waits for what is left when its engine ends, in seconds.
+# How long the loop's thread waits for the remaining tasks when its engine ends, in seconds.
 _LAST_WAIT = 1.0
 
-# The most values of an async generator that its job keeps.
+# The maximum number of values of an async generator that its job keeps.
 MAX_VALUES = 65_536
 
 
@@ -82,7 +82,7 @@ class PythonWork:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Called if it will not begin, or has ended."""
+        """Called if the work will not begin, or has ended."""
 
     def ended(self, error: Optional[BaseException], stopped: bool) -> None:
         self.error = error
@@ -281,7 +281,7 @@ class Threads:
 
 
 def _closes_a_generator(task: asyncio.Task[Any]) -> bool:
-    """Whether the loop itself created the task, for an async generator that nobody will read to its end."""
+    """Whether the loop itself created the task, for an async generator that will not be read to its end."""
     return type(task.get_coro()).__name__ == "async_generator_athrow"
 
 
@@ -341,7 +341,7 @@ class LoopThread:
         self._loop = asyncio.SelectorEventLoop()
         self._loop.add_reader(self._core.orders_fileno(), self._obey)
         self._thread = threading.Thread(target=self._main, args=(self._loop,), name="towline-asyncio", daemon=True)
-        # Its context is nobody's: each job brings its own.
+        # Its context belongs to no job: each job brings its own.
         Context().run(self._thread.start)
 
     def _obey(self) -> None:

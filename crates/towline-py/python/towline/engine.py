@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# How long an engine that is dropped, or still there at the interpreter's end, lets its jobs clean up, in seconds.
+# How long the jobs of an engine may clean up after it was dropped or the interpreter exits, in seconds.
 _DROP_GRACE = 1.0
 
-# How much longer than its grace an end may take to stop what does not want to.
+# How much longer than its grace a shutdown may take for jobs that do not stop.
 _ABORT = 1.0
 
 
@@ -50,13 +50,13 @@ class Shutdown(NamedTuple):
     """
 
     finished: list[int]
-    """They ended by themselves in time."""
+    """Jobs that ended by themselves in time."""
     cut: list[int]
-    """They were cancelled."""
+    """Jobs that were cancelled."""
     stuck: list[int]
-    """They could not be stopped: their code does not return."""
+    """Jobs that could not be stopped: their code does not return."""
     unseen: list[int]
-    """They failed at any time, and nobody asked how they ended."""
+    """Failed jobs whose result was never read."""
 
 
 class Engine:
@@ -68,7 +68,7 @@ class Engine:
 
     Up to ``max_running`` jobs run at once, others are queued; plain functions run on ``max_threads`` threads;
     ``max_ended`` ended jobs are remembered. The log of a job may hold ``job_log_bytes``, all logs together
-    ``log_bytes``: a job whose log is full of unread events is paused until somebody reads it or waits for its result.
+    ``log_bytes``: a job whose log is full of unread events is paused until a reader reads it or a call waits for its result.
 
     Raises ``RequestError`` for an invalid host or option, ``OSError`` if the operating system cannot start threads.
 
@@ -92,7 +92,7 @@ class Engine:
         log_bytes: int = 256 << 20,
         **client: Unpack[TransportOptions],
     ) -> None:
-        # Unlike the drop-in client, which sends everything once, and to Ollama, as the package does that it stands in for.
+        # Unlike the drop-in client, which like the package ``ollama`` sends everything once, and to Ollama.
         told: TransportOptions = {"retries": 2, "api": "auto", **client}
         self._transport = Transport(host, **told)
         core = EngineCore(
@@ -108,7 +108,7 @@ class Engine:
         self._kept = _Kept(core, max_ended)
         self._foreground: Optional[Foreground] = None
         self._client: Optional[AsyncClient] = None
-        # What ran when the end began.
+        # The jobs that ran when the shutdown began.
         self._at_end: Optional[list[JobCore]] = None
         self._end = weakref.finalize(self, _dropped, core, self._loop, self._kept, os.getpid())
         self._end.atexit = False
@@ -364,7 +364,7 @@ class Engine:
     ) -> Job[Any]:
         try:
             deadline = checks.seconds("deadline", deadline)
-            # Before any lock, which in a fork could be one that nobody holds any more.
+            # Before any lock: in a fork, the thread that holds it may not exist.
             self._core.check()
             made = self._loop.add(self, work, lambda: self._core.work(name, group, priority, deadline))
         except BaseException:
@@ -489,7 +489,7 @@ class Engine:
 
 
 class _Kept:
-    """What jobs returned or raised, for as long as the engine remembers them, and which were looked at."""
+    """The results and exceptions of the jobs that the engine remembers, and which of them were read."""
 
     def __init__(self, core: EngineCore, max_ended: int) -> None:
         self._core = core
@@ -594,7 +594,7 @@ def _dropped(core: EngineCore, loop: LoopThread, kept: _Kept, process: int) -> N
     try:
         threading.Thread(target=finish, name="towline-end").start()
     except RuntimeError:
-        # The interpreter ends, and starts no threads any more.
+        # The interpreter is exiting and starts no more threads.
         finish()
 
 

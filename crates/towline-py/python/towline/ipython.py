@@ -154,7 +154,7 @@ class JobMagics(Magics):
         try:
             seconds = float(time)
         except ValueError:
-            raise UsageError(f"%timeout: {words[1]} is not a time in seconds, such as 30, +10 or none") from None
+            raise UsageError(f"%timeout: {words[1]} is not a number of seconds, such as 30, +10 or none") from None
         if time.startswith("+"):
             job.extend(seconds)
         else:
@@ -171,7 +171,7 @@ class JobMagics(Magics):
         try:
             return self._engine.job(int(word))
         except ValueError:
-            raise UsageError(f"{word or 'nothing'} is no job: give its number, as %jobs shows it") from None
+            raise UsageError(f"{word or 'nothing'} is not a job: give a number that %jobs shows") from None
         except KeyError as error:
             raise UsageError(str(error.args[0])) from None
 

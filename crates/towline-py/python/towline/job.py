@@ -205,7 +205,7 @@ class Job(Coroutine[Any, Any, T_co]):
         """Sends the same request again, as a new job. Raises ``RuntimeError`` if the job is not a stream."""
         core = self._core.retry()
         if core is None:
-            raise RuntimeError(f"job {self.id} ({self.name}) cannot be repeated: it is no stream, or its engine is gone")
+            raise RuntimeError(f"job {self.id} ({self.name}) cannot be repeated: it is not a stream, or its engine is closed")
         return self._engine._job(core)
 
     def detach(self) -> str:

@@ -24,7 +24,7 @@ class _Ollama(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name == "_client":
-            # In that package the name is the default client, and the module only where it is imported.
+            # In that package the name is the default client; it is the module only in an import.
             return import_module("._default", "towline").client
         return getattr(import_module("towline"), name)
 

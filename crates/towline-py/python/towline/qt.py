@@ -39,7 +39,7 @@ class QtForeground(Foreground):
         super().__init__(engine, on_update, frame_ms)
         core = _qt_core()
         if core.QCoreApplication.instance() is None:
-            raise RuntimeError("make the QApplication first")
+            raise RuntimeError("create the QApplication first")
         read = core.QSocketNotifier.Type.Read if hasattr(core.QSocketNotifier, "Type") else core.QSocketNotifier.Read
         self._notifier = core.QSocketNotifier(self._place.fileno(), read)
         self._notifier.activated.connect(self._ready)

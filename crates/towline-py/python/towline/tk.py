@@ -11,11 +11,11 @@ from ._foreground import Foreground, OnUpdate
 from .engine import Engine
 from .job import Job
 
-# Where Tk cannot watch a descriptor it looks this often, in milliseconds: the first while something comes.
+# The polling intervals if Tk cannot watch a descriptor, in milliseconds: the first while updates arrive.
 _POLL_MS = (16, 250)
 
-# Tcl aborts the process when an interpreter is deleted by another thread than its own, and Python's garbage collector
-# runs on any thread that runs Python, the engine's loop too: an interpreter that was attached lives as long as the process.
+# Tcl aborts the process if a thread other than its own deletes an interpreter, and Python's garbage collector
+# runs on any thread that runs Python, including the engine's loop: an attached interpreter lives as long as the process.
 _interpreters: list[Any] = []
 
 # The engines of a window, the first of them first.
@@ -36,7 +36,7 @@ def attach(
     descriptor (Windows), or with ``poll``, it polls every 16 ms while updates arrive, and up to every 250 ms otherwise.
     """
     if any(foreground.engine is engine for foreground in _attached.get(root, ())):
-        raise RuntimeError("this window is attached already to this engine: detach it first")
+        raise RuntimeError("this window is already attached to this engine: detach it first")
     if not any(root.tk is kept for kept in _interpreters):
         _interpreters.append(root.tk)
     foreground = TkForeground(root, engine, on_update, frame_ms, poll)
@@ -80,14 +80,14 @@ class TkForeground(Foreground):
             self._armed = False
 
     def _report(self, error: BaseException) -> None:
-        # The window's own way, which a program may have replaced.
+        # The window's own reporting, which a program may have replaced.
         window: Any = self._root
         window._root().report_callback_exception(type(error), error, error.__traceback__)
 
     def _on_destroy(self, event: Any) -> None:
         if event.widget is self._root:
             self.detach()
-            # The interpreter stays, and what it was to do later would find nothing.
+            # The interpreter stays, and its scheduled callbacks would find nothing.
             for timer in self._root.tk.splitlist(self._root.tk.call("after", "info")):
                 self._root.after_cancel(timer)
 

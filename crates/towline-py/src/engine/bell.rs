@@ -21,10 +21,10 @@ pub(super) fn failed(error: impl ToString) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }
 
-/// A time in seconds as Python gives it; an infinite one is no limit.
+/// A time in seconds from Python; infinity means no limit.
 ///
 /// # Errors
-/// `RequestError` for a negative time or one that is no number.
+/// `RequestError` if the time is negative or not a number.
 pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Option<Duration>> {
     if seconds == f64::INFINITY {
         return Ok(None);
@@ -32,11 +32,13 @@ pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Option<Duration>> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(time) => Ok(Some(time)),
         Err(_) if seconds >= 0.0 => Ok(None),
-        Err(_) => Err(failure::bad_input(format!("{name} is a time in seconds from 0 on, not {seconds}"))),
+        Err(_) => {
+            Err(failure::bad_input(format!("{name} must be a number of seconds, 0 or more, not {seconds}")))
+        }
     }
 }
 
-/// A descriptor that is readable once it was rung.
+/// A descriptor that is readable after a ring.
 #[derive(Debug)]
 pub(crate) struct Bell {
     descriptor: Descriptor,
@@ -45,19 +47,19 @@ pub(crate) struct Bell {
 
 impl Bell {
     /// # Errors
-    /// `OSError` when the operating system gives no descriptors.
+    /// `OSError` if the operating system has no free descriptor.
     pub(crate) fn new() -> PyResult<Self> {
         Ok(Self { descriptor: Descriptor::new()?, rung: AtomicBool::new(false) })
     }
 
-    /// One system call between two looks.
+    /// Makes the descriptor readable. Several rings before `quiet` cost one system call.
     pub(crate) fn ring(&self) {
         if !self.rung.swap(true, Ordering::SeqCst) {
             self.descriptor.raise();
         }
     }
 
-    /// The caller looks at what there is afterwards.
+    /// Makes the descriptor unreadable. The caller must check for news afterwards.
     pub(crate) fn quiet(&self) {
         self.descriptor.lower();
         self.rung.store(false, Ordering::SeqCst);
@@ -68,7 +70,7 @@ impl Bell {
     }
 }
 
-/// Posts a wait's token on the board of its event loop.
+/// Posts the token of a wait on the board of its event loop.
 struct Token {
     board: Arc<Board>,
     token: u64,
@@ -87,7 +89,7 @@ enum State {
     Done,
 }
 
-/// Something to wait for, once, in any way.
+/// A single wait, which can block or be polled.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Wait {
     state: Here<Leaf<State>>,
@@ -98,7 +100,7 @@ impl Wait {
         Self { state: Here::new(Leaf::new(State::Waiting(Box::pin(future)))) }
     }
 
-    /// Polls once; whether it has come.
+    /// Polls once; returns whether the wait is over.
     fn look(&self, waker: &Waker) -> PyResult<bool> {
         let (has_come, over) = self.state.get()?.with(|state| {
             let future = match state {
@@ -117,14 +119,14 @@ impl Wait {
 
 #[pymethods]
 impl Wait {
-    /// `True` once it has come; until then `None`, and `token` is posted at `hub` when it is worth another look.
+    /// `True` if the wait is over; else `None`, and `token` is posted at `hub` when a new poll can succeed.
     fn poll(&self, hub: &Hub, token: u64) -> PyResult<Option<bool>> {
         let board = Arc::clone(&hub.board);
         Ok(self.look(&Arc::new(Token { board, token }).into())?.then_some(true))
     }
 
-    /// Blocks until it has come: `True`; or until the time is up: `False`. Other threads run meanwhile, and Ctrl-C
-    /// interrupts it.
+    /// Blocks until the wait is over (`True`) or times out (`False`). Other threads run meanwhile, and Ctrl-C
+    /// interrupts the call.
     #[pyo3(signature = (timeout=None))]
     fn block(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let limit = timeout.map(|timeout| seconds("timeout", timeout)).transpose()?.flatten();

@@ -17,7 +17,7 @@ use super::job::JobCore;
 use crate::forked::Here;
 use crate::leaf::Leaf;
 
-/// Pending orders for Python: for each job at most one to begin, one to pause or resume, and two to stop.
+/// Pending orders for Python: for each job at most one to begin, one to pause or unpause, and two to cancel.
 #[derive(Debug)]
 pub(crate) struct Orders {
     pub(crate) bell: Bell,
@@ -52,7 +52,7 @@ impl Orders {
     }
 }
 
-/// The working end of a job. Dropping it without `end` ends the job as failed.
+/// The handle with which Python's code runs a job. Dropping it without `end` ends the job as failed.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Work {
     /// Identifies it in the orders.
@@ -71,13 +71,13 @@ impl Work {
 
 #[pymethods]
 impl Work {
-    /// The work has begun: the job is running.
+    /// Reports that the work has begun: the job is running.
     fn begun(&self) -> PyResult<()> {
         self.external.get()?.begun();
         Ok(())
     }
 
-    /// Appends text to the job's log; `False` when the log is full or the job has ended.
+    /// Appends text to the job's log; `False` if the log is full or the job has ended.
     fn emit(&self, text: String) -> PyResult<bool> {
         Ok(self.external.get()?.try_emit(Event::Text(text)).is_ok())
     }
@@ -88,14 +88,14 @@ impl Work {
         Ok(self.external.get()?.try_emit(Event::Progress(Box::new(progress))).is_ok())
     }
 
-    /// The work has ended: `completed`, `stopped`, or `failed` with a message.
+    /// Reports that the work has ended: `completed`, `stopped`, or `failed` with a message.
     #[pyo3(signature = (how, message=""))]
     fn end(&self, how: &str, message: &str) -> PyResult<()> {
         let end = match how {
             "completed" => End::Completed,
             "stopped" => End::Stopped,
             "failed" => End::Failed(Error::new(ErrorKind::Task, Fault::Caller, message).with_effect(true)),
-            other => return Err(PyValueError::new_err(format!("work does not end {other:?}"))),
+            other => return Err(PyValueError::new_err(format!("work cannot end as {other:?}"))),
         };
         self.external.get()?.end(end);
         Ok(())

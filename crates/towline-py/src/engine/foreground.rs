@@ -1,7 +1,7 @@
-//! What is new in all jobs of an engine, merged for each, for any number of foregrounds that draw.
+//! The news of all jobs of an engine, merged for each job, for any number of foregrounds that draw them.
 //!
-//! The engine tells of changes once, to one listener. The foreground that looks passes them on to all others, so each
-//! sees every change at its own pace, and is woken once until it looks.
+//! The engine reports a change once, to one listener. The foreground that looks passes changes on to all others, so each
+//! sees every change at its own pace, and is woken at most once until it looks.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
@@ -17,10 +17,10 @@ use super::outcome::PyEvent;
 use crate::forked::Here;
 use crate::leaf::Leaf;
 
-/// How many looks pass before the readers of forgotten jobs are looked for.
+/// The number of looks after which readers of forgotten jobs are removed.
 const FORGET_EVERY: u64 = 1_000;
 
-/// What is new of one job since the last look.
+/// The news of one job since the last look.
 ///
 /// ::
 ///
@@ -30,13 +30,13 @@ const FORGET_EVERY: u64 = 1_000;
 pub(crate) struct Update {
     /// The job.
     job: Py<PyAny>,
-    /// What it is at this moment.
+    /// Its current state and counters.
     info: Py<job::JobInfo>,
-    /// What came of the answer, joined.
+    /// The new text of the answer, joined.
     text: String,
-    /// What came of the reasoning, joined.
+    /// The new text of the reasoning, joined.
     thinking: String,
-    /// Everything else that came.
+    /// All other new events.
     events: Vec<Py<PyEvent>>,
     /// Whether this is the job's last update.
     ended: bool,
@@ -48,14 +48,14 @@ pub(crate) struct Foregrounds {
     all: Leaf<Vec<Weak<Place>>>,
 }
 
-/// Where one foreground is told of changes.
+/// The place where one foreground learns of changes.
 #[derive(Debug)]
 struct Place {
     bell: Bell,
     changed: Leaf<Changed>,
 }
 
-/// The jobs that changed and were not looked at yet, each once.
+/// The jobs that changed since the last look, each once.
 #[derive(Debug, Default)]
 struct Changed {
     jobs: VecDeque<JobId>,
@@ -63,7 +63,7 @@ struct Changed {
 }
 
 impl Changed {
-    /// Whether any of them is new here.
+    /// Adds jobs; returns whether any of them is new.
     fn add(&mut self, jobs: &[JobId]) -> bool {
         let before = self.jobs.len();
         self.jobs.extend(jobs.iter().filter(|id| self.listed.insert(**id)));
@@ -78,15 +78,15 @@ impl Changed {
 }
 
 impl Foregrounds {
-    /// A further foreground, which finds all jobs at its first look.
+    /// Opens another foreground, which finds all jobs at its first look.
     ///
     /// # Errors
-    /// `OSError` when the operating system gives no thread or descriptor.
+    /// `OSError` if the operating system has no free thread or descriptor.
     pub(crate) fn open(self: &Arc<Self>, engine: &Engine) -> PyResult<Foreground> {
         let place = Arc::new(Place { bell: Bell::new()?, changed: Leaf::default() });
         self.all.with(|all| all.push(Arc::downgrade(&place)));
         let all = Arc::clone(self);
-        // Only the first hook counts, and after the engine's end there is nothing to tell.
+        // Only the first hook is used, and after the engine's end there are no changes.
         engine.on_change(move || all.ring()).map_err(failed)?;
         let jobs: Vec<JobId> = engine.jobs().iter().map(towline::Job::id).collect();
         place.changed.with(|changed| changed.add(&jobs));
@@ -102,7 +102,7 @@ impl Foregrounds {
         })
     }
 
-    /// Something changed: the first foreground that looks passes it on.
+    /// Wakes all foregrounds after a change; the first one that looks passes the change on.
     fn ring(&self) {
         for place in self.places() {
             place.bell.ring();
@@ -118,7 +118,7 @@ impl Foregrounds {
     }
 }
 
-/// One foreground's view of an engine's jobs. Dropping it changes nothing for the others.
+/// One foreground's view of an engine's jobs. Dropping it does not affect the others.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Foreground {
     place: Here<Arc<Place>>,
@@ -126,14 +126,14 @@ pub(crate) struct Foreground {
     seen: Here<Leaf<Seen>>,
 }
 
-/// The places up to where a foreground has seen each job.
+/// The position up to which a foreground has read each job.
 struct Seen {
     engine: WeakEngine,
     readers: HashMap<JobId, Reader>,
     looks: u64,
 }
 
-/// News of one job, before Python sees it.
+/// The news of one job, before they become Python objects.
 struct News {
     core: towline::Job,
     info: JobInfo,
@@ -145,7 +145,7 @@ struct News {
 
 #[pymethods]
 impl Foreground {
-    /// Readable when there is something to take, and at first.
+    /// The descriptor, which is readable if there is news, and at first.
     fn fileno(&self) -> PyResult<i32> {
         Ok(self.place.get()?.bell.fileno())
     }
@@ -156,7 +156,7 @@ impl Foreground {
         Ok(())
     }
 
-    /// What is new in up to `max_items` jobs, and looks for about `max_ms` milliseconds. `wrap` makes a job of a core.
+    /// The news of up to `max_items` jobs; takes about `max_ms` milliseconds at most. `wrap` makes a job from a core.
     fn drain(
         &self,
         py: Python<'_>,
@@ -172,7 +172,7 @@ impl Foreground {
 }
 
 impl Seen {
-    /// Looks at up to `max_items` jobs for about `max_time`. What is left is for the next look, and wakes it.
+    /// Reads the news of up to `max_items` jobs for about `max_time`. The rest waits for the next look, and wakes it.
     fn look(
         &mut self,
         place: &Arc<Place>,
@@ -228,7 +228,7 @@ impl Seen {
 }
 
 impl News {
-    /// `wrap` makes the `Job` that the user knows.
+    /// `wrap` makes the public `Job`.
     fn into_update(self, py: Python<'_>, wrap: &Bound<'_, PyAny>) -> PyResult<Update> {
         let others = self.others.into_iter().map(|event| Py::new(py, PyEvent::from(event)));
         Ok(Update {

@@ -15,10 +15,10 @@ use super::outcome::{PyEvent, PyOutcome};
 use crate::forked::Here;
 use crate::leaf::Leaf;
 
-/// A job. It may be used from any thread; no call waits.
+/// A job. Any thread may use it; no call waits.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct JobCore {
-    /// Stored here, so that it can be shown in a forked process too.
+    /// A copy, so that a forked process can show it too.
     #[pyo3(get)]
     id: u64,
     job: Here<Job>,
@@ -36,7 +36,7 @@ impl JobCore {
     }
 }
 
-/// A job at one moment.
+/// A snapshot of a job.
 ///
 /// ::
 ///
@@ -47,9 +47,9 @@ pub(crate) struct JobInfo {
     id: u64,
     /// Its name.
     name: String,
-    /// The group it belongs to.
+    /// Its group.
     group: Option<String>,
-    /// The model it asks.
+    /// Its model.
     model: Option<String>,
     /// Its state.
     state: &'static str,
@@ -59,13 +59,13 @@ pub(crate) struct JobInfo {
     tokens: u64,
     /// Tokens per second since the first one.
     tokens_per_second: f64,
-    /// Seconds since it was submitted; stops at its end.
+    /// Seconds since it was submitted, or between that and its end.
     age: f64,
     /// Seconds since its last event, while it receives.
     since_last_event: Option<f64>,
     /// Seconds until its deadline.
     deadline_in: Option<f64>,
-    /// Bytes its log holds.
+    /// Size of its log in bytes.
     log_bytes: usize,
     /// Whether it is paused because its log is full of unread events.
     log_full: bool,
@@ -134,7 +134,7 @@ impl JobCore {
         Ok(())
     }
 
-    /// Sets the time that the job has from now on; `None` for no limit.
+    /// Sets the deadline of the job to this time from now; `None` for no deadline.
     #[pyo3(signature = (time))]
     fn set_deadline(&self, time: Option<f64>) -> PyResult<()> {
         let time = time.map(|time| seconds("deadline", time)).transpose()?.flatten();
@@ -152,7 +152,7 @@ impl JobCore {
         Ok(self.job()?.relay_id().map(|id| id.to_string()))
     }
 
-    /// Leaves the stream to its relay, and returns its id there.
+    /// Detaches from the stream, which its relay continues, and returns its id there.
     fn detach(&self) -> PyResult<Option<String>> {
         Ok(self.job()?.detach().map(|id| id.to_string()))
     }
@@ -223,15 +223,19 @@ async fn drop_outcome(ended: impl Future<Output = bool>) {
     ended.await;
 }
 
-/// A wait for the end of all `jobs`; with `first` of one; with `failure` of one that did not complete, or of
-/// all.
+/// A wait for the end of all `jobs`; with `first` for the end of one; with `failure` for the end of one that did not
+/// complete, or of all.
 #[pyfunction]
 pub(crate) fn jobs_ended(jobs: Vec<PyRef<'_, JobCore>>, until: &str) -> PyResult<Wait> {
     let (at_success, at_failure) = match until {
         "all" => (false, false),
         "first" => (true, true),
         "failure" => (false, true),
-        other => return Err(PyValueError::new_err(format!("jobs are not waited for until {other:?}"))),
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "until must be \"all\", \"first\" or \"failure\", not {other:?}"
+            )));
+        }
     };
     let mut live = Vec::with_capacity(jobs.len());
     for job in jobs {

@@ -6,7 +6,7 @@
 //! | `job` | the handle of a job, and the cursor on its log |
 //! | `outcome` | what a job received and how it ended |
 //! | `external` | jobs whose work is done in Python |
-//! | `foreground` | what is new in all jobs, merged, for each foreground |
+//! | `foreground` | the news of all jobs, merged, for each foreground |
 //! | `bell` | waiting: on a thread that Ctrl-C interrupts, or in an event loop |
 
 mod bell;
@@ -21,9 +21,9 @@ use std::sync::OnceLock;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-/// Types live once a process, so one interpreter has them. Python 3.12 and later refuse the others by themselves.
+/// A process has each type once, so only one interpreter can have them. Python 3.12 and later reject the others themselves.
 fn refuse_subinterpreters(py: Python<'_>) -> PyResult<()> {
-    /// The `sys` module of the interpreter that came first: each interpreter has its own.
+    /// The `sys` module of the first interpreter: each interpreter has its own.
     static HOME: OnceLock<usize> = OnceLock::new();
     let sys = py.import("sys")?.as_ptr() as usize;
     if *HOME.get_or_init(|| sys) == sys {

@@ -1,4 +1,4 @@
-//! What a job received and how it ended, for Python. What is rarely looked at is converted when it is.
+//! What a job received and how it ended, for Python. Rarely read parts are converted when they are read.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn converted(py: Python<'_>, value: &impl serde::Serialize) -> PyResult<Py<PyAny
     python(py, &value)
 }
 
-/// One thing a job yielded.
+/// One event of a job.
 ///
 /// ::
 ///
@@ -86,7 +86,7 @@ impl PyEvent {
     }
 }
 
-/// Everything a job received, whole or not.
+/// Everything that a job received, complete or not.
 ///
 /// ::
 ///
@@ -117,13 +117,13 @@ impl Reply {
         &self.outcome.reply.thinking
     }
 
-    /// The model's name as the server gave it.
+    /// The model's name, as the server sent it.
     #[getter]
     fn model(&self) -> Option<&str> {
         self.outcome.reply.model.as_deref()
     }
 
-    /// The calls the model asked for: ``id``, ``name`` and ``arguments`` each.
+    /// The calls that the model asked for, each with ``id``, ``name`` and ``arguments``.
     #[getter]
     fn tool_calls(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         converted(py, &self.outcome.reply.tool_calls)
@@ -164,7 +164,7 @@ impl Reply {
     }
 }
 
-/// The one true ending of a job, with everything it received.
+/// How a job ended, with everything that it received.
 ///
 /// ::
 ///
@@ -191,13 +191,13 @@ impl PyOutcome {
         self.outcome.ending.as_str()
     }
 
-    /// Whether the answer, or the result of a task, is whole.
+    /// Whether the answer, or the result of a task, is complete.
     #[getter]
     fn is_completed(&self) -> bool {
         self.outcome.is_completed()
     }
 
-    /// What went wrong, for people; ``None`` when nothing did.
+    /// What went wrong, for people; ``None`` if nothing did.
     #[getter]
     fn message(&self) -> Option<&str> {
         self.error.as_ref().map(|error| error.message.as_str())
@@ -209,19 +209,19 @@ impl PyOutcome {
         self.error.as_ref().map(|error| error.kind.as_str())
     }
 
-    /// Whose doing it was: ``caller``, ``server``, ``transport`` or ``protocol``.
+    /// Who caused the failure: ``caller``, ``server``, ``transport`` or ``protocol``.
     #[getter]
     fn fault(&self) -> Option<&'static str> {
         self.error.as_ref().map(|error| error.fault.as_str())
     }
 
-    /// The HTTP status of a failure, where there was one.
+    /// The HTTP status of a failure, if there was one.
     #[getter]
     fn status(&self) -> Option<u16> {
         self.error.as_ref().and_then(|error| error.status)
     }
 
-    /// Which clock ran out: ``connect``, ``first_event``, ``idle``, ``record`` or ``total``.
+    /// Which time limit was reached: ``connect``, ``first_event``, ``idle``, ``record`` or ``total``.
     #[getter]
     fn clock(&self) -> Option<&'static str> {
         clock(&self.outcome)
@@ -244,7 +244,7 @@ impl PyOutcome {
         }
     }
 
-    /// What was received, whatever the ending.
+    /// Everything that was received, however the job ended.
     #[getter]
     fn reply(&self) -> Reply {
         Reply::of(&self.outcome)
@@ -256,7 +256,7 @@ impl PyOutcome {
         self.outcome.stats.records
     }
 
-    /// How many frames came that are no record of the protocol, and the first three of them, each up to 4 KiB.
+    /// The number of frames that are not records of the protocol, and the first three of them, each up to 4 KiB.
     #[getter]
     fn not_understood(&self) -> (u64, Vec<String>) {
         let frames = &self.outcome.not_understood;

@@ -26,7 +26,7 @@ struct Running {
     foregrounds: Arc<Foregrounds>,
 }
 
-/// An engine of the Rust library, with a client of one server.
+/// An engine of the Rust library, with a client for one server.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct EngineCore {
     running: Here<Running>,
@@ -60,7 +60,7 @@ impl EngineCore {
         Ok(Self { running: Here::new(running), next_work: AtomicU64::new(1) })
     }
 
-    /// Starts the stream that `body` asks `model` for: `chat`, `generate`, `pull`, `push` or `create`.
+    /// Starts the stream that `body` requests from `model`: `chat`, `generate`, `pull`, `push` or `create`.
     #[pyo3(signature = (operation, model, body, name, group, priority, deadline))]
     #[expect(clippy::too_many_arguments, reason = "from one place")]
     fn stream(
@@ -97,7 +97,7 @@ impl EngineCore {
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
     }
 
-    /// Makes a job of work that Python does.
+    /// Starts a job whose work is done in Python.
     #[pyo3(signature = (name, group, priority, deadline))]
     fn work(
         &self,
@@ -115,7 +115,7 @@ impl EngineCore {
         Ok(Work::new(number, Py::new(py, JobCore::from(job))?, external))
     }
 
-    /// The descriptor that is readable while there are orders to take.
+    /// The descriptor, which is readable while orders are pending.
     fn orders_fileno(&self) -> PyResult<i32> {
         Ok(self.running.get()?.orders.bell.fileno())
     }
@@ -125,7 +125,7 @@ impl EngineCore {
         Ok(self.running.get()?.orders.take())
     }
 
-    /// Every job the engine knows, oldest first.
+    /// Every job of the engine, oldest first.
     fn jobs(&self) -> PyResult<Vec<JobCore>> {
         Ok(self.running.get()?.engine.jobs().into_iter().map(JobCore::from).collect())
     }
@@ -134,18 +134,18 @@ impl EngineCore {
         Ok(self.running.get()?.engine.job(JobId(id)).map(JobCore::from))
     }
 
-    /// A foreground of its own, with a descriptor that is readable when there is something new for it.
+    /// A new foreground, with a descriptor that is readable if there is news for it.
     fn foreground(&self) -> PyResult<Foreground> {
         let Running { engine, foregrounds, .. } = self.running.get()?;
         foregrounds.open(engine)
     }
 
-    /// Refuses another process than the one that made the engine.
+    /// Rejects every process except the one that created the engine.
     fn check(&self) -> PyResult<()> {
         self.running.get().map(drop)
     }
 
-    /// Ends the engine, on a thread, from the first look at what this gives. What it gives comes with the end.
+    /// Shuts the engine down on a thread, which starts at the first poll of the returned wait. The wait ends with the engine.
     fn ending(&self, cancel: bool, grace: f64) -> PyResult<Wait> {
         let engine = self.running.get()?.engine.clone();
         let how = if cancel { OnShutdown::Cancel } else { OnShutdown::Finish };
@@ -153,7 +153,7 @@ impl EngineCore {
         Ok(Wait::on(async move { drop(engine.shutdown_async(how, grace).await) }))
     }
 
-    /// The numbers of the jobs that the end of the engine could not stop. Waits for it.
+    /// The numbers of the jobs that the shutdown could not end. Waits for the shutdown.
     fn stuck(&self, py: Python<'_>) -> PyResult<Vec<u64>> {
         let engine = &self.running.get()?.engine;
         let report = py.detach(|| engine.shutdown(OnShutdown::Cancel, Duration::ZERO)).map_err(failed)?;
@@ -172,7 +172,7 @@ fn options(
 }
 
 impl Drop for EngineCore {
-    /// The engine's end waits for tasks that clean up, and those of Python need the interpreter for that.
+    /// The shutdown waits for tasks that clean up, and those of Python need the interpreter for that.
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
             let mut running = Some(running);

@@ -1,4 +1,4 @@
-"""A server of four workers that are forked after everything was loaded and used, under load for half a minute."""
+"""A server with four workers that are forked after everything was loaded and used, under load for half a minute."""
 
 import http.client
 import json
