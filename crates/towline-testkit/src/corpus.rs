@@ -132,7 +132,7 @@ pub fn folder() -> PathBuf {
 /// All cases of a dialect, sorted by name.
 ///
 /// # Panics
-/// With the name of the file, if one is missing or is not what it should be: a test cannot go on then.
+/// With the name of a missing or invalid file, because a test cannot continue then.
 pub fn load(dialect: Dialect) -> Vec<Case> {
     try_load(&folder().join(dialect.name()), dialect).unwrap_or_else(|error| panic!("{error}"))
 }

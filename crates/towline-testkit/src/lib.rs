@@ -10,7 +10,7 @@
 //! - [`captured`] reads the exchanges with real servers under `/corpus/captured`.
 //! - [`records`] writes the usual Ollama and OpenAI records.
 //! - [`fakemodel`] is a whole fake server, where the model's name chooses what happens; [`paced`] is one for
-//!   benches with thousands of streams; [`stepped`] has streams that go on only when the test says so.
+//!   benches with thousands of streams; [`stepped`] has streams that continue only when the test says so.
 //! - [`plain`] makes random streams and reads them the plain way.
 //! - [`ports`] has addresses that refuse, or that never answer.
 //!

@@ -1,4 +1,4 @@
-//! Streams that go on only when the test says so.
+//! Streams that continue only when the test says so.
 //!
 //! Each chat is identified by its `model`. Nothing is sent automatically, so the test knows exactly which
 //! bytes have arrived, however loaded the machine is:

@@ -1,6 +1,6 @@
-//! The shape of the source tree: what a compiler does not check and a reviewer should not have to.
+//! The shape of the source tree: rules that a compiler does not check and a reviewer should not have to.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,11 +10,11 @@ use std::process::Command;
 const LONGEST_FILE_LINES: usize = 800;
 const LONGEST_ARCHITECTURE_LINES: usize = 150;
 
-/// What the pure core may depend on.
+/// The allowed dependencies of the pure core.
 const CORE_DEPENDENCIES: &[&str] =
     &["base64", "httparse", "memchr", "percent-encoding", "serde", "serde_json", "thiserror"];
 
-/// What the pure core may not name: whatever asks the world outside for something.
+/// Names that the pure core may not use, because they give access to the outside world.
 const NOT_IN_CORE: &[&str] = &[
     "std::fs",
     "std::net",
@@ -29,13 +29,13 @@ const NOT_IN_CORE: &[&str] = &[
     "tokio",
 ];
 
-/// Parsing an address asks nobody.
+/// Parsing an address needs no access to the outside world.
 const BUT_IN_CORE: &[&str] = &["std::net::IpAddr", "std::net::Ipv4Addr", "std::net::Ipv6Addr"];
 
-/// What the libraries of streams may not name: chats belong to the programs for people.
+/// Names that the libraries of streams may not use: chats belong to the programs for people.
 const NOT_IN_STREAMS: &[&str] = &["Conversation", "TurnId", "Markdown", "pulldown_cmark", "towline_app"];
 
-/// What the programs for people share may not name: crates that draw, print or parse arguments.
+/// Names that the crate shared by the programs for people may not use: it does not draw, print or parse arguments.
 const NOT_IN_APP: &[&str] = &["clap", "egui", "println!", "print!", "std::env", "stdout()", "stderr()"];
 
 /// Phrases that a reader has to decode; the glossary (`docs/glossary.md`) has the field's own words for them.
@@ -52,6 +52,11 @@ const NOT_ENGLISH: &[&str] = &[
     "counts more",
     "count more",
     "going on with",
+    "as it comes",
+    "as they come",
+    "what there is",
+    // An apostrophe counts as a blank.
+    "one s own",
 ];
 
 fn root() -> PathBuf {
@@ -127,7 +132,7 @@ fn the_core_depends_on_nothing_that_acts() {
 fn the_core_asks_nothing_of_the_world_outside() {
     for path in files(&root().join("crates/towline-core/src"), ".rs") {
         let text = if path.ends_with("tests.rs") { String::new() } else { read(&path) };
-        // Tests inside a file stand at its end.
+        // Tests inside a file are at its end.
         let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
         for (number, line) in code.lines().enumerate() {
             let line = BUT_IN_CORE.iter().fold(line.to_owned(), |line, allowed| line.replace(allowed, ""));
@@ -148,7 +153,7 @@ fn chats_are_in_the_crate_that_people_s_programs_share() {
     ] {
         for path in files(&root().join(folder), ".rs") {
             for (number, line) in read(&path).lines().enumerate() {
-                // Words in quotes, as the names of headers, are no types.
+                // Words in quotes, such as names of headers, are not types.
                 let code: String = line.split("//").next().unwrap().split('"').step_by(2).collect();
                 for name in forbidden {
                     assert!(!code.contains(name), "{}:{}: {name}", path.display(), number + 1);
@@ -202,7 +207,7 @@ fn anchors(text: &str) -> Vec<String> {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    // Answers that tests render link to nothing of ours.
+    // Answers that tests render do not link to our files.
     for path in files(&root(), ".md").into_iter().filter(|path| !path.ends_with("answers/answers.md")) {
         for link in links(&read(&path)) {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
@@ -248,7 +253,7 @@ fn the_testkit_is_for_tests_only_and_knows_none_of_ours() {
     }
 }
 
-/// Crates whose parts, the files and folders of `src`, need each other in one direction.
+/// Crates in which the files and folders of `src` have no circular dependencies.
 const WITHOUT_CIRCLES: &[&str] = &[
     "towline-core",
     "towline",
@@ -282,7 +287,7 @@ fn parts_of_a_crate_need_each_other_in_one_direction() {
             let named = code.split("crate::").skip(1).map(|rest| rest.split(|c| !is_word(c)).next().unwrap());
             needs.entry(part.to_owned()).or_default().extend(named.filter(|n| *n != part).map(str::to_owned));
         }
-        // A part that needs none of those that are left is in no circle.
+        // A part that needs none of the remaining ones is not in a cycle.
         while let Some(free) = needs.iter().find(|(_, of)| of.iter().all(|part| !needs.contains_key(part))) {
             let free = free.0.clone();
             needs.remove(&free);
@@ -291,8 +296,8 @@ fn parts_of_a_crate_need_each_other_in_one_direction() {
     }
 }
 
-/// The most crates, our own included, that a package may be made of on Linux. Each is compiled by everybody who builds
-/// it: a higher number needs its reason here.
+/// The maximum number of crates, including our own, in a package on Linux. Everyone who builds it compiles
+/// them all: a higher number needs a reason here.
 const BUDGETS: &[(&str, &[&str], usize)] = &[
     ("towline", &[], 85),
     // 165, and SQLite with what it needs: the history (decision 8).

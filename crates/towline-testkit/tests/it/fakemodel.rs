@@ -12,7 +12,7 @@ use towline_testkit::{
 
 use crate::client::{Client, End};
 
-/// The body of a chunked answer as far as it came, and how the connection ended, if it did.
+/// The received part of a chunked answer, and how the connection ended, if it did.
 struct Answer {
     head: String,
     body: String,
