@@ -1,4 +1,4 @@
-# What CONTRIBUTING.md names, by short names (https://just.systems).
+# Short names for the commands in CONTRIBUTING.md (https://just.systems).
 
 # The pure core and the shape of the source tree: where to start.
 check:
@@ -8,7 +8,7 @@ check:
 test:
     ./test
 
-# CI's tests and the long proofs.
+# CI's tests and the long tests.
 full:
     ./test full
 

@@ -16,7 +16,7 @@ BROOK = MODELS / "brook-q8_0.gguf"
 
 @contextmanager
 def _process(command):
-    """A server that says where it listens on its first line, and ends when its input is closed or when it is told to."""
+    """A server that prints its address on its first line, and ends when its input is closed or on request."""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             line = process.stdout.readline()
@@ -30,7 +30,7 @@ def _process(command):
 
 @contextmanager
 def start_towline():
-    """The program under test with its built-in model; gives its URL."""
+    """The program under test with its built-in model; yields its URL."""
     binary = os.environ.get("TOWLINE_BIN")
     if not binary:
         pytest.fail("TOWLINE_BIN must name the towline program")
@@ -40,7 +40,7 @@ def start_towline():
 
 @contextmanager
 def start_llamacpp(gguf_file, context=512):
-    """A real llama.cpp server with this file; gives its URL."""
+    """A real llama.cpp server with this file; yields its URL."""
     command = [sys.executable, str(HERE / "llamacpp_server.py"), str(gguf_file), str(context)]
     with _process(command) as url:
         yield url

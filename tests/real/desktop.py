@@ -1,4 +1,4 @@
-"""A display without a screen, with hands and eyes: Xvfb, the window on it, keys, the pointer, pictures."""
+"""A virtual display: Xvfb, the window on it, keys, the pointer, screenshots."""
 
 import json
 import os
@@ -17,7 +17,7 @@ LONGEST_WAIT_SECONDS = 120
 
 
 def until(condition, what):
-    """Waits until the condition gives something true, and gives that."""
+    """Waits until the condition returns a true value, and returns it."""
     end = time.monotonic() + LONGEST_WAIT_SECONDS
     while not (found := condition()):
         assert time.monotonic() < end, f"waited in vain: {what}"
@@ -27,7 +27,7 @@ def until(condition, what):
 
 @contextmanager
 def display(width, height):
-    """A display of its own, without a screen; gives its name."""
+    """A new virtual display; yields its name."""
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL) as server:
@@ -58,7 +58,7 @@ class Window:
     def wait_shown(self):
         """Waits until the window has drawn something."""
         until(self._has_colors, "the window is drawn")
-        # Without a window manager nobody else gives it the keyboard.
+        # There is no window manager to give it the keyboard.
         self._window().set_input_focus(X.RevertToParent, X.CurrentTime)
         self._display.sync()
 
@@ -67,7 +67,7 @@ class Window:
         return len(set(self.picture().resize((160, 100)).get_flattened_data())) > 8
 
     def picture(self):
-        """What the display shows."""
+        """A screenshot of the display."""
         width, height = self._size
         raw = self._root.get_image(0, 0, width, height, X.ZPixmap, 0xFFFFFFFF)
         return Image.frombytes("RGB", (width, height), raw.data, "raw", "BGRX")
@@ -87,14 +87,14 @@ class Window:
             self.key("space" if letter == " " else letter)
 
     def click(self, x, y):
-        """Clicks at a place of the display."""
+        """Clicks at a point of the display."""
         xtest.fake_input(self._display, X.MotionNotify, x=round(x), y=round(y))
         for kind in (X.ButtonPress, X.ButtonRelease):
             xtest.fake_input(self._display, kind, 1)
         self._display.sync()
 
     def find(self, color, box):
-        """The middle of what has this colour inside of the box, given in parts of the width and height; or None."""
+        """The centre of the pixels with this colour inside the box, as fractions of width and height; or None."""
         picture = self.picture()
         left, top, right, bottom = (round(part * side) for part, side in zip(box, self._size * 2))
         pixels = picture.crop((left, top, right, bottom)).load()
@@ -121,7 +121,7 @@ class Window:
         return subprocess.run(command, env=surroundings, check=True, capture_output=True, text=True).stdout
 
     def close(self):
-        """Closes it as a window manager does; gives its exit status."""
+        """Closes it as a window manager does; returns its exit status."""
         protocols, delete = (self._display.intern_atom(name) for name in ("WM_PROTOCOLS", "WM_DELETE_WINDOW"))
         window = self._window()
         window.send_event(ClientMessage(window=window, client_type=protocols, data=(32, [delete, 0, 0, 0, 0])))
@@ -135,7 +135,7 @@ class Window:
 
 @contextmanager
 def window(binary, folder, *arguments, size=(1280, 800), **state):
-    """The real window on a display of its own, without a server in its surroundings; `state` is what the first one remembers."""
+    """The real window on its own display, without a server in its environment; `state` is its saved state."""
     folder = pathlib.Path(folder)
     data = folder / "data"
     kept = data / "towline" / "window.json"

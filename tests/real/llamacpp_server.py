@@ -2,7 +2,7 @@
 
     python llamacpp_server.py FILE.gguf CONTEXT
 
-Prints its URL on one line. It runs in a process of its own because its threads and its logging belong to the process.
+Prints its URL on one line. It runs in its own process because its threads and its logging belong to the process.
 """
 
 import os
@@ -32,7 +32,7 @@ def main():
     params.warmup = False
     params.cpuparams.n_threads = 1
     params.cpuparams_batch.n_threads = 1
-    # Keys and values as exact as in the engine under test.
+    # Keys and values with the same precision as in the engine under test.
     params.cache_type_k = xllamacpp.ggml_type.GGML_TYPE_F32
     params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     server = xllamacpp.Server(params)

@@ -20,14 +20,14 @@ def llamacpp_greedy(http, url, ids, count):
 
 
 def towline_ids(http, url, prompt):
-    """The ids of a prompt in the chat form, as they come with an answer's `context`."""
+    """The ids of a prompt in the chat format, from the `context` of an answer."""
     body = {"model": "brook", "prompt": prompt, "stream": False, "options": {"num_predict": 1}}
     answer = http.post(f"{url}/api/generate", json=body).raise_for_status().json()
     return answer["context"][: answer["prompt_eval_count"]]
 
 
 def towline_greedy(http, url, prompt, count):
-    """How many tokens a prompt has that is sent as it is, how many the answer, and its text."""
+    """The token counts of a raw prompt and of its answer, and the answer's text."""
     options = {"temperature": 0, "repeat_penalty": 1.0, "num_predict": count}
     body = {"model": "brook", "prompt": prompt, "raw": True, "stream": False, "options": options}
     answer = http.post(f"{url}/api/generate", json=body).raise_for_status().json()
@@ -35,7 +35,7 @@ def towline_greedy(http, url, prompt, count):
 
 
 def assert_same(http, llamacpp, towline, prompt, count):
-    """Both engines say the same for `count` tokens of the greedy answer."""
+    """Both engines give the same `count` tokens of the greedy answer."""
     ids = llamacpp_ids(http, llamacpp, prompt)
     expected, expected_text = llamacpp_greedy(http, llamacpp, ids, count)
     assert towline_greedy(http, towline, prompt, count) == (len(ids), len(expected), expected_text)

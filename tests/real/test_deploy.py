@@ -1,4 +1,4 @@
-"""What is in deploy/: systemd understands the units, and the program understands what they and the container start it with."""
+"""The files in deploy/: systemd accepts the units, and the program accepts the arguments of the units and the container."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def test_the_program_understands_what_the_unit_starts(unit, tmp_path):
         ("%h", tmp_path),
         ("%t", tmp_path),
         ("${CREDENTIALS_DIRECTORY}", tmp_path),
-        # A test has no port of its own.
+        # A test has no fixed port.
         (":11435", ":0"),
     ]:
         line = line.replace(stands, str(is_here))
@@ -61,7 +61,7 @@ def test_the_program_understands_what_the_unit_starts(unit, tmp_path):
 
 
 def relay_over(tmp_path, command, sockets, **more):
-    """A relay that is passed these sockets, as systemd does: from descriptor 3 on, to the process of LISTEN_PID."""
+    """A relay that gets these sockets as from systemd: from descriptor 3 on, for the process in LISTEN_PID."""
     environment = {"XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "PATH": os.environ["PATH"]}
 
     def pass_on():
@@ -69,7 +69,7 @@ def relay_over(tmp_path, command, sockets, **more):
         for number, copy in enumerate(copies):
             os.dup2(copy, 3 + number)
 
-    # The number of a process is known inside of it only.
+    # Only the process itself knows its number.
     script = f'LISTEN_PID=$$ LISTEN_FDS={len(sockets)} exec "$@"'
     return subprocess.Popen(
         ["sh", "-c", script, "sh", *command],
@@ -84,7 +84,7 @@ def relay_over(tmp_path, command, sockets, **more):
 
 
 def opened(path, mode):
-    """A Unix socket that listens, and a port on loopback."""
+    """A listening Unix socket, and a port on loopback."""
     unix = socket.socket(socket.AF_UNIX)
     unix.bind(str(path))
     os.chmod(path, mode)
@@ -99,7 +99,7 @@ def test_a_relay_listens_on_the_sockets_that_it_is_passed(tmp_path):
     address = "127.0.0.1:{}".format(port.getsockname()[1])
     command = [TOWLINE, "relay", "--upstream", "http://127.0.0.1:9", "--store", "memory"]
     for listen in [[], ["--listen", f"unix:{path}", "--listen", address]]:
-        # Who comes before it listens is answered too: the queue is the socket's.
+        # Earlier connections are answered too, because the socket queues them.
         early = socket.create_connection(port.getsockname())
         early.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         with relay_over(tmp_path, command + listen, [unix, port]) as relay:
@@ -132,7 +132,7 @@ def test_systemd_starts_the_relay_at_the_first_connection(tmp_path):
     activate = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     os.umask(old)
     with activate:
-        # It says so once it listens.
+        # It reports when it listens.
         assert "Listening on" in activate.stderr.readline()
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))

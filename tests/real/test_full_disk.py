@@ -1,4 +1,4 @@
-"""A relay whose disk is really full: a file system of a few megabytes, and a file of somebody else that takes the rest of it."""
+"""A relay on a full disk: a file system of a few megabytes, filled by another file."""
 
 import contextlib
 import http.client

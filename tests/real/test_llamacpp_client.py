@@ -1,4 +1,4 @@
-"""The command line against a real llama.cpp server: its dialect is found out, and every ending is told as it was."""
+"""The command line against a real llama.cpp server: its dialect is detected, and every outcome is reported."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def llamacpp():
 
 
 def command(url, *arguments):
-    """The program, told where the server is."""
+    """The program with the address of the server."""
     return [os.environ["TOWLINE_BIN"], "run", "--host", url, "-m", "brook", *arguments]
 
 

@@ -1,4 +1,4 @@
-"""Token for token what a real llama.cpp says on the same file."""
+"""The same tokens as a real llama.cpp with the same file."""
 
 import pytest
 from conftest import BROOK, start_llamacpp

@@ -60,7 +60,7 @@ console.log(JSON.stringify(found))
 
 @pytest.fixture(scope="module")
 def project(pytestconfig):
-    """A folder with the package, installed by its name; kept from one run to the next."""
+    """A folder with the package, installed by name; later runs reuse it."""
     if not shutil.which("npm"):
         pytest.fail("this test needs node and npm")
     cache = os.environ.get("TOWLINE_TEST_CACHE") or pytestconfig.cache.mkdir("towline")

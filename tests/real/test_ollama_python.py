@@ -104,7 +104,7 @@ def print_text(text: str) -> str:
 
 def test_leaving_a_stream_frees_its_slot(client):
     endless = {"temperature": 2, "num_predict": 400}
-    for _ in range(12):  # more than run at once
+    for _ in range(12):  # more than can run at once
         stream = client.generate("brook", "Tell me a story", options=endless, stream=True)
         assert next(stream).done is False
         stream.close()

@@ -1,4 +1,4 @@
-"""A relay whose clock is set a day ahead while it runs: nothing that it keeps is deleted for it."""
+"""A relay whose clock is set a day ahead while it runs: no answer expires because of that."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def test_a_clock_that_jumps_deletes_nothing(towline, http, tmp_path):
         "LD_PRELOAD": str(FAKETIME),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",
-        # A clock that is set moves the time of day alone.
+        # Setting the clock changes only the time of day.
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     command = [TOWLINE, "relay", "--config", config, "--store", tmp_path / "store"]
@@ -37,18 +37,18 @@ def test_a_clock_that_jumps_deletes_nothing(towline, http, tmp_path):
             def lives_for_a_second(name):
                 made = http.put(f"{url}/streams/{name}", headers={"content-type": "text/plain", "stream-ttl": "1"})
                 assert made.status_code == 201
-                # Asking how it is does not make it live on.
+                # Reading its state does not prolong its life.
                 while http.head(f"{url}/streams/{name}").status_code != 404:
                     pass
 
-            # So the relay has looked at ages since; twice, as it may have been in the middle of that.
+            # So the relay has checked ages since then; twice, because one check may have been in progress.
             lives_for_a_second("one")
             lives_for_a_second("two")
             assert http.get(kept).content == answer.content
             after = http.post(f"{url}/api/chat", json=asked)
             jobs = http.get(f"{url}/towline/v1/jobs").json()["jobs"]
             assert [job["id"] for job in jobs] == [one.headers["towline-stream"] for one in (answer, after)]
-            # It was set: what is made from now on has the new day.
+            # The clock was set: new answers have the new day.
             days = [int(job["created_at"][8:10]) for job in jobs]
             assert days[0] != days[1], json.dumps(jobs)
         finally:

@@ -110,7 +110,7 @@ def test_models_are_listed_and_shown(server):
 
 @pytest.fixture()
 def slow_server():
-    """The built-in model, held to a rate at which a stream can be caught in the middle."""
+    """The built-in model, with a limited rate so that a test can interrupt a stream in the middle."""
     command = [TOWLINE, "serve", "--listen", "127.0.0.1:0", "--rate", "20"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().split(" on ")[1].strip()
@@ -121,7 +121,7 @@ def slow_server():
 
 
 def start_story(url):
-    """A stream that is certainly in its middle: its first text has come."""
+    """A stream that is certainly in the middle: its first text has arrived."""
     command = [TOWLINE, "run", "--json", "--host", url, "-m", "brook", "Tell me a story about an otter."]
     stream = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
     seen = []

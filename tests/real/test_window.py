@@ -1,4 +1,4 @@
-"""The real window on a display without a screen: a newcomer types, reads, stops; the history says what happened."""
+"""The real window on a virtual display: a user types, reads and cancels; the history has what happened."""
 
 import os
 import socket
@@ -8,14 +8,14 @@ import pytest
 
 import desktop
 
-# The window's colours for what stops something (theme.rs).
+# The window's colours for buttons that stop something (theme.rs).
 STOP_LIGHT = (184, 30, 30)
 STOP_DARK = (244, 128, 120)
 # Right of the field where questions are typed.
 BESIDE_COMPOSER = (0.85, 0.9, 1.0, 1.0)
 
 
-# What the fake model says, again and again.
+# The fake model's text, which it repeats.
 FAKE_ANSWER = "A river is a stream of water that runs to the sea."
 
 

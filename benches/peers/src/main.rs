@@ -1,4 +1,4 @@
-//! What a streamed record costs `towline::Client` and other clients: a million records of about 130 bytes flat out, one
+//! The cost of a streamed record for `towline::Client` and other clients: a million records of about 130 bytes flat out, one
 //! HTTP chunk each, read in turn in one run. `Cargo.toml` says how to run it.
 
 #[path = "../../../crates/towline/benches/client/contender.rs"]
@@ -57,7 +57,7 @@ fn once(contender: &str, url: &str, model: &str, records: u64) {
     assert_eq!(seen, records, "{contender}");
 }
 
-/// A record as a program would declare it.
+/// A record, declared as in a typical program.
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "a program would look at all of it")]
 struct Typed {

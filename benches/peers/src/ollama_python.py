@@ -1,4 +1,4 @@
-"""Reads one stream with ollama-python and prints the CPU nanoseconds a record took this thread."""
+"""Reads one stream with ollama-python and prints this thread's CPU time per record in nanoseconds."""
 
 import sys
 import time
