@@ -24,6 +24,7 @@ pub(crate) use listen::listen;
 use crate::access::AccessControl;
 use crate::job::Outbox;
 use crate::log::StreamLog;
+use crate::offset::Offset;
 use crate::quota::Usage;
 use crate::registry::{Entry, StreamRegistry};
 use crate::store::redis::{Commands, Reply, none_failed, scripts};
@@ -234,6 +235,16 @@ impl Shared {
             journal::is_seen(self, stream, stored);
         }
         Ok(())
+    }
+
+    /// Whether the store has the bytes before an offset as they were when the offset was issued.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub(crate) async fn knows(&self, entry: &Entry, offset: Offset) -> Result<bool, RedisError> {
+        let Some(stored) = self.store.found(entry.log.no).await? else { return Ok(false) };
+        let meta = journal::described(entry.log.no, &stored);
+        Ok(meta.is_some_and(|meta| meta.incarnations.knows(offset, stored.end)))
     }
 
     /// Restores a stream whose removal failed because other relays have written it; a stream that is gone

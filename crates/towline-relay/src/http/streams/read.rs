@@ -11,7 +11,7 @@ use super::super::answer::{Answer, Code, Refusal, empty, plain, set};
 use super::super::body::Body;
 use super::super::input;
 use super::{broken, describe, json, live, set_position, sse};
-use crate::log::{Cursor, Got};
+use crate::log::{Broken, Cursor, Got};
 use crate::meta::now_ms;
 use crate::offset::Offset;
 use crate::registry::Entry;
@@ -51,7 +51,7 @@ pub(super) async fn get(
         return Err(Refusal::bad("a live read needs an offset; -1 is the beginning"));
     }
     entry.log.touch(now_ms());
-    let position = position(&entry, offset.as_deref()).await?;
+    let position = position(relay, &entry, offset.as_deref()).await?;
     let given_cursor = input::query(query, "cursor")?;
     match live {
         Live::No => catch_up(&entry, position, offset.as_deref() == Some("now"), request).await,
@@ -70,7 +70,7 @@ pub(super) async fn get(
 }
 
 /// The position of an offset.
-async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
+async fn position(relay: &Relay, entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
     let end = entry.log.seen().end.position;
     let offset = match offset {
         None | Some("-1") => return Ok(0),
@@ -81,7 +81,7 @@ async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
     };
     let (known, is_json) =
         entry.log.look(|meta, shown| (meta.incarnations.knows(offset, shown), meta.is_json()));
-    if !known {
+    if !known && !is_stored(relay, entry, offset).await? {
         let message = "the data before this offset was lost in a crash or never existed; read from -1 again";
         return Err(
             Refusal::new(Code::Gone, message).with("stream-next-offset", entry.log.seen().end.to_string())
@@ -95,6 +95,14 @@ async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
         }
     }
     Ok(position)
+}
+
+/// Whether the store of several relays has the data before `offset`. Readers at other relays may receive a record
+/// from Redis before the relay that wrote it receives the reply to its write.
+async fn is_stored(relay: &Relay, entry: &Entry, offset: Offset) -> Result<bool, Refusal> {
+    let Some(shared) = &relay.shared else { return Ok(false) };
+    let known = shared.knows(entry, offset).await;
+    known.map_err(|error| broken(Broken::Store(error.to_string())))
 }
 
 /// The existing bytes from `position` on, in the reader's form.

@@ -1,6 +1,7 @@
 //! Relays and servers that die, or seem dead.
 
 use serde_json::json;
+use towline_core::http1::Method;
 use towline_relay::Fsync;
 use towline_testkit::Server as Upstream;
 
@@ -8,7 +9,7 @@ use super::proxy::Proxy;
 use super::redis::Redis;
 use super::{first, relay, shared, taken, until, upstream};
 use crate::process::Process;
-use crate::support::{Relay, chat, config, soon, stop_all};
+use crate::support::{Relay, ask, chat, config, soon, stop_all};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
@@ -61,6 +62,38 @@ async fn an_answer_whose_end_cannot_be_read_gets_its_end_later() {
     let job = b.ended(&id).await;
     assert_eq!(job["state"], "completed", "{job}");
     b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_is_ahead_of_the_relay_that_writes_resumes_there() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let proxy = Proxy::start(redis.port).await;
+    let a = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    let b = relay(&redis, &upstream).await;
+    let id = a.detached("twice").await;
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    // The second record is written, and only the relay that wrote it has not been told so.
+    proxy.hold_replies_to(Some("EVALSHA"));
+    upstream.open("more");
+    tail.until(2 * first()).await;
+    let head = ask(&b.client, Method::Head, &format!("/streams/{id}"), &[], "").await;
+    let offset = head.header("stream-next-offset").to_owned();
+    let mut more = a.get(&format!("/streams/{id}?offset={offset}")).await;
+    assert_eq!((more.status, more.header("stream-next-offset")), (200, offset.as_str()));
+    assert_eq!(more.text().await, "");
+    let mut resumed = a.get(&format!("/streams/{id}?offset={offset}&live=raw")).await;
+    assert_eq!(resumed.status, 200);
+    // What nobody has written is not waited for.
+    let (incarnation, position) = offset.split_once('_').unwrap();
+    let beyond = format!("{incarnation}_{:016}", position.parse::<usize>().unwrap() + 1);
+    assert_eq!(a.get(&format!("/streams/{id}?offset={beyond}")).await.status, 410);
+    proxy.hold_replies_to(None);
+    upstream.open("go");
+    let whole = tail.text().await;
+    assert_eq!(resumed.text().await, whole[2 * first()..]);
+    assert_eq!(a.ended(&id).await["state"], "completed");
+    stop_all([a, b]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
