@@ -502,7 +502,7 @@ fn a_relay_that_dies_takes_nothing_with_it() {
     // What can no longer be done is said.
     stage.window(|window| window.act(Command::RelayJob(id.clone(), RelayOrder::Read)));
     stage.until_shown(&format!("no longer has job {}", short(&id)));
-    stage.window(|window| window.act(Command::RelayJob(id.clone(), RelayOrder::Control(Control::Stop))));
+    stage.window(|window| window.act(Command::RelayJob(id.clone(), Control::Stop.into())));
     stage.until_shown("cannot be stopped");
     stage.window(|window| window.act(Command::Job(job, JobOrder::Control(Control::Stop))));
     stage.until("the end", |stage| {

@@ -21,6 +21,7 @@ use towline::engine::{StreamSpec, Task};
 use towline::error::ErrorKind;
 use towline::relay::{self, Job, READER_TIMEOUTS, Reconnect, RelayConfig, Start};
 use towline::{ChatRequest, Engine, Error};
+use towline_app::answers::Verb;
 use towline_app::servers::{Environment, Reached, RelayPlace, ServerError};
 
 pub use list::{Known, List, MAX_LISTED, Standing};
@@ -170,45 +171,33 @@ impl Relay {
         let control = self.control.clone();
         let (job, wake) = (id.to_owned(), Arc::clone(&self.wake));
         let what = match &order {
-            RelayOrder::Control(Control::Stop) => "stopped",
-            RelayOrder::Control(Control::Pause) => "paused",
-            RelayOrder::Control(Control::Unpause) => "unpaused",
-            RelayOrder::Control(Control::Deadline(_)) => "given another deadline",
-            RelayOrder::Retry => "asked again",
-            RelayOrder::Rename(_) => "renamed",
-            RelayOrder::Forget => "forgotten",
+            RelayOrder::Verb(Verb::Kill(_)) => "stopped",
+            RelayOrder::Verb(Verb::Pause) => "paused",
+            RelayOrder::Verb(Verb::Unpause) => "unpaused",
+            RelayOrder::Verb(Verb::Deadline(_)) => "given another deadline",
+            RelayOrder::Verb(Verb::Retry) => "asked again",
+            RelayOrder::Verb(Verb::Rename(_)) => "renamed",
+            RelayOrder::Verb(Verb::Forget) => "forgotten",
             RelayOrder::Read => "read",
             // The window handles this itself.
             RelayOrder::Show => return,
         };
-        let forgets = order == RelayOrder::Forget;
+        let forgets = order == RelayOrder::Verb(Verb::Forget);
         let task = engine.spawn("order", async move {
-            let mut said = None;
             let done = match order {
-                RelayOrder::Control(Control::Stop) => {
-                    control.cancel(&job, "stopped in the window").await.map(drop)
-                }
-                RelayOrder::Control(Control::Pause) => control.pause(&job).await.map(drop),
-                RelayOrder::Control(Control::Unpause) => control.unpause(&job).await.map(drop),
-                RelayOrder::Control(Control::Deadline(deadline)) => {
-                    control.set_deadline(&job, deadline).await.map(drop)
-                }
-                RelayOrder::Retry => control.retry(&job).await.map(drop),
-                RelayOrder::Rename(name) => control.rename(&job, &name).await.map(drop),
-                RelayOrder::Forget => control.delete(&job).await,
+                RelayOrder::Verb(verb) => verb.apply(&control, &job).await.map(|_| None),
                 RelayOrder::Read => match control.request(&job).await {
                     Err(error) if error.kind == ErrorKind::NotFound => Err(error),
                     // A request that is not a chat is ignored.
                     request => {
                         let request = request.ok().and_then(|request| serde_json::from_value(request).ok());
-                        said = Some(News::Request(job, request));
-                        Ok(())
+                        Ok(Some(News::Request(job, request)))
                     }
                 },
-                RelayOrder::Show => Ok(()),
+                RelayOrder::Show => Ok(None),
             };
             wake();
-            done.map(|()| said)
+            done
         });
         let what = format!("job {} cannot be {what}", short(id));
         self.orders.push(Ordered { what, id: id.to_owned(), forgets, task });

@@ -1,6 +1,7 @@
 //! Orders for a relay's jobs.
 
 use towline::Deadline;
+use towline_app::answers::Verb;
 
 /// Operations that every job supports, wherever it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,18 +17,23 @@ pub enum Control {
 }
 
 /// An operation on one of the relay's jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum RelayOrder {
-    /// An operation that every job supports.
-    Control(Control),
-    /// Repeat the request as a new job.
-    Retry,
-    /// Rename it.
-    Rename(String),
-    /// Delete the job and its text on the relay.
-    Forget,
+    /// An operation of the relay.
+    Verb(Verb),
     /// Show its chat.
     Show,
     /// Read it: in the chat that left it, else in a new chat.
     Read,
+}
+
+impl From<Control> for RelayOrder {
+    fn from(control: Control) -> Self {
+        Self::Verb(match control {
+            Control::Stop => Verb::Kill("stopped in the window".to_owned()),
+            Control::Pause => Verb::Pause,
+            Control::Unpause => Verb::Unpause,
+            Control::Deadline(deadline) => Verb::Deadline(deadline),
+        })
+    }
 }

@@ -6,14 +6,14 @@ use egui::containers::menu::{MenuButton, MenuConfig};
 use egui::{Button, Grid, Label, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
 use towline::Deadline;
 use towline::engine::JobId;
+use towline_app::answers::Verb;
 use towline_app::text::duration::TimeLimit;
 use towline_app::text::{safe, units};
 
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::{Face, Palette};
 use crate::command::{Command, Commands, Dialog, JobOrder};
-use crate::relay::Control;
-use crate::relay::{Relay, RelayOrder, Standing};
+use crate::relay::{Control, Relay, RelayOrder, Standing};
 
 /// Room for a job's name and the mark of the relay, in points.
 const NAME_WIDTH: f32 = 120.0;
@@ -237,7 +237,7 @@ fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Commands)
 
 fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mut Commands) {
     let order = |order| Command::RelayJob(id.to_owned(), order);
-    let tell = |told| order(RelayOrder::Control(told));
+    let tell = |told: Control| order(told.into());
     let read = |buttons: &mut Buttons<'_>| {
         let words = reading.map(|reading| if reading == Reading::Rejoin { "Reattach" } else { "Adopt" });
         words.into_iter().for_each(|words| buttons.add(words, words, order(RelayOrder::Read)));
@@ -245,14 +245,14 @@ fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mu
     let mut buttons = Buttons { ui, label: row.which.label(), out };
     if row.state.is_ended {
         read(&mut buttons);
-        buttons.add("Forget", "Forget", order(RelayOrder::Forget));
+        buttons.add("Forget", "Forget", order(RelayOrder::Verb(Verb::Forget)));
     } else {
         buttons.control(row, tell, read);
     }
     // A job with a chat is retried and renamed there.
     if reading == Some(Reading::Adopt) {
         if row.state.is_ended {
-            buttons.add("Retry", "Retry", order(RelayOrder::Retry));
+            buttons.add("Retry", "Retry", order(RelayOrder::Verb(Verb::Retry)));
         }
         let rename = Dialog::RenameJob(id.to_owned(), String::new());
         buttons.add("Rename", "Rename", Command::Show(rename));

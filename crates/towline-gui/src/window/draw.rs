@@ -7,6 +7,7 @@ use egui::accesskit::Live;
 use egui::{CentralPanel, Frame, Id, Key, Margin, Modal, Modifiers, Panel, Rect, Role, Sense, Ui};
 
 use super::Window;
+use towline_app::answers::Verb;
 use towline_app::history::tags_of;
 
 use crate::command::{Command, Commands, Dialog};
@@ -193,7 +194,8 @@ impl Window {
                 }
                 Dialog::RenameJob(id, to) => {
                     ui.heading("Rename answer");
-                    let command = |to: String| Command::RelayJob(id.clone(), RelayOrder::Rename(to));
+                    let command =
+                        |to: String| Command::RelayJob(id.clone(), RelayOrder::Verb(Verb::Rename(to)));
                     let (name, example, button) = ("Answer name", "story", "Rename");
                     dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, to, command, out);
                 }

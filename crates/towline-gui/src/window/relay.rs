@@ -63,7 +63,7 @@ impl Window {
         };
         let at_relay = job.relay_id().filter(|_| !is_here);
         if let (Some(id), Some(relay)) = (at_relay, &mut self.relay) {
-            return relay.order(&self.engine, &id, RelayOrder::Control(control));
+            return relay.order(&self.engine, &id, control.into());
         }
         match control {
             Control::Stop => job.cancel("stopped in the window"),
@@ -119,7 +119,7 @@ impl Window {
     /// Executes an order for one of the relay's jobs.
     pub(super) fn order_relay(&mut self, id: &str, order: RelayOrder) {
         match order {
-            RelayOrder::Control(_) | RelayOrder::Retry | RelayOrder::Rename(_) | RelayOrder::Forget => {
+            RelayOrder::Verb(_) => {
                 if let Dialog::RenameJob(..) = self.dialog {
                     self.dialog = Dialog::None;
                 }
