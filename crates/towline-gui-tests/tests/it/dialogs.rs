@@ -54,7 +54,7 @@ fn colours_size_and_notifications_are_chosen() {
     stage.click("Dark");
     stage.click("Larger");
     assert!(stage.window(|window| window.state.zoom) > 1.0);
-    stage.click("Usual size");
+    stage.click("Usual size; now 110 %");
     stage.click("Smaller");
     stage.click("when an answer ends in the background");
     assert!(!stage.window(|window| window.state.notifies));

@@ -51,6 +51,20 @@ fn a_job_is_paused_moved_stopped_and_forgotten() {
 }
 
 #[test]
+fn the_tokens_of_an_answer_are_those_that_the_server_counted() {
+    let script = Script::ndjson([ollama::chat_text("So it is."), ollama::chat_done("stop", 21)]);
+    let mut stage = Stage::new(Routes::new().path("/api/chat", script), Begin::default());
+    stage.ask_to_end("is it?");
+    stage.press(Modifiers::COMMAND, Key::J);
+    stage.until("the foot and the list", |stage| {
+        let labels = stage.labels();
+        labels.iter().any(|label| label.starts_with("21 tokens, "))
+            && labels.iter().any(|label| label == "21 tokens")
+    });
+    assert!(!stage.shows("1 token,") && !stage.labels().contains(&"1 token".to_owned()));
+}
+
+#[test]
 fn an_answer_is_paused_where_it_stands() {
     let script = Script::ndjson_open([ollama::chat_text("words")]).stall();
     let mut stage = Stage::new(Routes::new().path("/api/chat", script), Begin::default());

@@ -69,6 +69,25 @@ fn a_screen_reader_hears_headings_cells_ends_and_titles_before_menus() {
     let buttons = stage.heard(Role::Button);
     let at = |label: &str| buttons.iter().position(|one| one == label);
     assert!(at("begin").is_some() && at("begin") < at("Menu of begin"), "{buttons:?}");
+    let stage = answered(text, Begin { size: [480.0, 320.0], ..Begin::default() });
+    let labels = stage.labels();
+    let at = |label: &str| labels.iter().position(|one| one == label);
+    assert!(at("begin").is_some() && at("begin") < at("Jobs"), "{labels:?}");
+}
+
+#[test]
+fn in_a_narrow_window_nothing_is_cut() {
+    let mut stage = answered("An answer.", Begin { size: [480.0, 320.0], ..Begin::default() });
+    stage.press(Modifiers::COMMAND, Key::F);
+    stage.type_into("Find in this chat", "no such words in it");
+    stage.until_shown("nothing found");
+    let said = stage.label_rect("nothing found");
+    assert!(said.width() > 50.0 && said.right() <= 468.0, "{said:?}");
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage.click("Jobs");
+    stage.until("the jobs", |stage| stage.can_click("Close the jobs"));
+    let (forget, close) = (stage.button_rect("Forget ended"), stage.button_rect("Close the jobs"));
+    assert!(forget.right() < close.left() && close.right() <= 480.0, "{forget:?} {close:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use towline::engine::JobState;
 use towline::error::ErrorKind;
-use towline::event::Span;
+use towline::event::{Span, Usage};
 use towline::{Ending, Error, Event, Outcome};
 use towline_app::chat::Variant;
 
@@ -149,6 +149,19 @@ fn hint(error: &Error) -> Option<&'static str> {
         | ErrorKind::Cancelled
         | ErrorKind::Task => None,
     }
+}
+
+/// The tokens of an answer and their number a second, as its server counted them; `None` if it did not.
+pub fn counted(usage: &Usage) -> Option<(u64, f64)> {
+    let (tokens, time) = (usage.completion_tokens?, usage.completion?);
+    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+    let rate = tokens as f64 / time.as_secs_f64().max(0.001);
+    Some((tokens, rate))
+}
+
+/// A number of tokens, for people.
+pub fn tokens(count: u64) -> String {
+    format!("{count} token{}", if count == 1 { "" } else { "s" })
 }
 
 /// The state of a running answer. `is_loaded` says whether the server has the model in memory, if known.

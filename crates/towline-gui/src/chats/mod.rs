@@ -19,7 +19,7 @@ mod export;
 mod loaded;
 mod relayed;
 
-pub use answer::{Answer, Note, Progressing, progressing};
+pub use answer::{Answer, Note, Progressing, counted, progressing, tokens};
 pub use ask::{Asking, MAX_COMPARED};
 pub use attachment::Attachment;
 pub use chat::{Chat, ChatKey, Contents, Live, STALLED_SECONDS};

@@ -11,7 +11,7 @@ use towline_app::servers::ServerSpec;
 
 use super::find::Find;
 use super::icons;
-use super::named::named;
+use super::named::{named, sides};
 use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
@@ -60,24 +60,20 @@ pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Commands) {
         if !has_chats && icons::button(ui, "☰", "Show or hide the chats").clicked() {
             out.push(Command::ToggleChats);
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let title = |ui: &mut Ui| {
+            let title = if chat.is_empty() { String::new() } else { chat.title() };
+            ui.label(RichText::new(title).font(Face::Medium.font(14.0)));
+        };
+        sides(ui, title, |ui| {
             out.on_click(icons::button(ui, "⚙", "Settings of this chat"), Command::Show(Dialog::Chat));
             let words = if running == 0 { "Jobs".to_owned() } else { format!("Jobs ({running})") };
-            let button = Button::selectable(has_jobs, words);
-            out.on_click(
-                ui.add(button)
-                    .accessible_name("Jobs")
-                    .on_hover_text("Every answer, and what can be done (Ctrl+J)"),
-                Command::ToggleJobs,
-            );
+            let button = ui.add(Button::selectable(has_jobs, words)).accessible_name("Jobs");
+            let button = button.on_hover_text("Every answer, and what can be done (Ctrl+J)");
+            out.on_click(button, Command::ToggleJobs);
             for tag in chat.conversation.tags.iter().take(MAX_TAGS).rev() {
                 let short: String = tag.chars().take(16).collect();
                 ui.label(RichText::new(format!("#{short}")).small().weak());
             }
-            let title = if chat.is_empty() { String::new() } else { chat.title() };
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(Label::new(RichText::new(title).font(Face::Medium.font(14.0))).truncate());
-            });
         });
     });
 }

@@ -23,6 +23,8 @@ const MAX_LETTERS: usize = 200;
 const MAX_FRAME_BYTES: usize = 512 << 10;
 /// The number of frames for scrolling to a match, because estimated heights change on the way.
 const MAX_FRAMES: u8 = 12;
+/// Room beside the field for the buttons and the number of matches, in points.
+const BESIDE: f32 = 236.0;
 /// The background and the text colour of the current match.
 pub const CURRENT: Color32 = Color32::from_rgb(240, 160, 60);
 const ON_CURRENT: Color32 = Color32::from_rgb(16, 18, 22);
@@ -229,7 +231,7 @@ pub fn show(ui: &mut Ui, find: &Find, takes_focus: bool, out: &mut Commands) {
     }
     ui.horizontal(|ui| {
         let mut text = find.text.clone();
-        let width = (ui.available_width() - 210.0).clamp(100.0, 320.0);
+        let width = (ui.available_width() - BESIDE).clamp(100.0, 320.0);
         let field =
             TextEdit::singleline(&mut text).id(id).hint_text("Find in this chat").desired_width(width);
         let response = theme::field(ui, field).accessible_name("Find in this chat");

@@ -10,6 +10,7 @@ use towline_app::answers::Verb;
 use towline_app::text::duration::TimeLimit;
 use towline_app::text::{safe, units};
 
+use super::named::sides;
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::{Face, Palette};
 use crate::command::{Command, Commands, Dialog, JobOrder};
@@ -37,7 +38,7 @@ const NOT_AT_RELAY: &str = "It runs in this window, and ends with it. What is as
 /// Draws jobs.
 pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, out: &mut Commands) {
     ui.add_space(4.0);
-    ui.horizontal(|ui| {
+    let beginning = |ui: &mut Ui| {
         ui.strong("Jobs");
         let running = rows.iter().filter(|row| !row.state.is_ended).count();
         ui.weak(format!("{running} running, {} ended", rows.len() - running));
@@ -48,10 +49,9 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, out: &mut Commands
         if let Some(relay) = relay {
             standing(ui, relay, out);
         }
-        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            out.on_click(ui.small_button("✖").accessible_name("Close the jobs"), Command::ToggleJobs);
-        });
-    });
+    };
+    let close = sides(ui, beginning, |ui| ui.small_button("✖").accessible_name("Close the jobs"));
+    out.on_click(close, Command::ToggleJobs);
     if rows.is_empty() {
         ui.weak("Every answer and every pull is listed here while it runs, and after.");
     }
@@ -83,11 +83,11 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Commands) {
         Standing::Here => drop(ui.weak(relay.place().shown())),
         Standing::Starting => drop(ui.weak("the relay is being started…")),
         Standing::Nowhere(why) => {
-            ui.weak(safe::text(&why));
             let starts = "It continues answers without the window; it exits after an idle hour";
             if relay.is_own() && ui.small_button("Start the relay").on_hover_text(starts).clicked() {
                 out.push(Command::StartRelay);
             }
+            ui.weak(safe::text(&why));
         }
     }
 }

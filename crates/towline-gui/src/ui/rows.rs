@@ -6,7 +6,7 @@ use towline::engine::JobState;
 use towline::engine::{JobId, JobInfo};
 use towline::relay;
 
-use crate::chats::STALLED_SECONDS;
+use crate::chats::{STALLED_SECONDS, tokens};
 use crate::relay::{Known, short};
 
 /// One job, for display.
@@ -86,7 +86,7 @@ pub fn own(info: JobInfo, is_at_relay: bool, known: Option<&Known>, chat: Option
         name: known.and_then(|known| known.job.name.clone()),
         model,
         chat,
-        received: format!("{} tokens", info.tokens),
+        received: tokens(info.tokens),
         rate: info.tokens_per_second,
         silent: info.since_last_event,
         deadline: info.deadline_in,
@@ -108,7 +108,7 @@ pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
         name: job.name.clone().filter(|name| !name.is_empty()),
         model: job.model.clone().unwrap_or_else(|| "–".to_owned()),
         chat: owner.map(|(title, _)| title.clone()),
-        received: format!("{} records", job.records),
+        received: job.tokens.map_or_else(|| format!("{} records", job.records), tokens),
         rate: job.tokens_per_second.unwrap_or_default(),
         silent: known.silent_for().filter(|_| runs),
         deadline: known.deadline_in().filter(|_| runs),

@@ -220,13 +220,15 @@ fn look(ui: &mut Ui, state: &State, out: &mut Commands) {
     ui.end_row();
     ui.label("Size");
     ui.horizontal(|ui| {
-        let zoom = state.zoom;
+        let now = format!("{:.0} %", state.zoom * 100.0);
+        let usual = format!("Usual size; now {now}");
         for (words, name, zoom) in
-            [("−", "Smaller", zoom - 0.1), ("+", "Larger", zoom + 0.1), ("100 %", "Usual size", 1.0)]
+            [("−", "Smaller", state.zoom - 0.1), (&now, &usual, 1.0), ("+", "Larger", state.zoom + 0.1)]
         {
-            out.on_click(ui.button(words).accessible_name(name), Command::Zoom(zoom));
+            let button = ui.button(words).accessible_name(name).on_hover_text(name);
+            out.on_click(button, Command::Zoom(zoom));
         }
-        ui.weak(format!("{:.0} %  (Ctrl and +, −, 0)", zoom * 100.0));
+        ui.weak("Ctrl and −, 0, +");
     });
     ui.end_row();
 }

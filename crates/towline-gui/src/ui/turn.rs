@@ -14,7 +14,7 @@ use super::seen::{Layouts, Seen};
 use super::strips::current_in;
 use super::theme::{self, Face, Palette};
 use crate::catalog::Catalog;
-use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
+use crate::chats::{Answer, Chat, Live, Note, Progressing, counted, progressing, tokens};
 use crate::command::{Command, Commands, JobOrder};
 use crate::relay::Control;
 
@@ -154,7 +154,7 @@ fn running(ui: &mut Ui, catalog: &Catalog, live: &Live, out: &mut Commands) {
     let color = if is_stalled { palette.warning } else { palette.good };
     ui.colored_label(color, words);
     if info.tokens > 0 {
-        ui.weak(format!("{} tokens, {:.0}/s", info.tokens, info.tokens_per_second));
+        ui.weak(format!("{}, {:.0}/s", tokens(info.tokens), info.tokens_per_second));
     }
     let mut tell = |told| out.push(Command::Job(live.job.id(), JobOrder::Control(told)));
     if info.state == JobState::Paused {
@@ -217,13 +217,10 @@ fn actions(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
             out.push(Command::Remove(turn.id));
         }
         if let Some(usage) = &answer.usage
-            && let (Some(tokens), Some(time)) = (usage.completion_tokens, usage.completion)
+            && let Some((count, rate)) = counted(usage)
         {
-            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-            let rate = tokens as f64 / time.as_secs_f64().max(0.001);
-            let words =
-                RichText::new(format!("{tokens} tokens, {rate:.0}/s")).small().color(Palette::at(ui).weak);
-            ui.label(words).on_hover_text(usage_words(usage));
+            let words = format!("{}, {rate:.0}/s", tokens(count));
+            ui.label(RichText::new(words).small().weak()).on_hover_text(usage_words(usage));
         }
     });
 }

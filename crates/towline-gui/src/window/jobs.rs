@@ -8,7 +8,7 @@ use towline::relay::AnswerState;
 use towline_app::history::ChatId;
 
 use super::Window;
-use crate::chats::Chat;
+use crate::chats::{Chat, counted};
 use crate::relay::{Known, List, Relay};
 use crate::ui::rows::{self, Row};
 
@@ -75,6 +75,11 @@ impl Window {
 /// queued, the orders of other programs, and its actual rate, because text that is read late arrives faster.
 fn info(job: &Job, list: Option<&List>) -> JobInfo {
     let mut info = job.info();
+    // Below the answer are the server's counts too; until then each piece of text counts as a token.
+    if let Some(counted) = job.outcome().and_then(|outcome| counted(outcome.reply.usage.as_ref()?)) {
+        (info.tokens, info.tokens_per_second) = counted;
+        return info;
+    }
     let Some(known) = job.relay_id().and_then(|id| list?.jobs.get(&*id)) else { return info };
     info.tokens_per_second = known.job.tokens_per_second.unwrap_or(info.tokens_per_second);
     if info.state.is_ended() || info.state == JobState::Cancelling {
