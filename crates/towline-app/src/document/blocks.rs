@@ -239,18 +239,19 @@ impl Document {
         if !self.begins_line(from) {
             return self.continued(end);
         }
-        let line = self.text[from..end].to_owned();
+        let line = &self.text[from..end];
         if let Open::Code { fence, .. } = self.open {
-            if fence.is_closed_by(&line) {
+            if fence.is_closed_by(line) {
                 self.close(from);
                 return self.begin(Open::Nothing, end);
             }
-            if fence.inner(&line).is_some() {
+            if fence.inner(line).is_some() {
                 return self.continued(end);
             }
             self.close(from);
             self.begin(Open::Nothing, from);
         }
+        let line = self.text[from..end].to_owned();
         let is_blank = line.trim().is_empty();
         if let Open::Formula { close } = self.open {
             if !is_blank {
@@ -339,7 +340,7 @@ impl Document {
             Open::Code { fence, mut inside } => {
                 if let Some(fenced) = self.fences.last() {
                     for line in self.text[self.open_from..end].lines() {
-                        fenced.language.scan(&mut inside, fenced.line(line), |_, _| {});
+                        inside = fenced.language.pass(inside, fenced.line(line));
                     }
                 }
                 Open::Code { fence, inside }

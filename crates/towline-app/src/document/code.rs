@@ -100,6 +100,23 @@ impl Language {
             }
         }
     }
+
+    /// The state after a line, as [`scan`](Self::scan) leaves it, in a fraction of its time.
+    pub fn pass(self, inside: Inside, line: &str) -> Inside {
+        let Grammar::Family(family) = self.0 else { return inside };
+        let mut scan = Scan { family, inside, line, at: 0, has_apostrophe: false };
+        while scan.at < line.len() {
+            let from = scan.at;
+            if scan.inside == Inside::Code {
+                scan.skip(is_of_word);
+                scan.skip(|c| !is_of_word(c) && !family.may_begin(c));
+            }
+            if scan.at == from {
+                scan.part();
+            }
+        }
+        scan.inside
+    }
 }
 
 fn patched(line: &str) -> Kind {

@@ -102,6 +102,7 @@ proptest! {
             let mut parts = Vec::new();
             language.scan(&mut inside, line, |part, kind| parts.push((part, kind)));
             prop_assert!(parts.iter().all(|(part, _)| !part.is_empty()));
+            prop_assert_eq!(begun.last().map(|begun| language.pass(*begun, line)), Some(inside));
             prop_assert_eq!(&parts.iter().map(|(part, _)| *part).collect::<String>(), line);
             all.push(parts);
         }
