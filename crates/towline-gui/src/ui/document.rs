@@ -12,8 +12,8 @@ use super::icons;
 use super::links::words;
 use super::named::{heard, named};
 use super::pieces::{self, Drawn};
-use super::strips::{Strips, current_in};
-use super::theme::{CODE, Palette, ROUND, ROW, TEXT};
+use super::strips::{Strips, current_in, estimate};
+use super::theme::{Palette, ROUND};
 use towline_app::document::{Align, Block, Document, Shape};
 
 /// Number of blocks whose heights are summed up together.
@@ -138,13 +138,6 @@ impl Layout {
 fn gap(document: &Document, index: usize) -> f32 {
     let is_item = document.blocks().get(index).is_some_and(|block| block.shape == Shape::Item);
     if is_item { ITEM_GAP } else { GAP }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a height on a screen")]
-fn estimate(text: &str, width: f32) -> f32 {
-    let per_line = (width / (TEXT * 0.5)).max(10.0);
-    let lines = text.lines().count() as f32 + (text.len() as f32 / per_line) * 0.5;
-    lines * CODE * ROW
 }
 
 /// Draws a document from the top of `ui` downwards.

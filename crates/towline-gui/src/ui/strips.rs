@@ -1,16 +1,23 @@
 //! A piece of text as strips of a few rows: only visible strips are painted and passed to the accessibility
-//! tree, and only the last strip of a growing piece is laid out again.
+//! tree, and only the last strip of a growing piece is laid out again. Each styled part of a text is shaped on its
+//! own, which takes long, so a frame lays out a limited number of them, and the next frames continue.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::{CCursor, CharIndex, LayoutJob, LayoutSection};
-use egui::{Galley, Rect, Ui, vec2};
+use egui::{Galley, Id, Rect, Ui, vec2};
 
 use super::find::CURRENT;
+use super::theme::{CODE, ROW, TEXT};
 
 /// Number of rows of a strip. A piece with fewer than twice as many rows is one strip, and so is the rest of
 /// a longer one.
 const ROWS: usize = 12;
+/// Maximum number of styled parts that are cut into strips at once.
+const MAX_SECTIONS: usize = 512;
+/// Number of styled parts after which a frame lays out no more.
+const MAX_FRAME_SECTIONS: usize = 1_024;
 
 /// A piece of text.
 #[derive(Debug)]
@@ -27,6 +34,8 @@ struct Strip {
     /// The start of the next strip in the piece, in bytes.
     end: usize,
     height: f32,
+    /// The pass that last laid it out.
+    pass: u64,
 }
 
 /// A strip.
@@ -71,13 +80,16 @@ impl Strips {
             self.strips.clear();
         }
         self.complete(ui);
+        let pass = ui.ctx().cumulative_pass_nr();
         let (mut from, mut skipped, mut current) = (0, 0.0, None);
-        for strip in &self.strips {
+        for strip in &mut self.strips {
             let top = ui.cursor().left_top() + vec2(0.0, skipped);
             if has_current(&strip.job) {
                 current = current_in(&lay_out(ui, &strip.job, width)).map(|down| top.y + down);
             }
-            if ui.is_rect_visible(Rect::from_min_size(top, vec2(width, strip.height))) {
+            let is_visible = ui.is_rect_visible(Rect::from_min_size(top, vec2(width, strip.height)));
+            if is_visible && (strip.pass + 1 >= pass || may_lay_out(ui, &strip.job)) {
+                strip.pass = pass;
                 ui.add_space(std::mem::take(&mut skipped));
                 draw(ui, Shown { job: Arc::clone(&strip.job), from });
             } else {
@@ -85,34 +97,96 @@ impl Strips {
             }
             from = strip.end;
         }
-        ui.add_space(skipped);
+        ui.add_space(skipped + estimate(&self.job.text[from..], width));
         current
     }
 
-    /// Lays out the text that is in no strip yet.
+    /// Cuts the text that is in no strip yet into strips, as far as this frame may.
     fn complete(&mut self, ui: &Ui) {
-        let from = self.strips.last().map_or(0, |strip| strip.end);
         let length = self.job.text.len();
-        if from == length && (length > 0 || !self.strips.is_empty()) {
-            return;
+        loop {
+            let from = self.strips.last().map_or(0, |strip| strip.end);
+            if from == length && (length > 0 || !self.strips.is_empty()) {
+                return;
+            }
+            let (mut piece, mut end) = self.piece(from, MAX_SECTIONS);
+            if !may_lay_out(ui, &piece) {
+                return;
+            }
+            let mut galley = lay_out(ui, &piece, self.width);
+            if end < length && galley.rows.len() == 1 {
+                (piece, end) = self.piece(from, usize::MAX);
+                galley = lay_out(ui, &piece, self.width);
+            }
+            // The last row may continue after the piece.
+            let rows = galley.rows.len() - usize::from(end < length);
+            self.cut(&galley, (piece, from..end), rows, ui.ctx().cumulative_pass_nr());
         }
-        let rest = if from == 0 { Arc::clone(&self.job) } else { Arc::new(part(&self.job, from, length)) };
-        let galley = lay_out(ui, &rest, self.width);
-        let mut rows = 0;
-        let mut at = from;
-        while galley.rows.len() >= rows + 2 * ROWS {
-            let next = rows + ROWS;
-            let letters =
-                galley.rows[rows..next].iter().map(|row| row.char_count_including_newline().0).sum();
-            let end = self.job.text[at..].char_indices().nth(letters).map_or(length, |(end, _)| at + end);
-            let height = galley.rows[next].pos.y - galley.rows[rows].pos.y;
-            self.strips.push(Strip { job: Arc::new(part(&self.job, at, end)), end, height });
-            (rows, at) = (next, end);
-        }
-        let height = galley.rect.height() - galley.rows[rows].pos.y;
-        let job = if at == from { rest } else { Arc::new(part(&self.job, at, length)) };
-        self.strips.push(Strip { job, end: length, height });
     }
+
+    /// The text from a position on, with at most this many styled parts, and its end.
+    fn piece(&self, from: usize, sections: usize) -> (Arc<LayoutJob>, usize) {
+        let length = self.job.text.len();
+        let first = self.job.sections.partition_point(|section| section.byte_range.end.0 <= from);
+        let next = self.job.sections.get(first.saturating_add(sections));
+        let end = next.map_or(length, |section| section.byte_range.start.0);
+        let is_whole = from == 0 && end == length;
+        (if is_whole { Arc::clone(&self.job) } else { Arc::new(part(&self.job, from, end)) }, end)
+    }
+
+    /// Cuts the first rows of a piece into strips.
+    fn cut(
+        &mut self,
+        galley: &Galley,
+        (piece, bytes): (Arc<LayoutJob>, Range<usize>),
+        rows: usize,
+        pass: u64,
+    ) {
+        let top = |row: usize| galley.rows.get(row).map_or(galley.rect.height(), |row| row.pos.y);
+        let (mut row, mut at) = (0, bytes.start);
+        while row < rows {
+            let next = if rows >= row + 2 * ROWS { row + ROWS } else { rows };
+            let letters = galley.rows[row..next].iter().map(|row| row.char_count_including_newline().0).sum();
+            let end = match next < galley.rows.len() {
+                true => {
+                    self.job.text[at..].char_indices().nth(letters).map_or(bytes.end, |(end, _)| at + end)
+                }
+                false => bytes.end,
+            };
+            let height = top(next) - top(row);
+            self.strips.push(match (at..end) == bytes {
+                true => Strip { job: Arc::clone(&piece), end, height, pass },
+                false => Strip { job: Arc::new(part(&self.job, at, end)), end, height, pass: 0 },
+            });
+            (row, at) = (next, end);
+        }
+    }
+}
+
+/// Whether this frame may lay out another text. If not, the next frame continues.
+fn may_lay_out(ui: &Ui, job: &LayoutJob) -> bool {
+    let now = ui.ctx().cumulative_pass_nr();
+    let may = ui.data_mut(|data| {
+        let (pass, sections): &mut (u64, usize) = data.get_temp_mut_or_default(Id::unique("laid out"));
+        if std::mem::replace(pass, now) != now {
+            *sections = 0;
+        }
+        let may = *sections < MAX_FRAME_SECTIONS;
+        *sections += job.sections.len();
+        may
+    });
+    if !may {
+        ui.ctx().request_repaint();
+    }
+    may
+}
+
+/// The likely height of a text, in points.
+#[expect(clippy::cast_precision_loss, reason = "a height on a screen")]
+pub(super) fn estimate(text: &str, width: f32) -> f32 {
+    let per_line = (width / (TEXT * 0.5)).max(10.0);
+    let lines = text.lines().count() as f32 + (text.len() as f32 / per_line) * 0.5;
+    lines * CODE * ROW
 }
 
 /// Whether a text has the current match.
@@ -186,7 +260,11 @@ mod tests {
 
     /// Runs `work` in a frame of a window of 300 by 4,000 points.
     fn framed(work: impl FnOnce(&mut Ui)) {
-        let (context, mut work) = (Context::default(), Some(work));
+        framed_in(&Context::default(), work);
+    }
+
+    fn framed_in(context: &Context, work: impl FnOnce(&mut Ui)) {
+        let mut work = Some(work);
         let screen_rect = Some(Rect::from_min_size(Pos2::ZERO, vec2(300.0, 4_000.0)));
         let mut output = context.run_ui(RawInput { screen_rect, ..RawInput::default() }, |ui| {
             if let Some(work) = work.take() {
@@ -237,19 +315,45 @@ mod tests {
 
     #[test]
     fn what_has_grown_is_what_is_there_at_once() {
-        framed(|ui| {
-            let mut grown = Strips::of(text(0));
-            for words in (0..400).step_by(3) {
+        let (context, mut grown) = (Context::default(), Some(Strips::of(text(0))));
+        for words in (0..400).step_by(3) {
+            framed_in(&context, |ui| {
                 let mut next = Strips::of(text(words));
-                next.grown_from(grown);
+                next.grown_from(grown.take().unwrap());
                 let (found, expected) = (strips(ui, &mut next), strips(ui, &mut Strips::of(text(words))));
                 assert_eq!(found, expected, "{words} words");
-                grown = next;
-            }
+                grown = Some(next);
+            });
+        }
+        framed_in(&context, |ui| {
             let mut other =
                 Strips::of(LayoutJob::simple_singleline("x".into(), Default::default(), Default::default()));
-            other.grown_from(grown);
+            other.grown_from(grown.take().unwrap());
             assert_eq!(strips(ui, &mut other).len(), 1);
+        });
+    }
+
+    #[test]
+    fn many_styles_are_laid_out_over_several_frames() {
+        let mut job = LayoutJob::default();
+        for number in 0..3_000 {
+            let format = TextFormat { italics: number % 2 == 0, ..TextFormat::default() };
+            job.append("w ", 0.0, format);
+        }
+        let (context, mut piece, mut frames) = (Context::default(), Strips::of(job.clone()), 0);
+        while piece.strips.last().is_none_or(|strip| strip.end < job.text.len()) {
+            let before = piece.strips.len();
+            framed_in(&context, |ui| {
+                piece.show(ui, |_, _| {});
+            });
+            assert!(piece.strips.len() > before, "each frame continues");
+            frames += 1;
+        }
+        assert!((2..10).contains(&frames), "{frames}");
+        framed_in(&context, |ui| {
+            let whole = lay_out(ui, &job, ui.available_width());
+            let height: f32 = piece.strips.iter().map(|strip| strip.height).sum();
+            assert!((height - whole.rect.height()).abs() < 0.01, "{height} {}", whole.rect.height());
         });
     }
 
