@@ -66,13 +66,22 @@ fn a_screen_reader_hears_headings_cells_ends_and_titles_before_menus() {
     assert_eq!(stage.heard(Role::ColumnHeader), ["river", "length"]);
     assert_eq!(stage.heard(Role::Cell), ["Nile", "long"]);
     assert_eq!(stage.heard(Role::Status), ["begin: The answer is complete."]);
+    for (role, name) in
+        [(Role::Navigation, "Chats"), (Role::Main, "Questions and answers"), (Role::Table, "Table")]
+    {
+        assert_eq!(stage.heard(role), [name]);
+    }
     let buttons = stage.heard(Role::Button);
     let at = |label: &str| buttons.iter().position(|one| one == label);
     assert!(at("begin").is_some() && at("begin") < at("Menu of begin"), "{buttons:?}");
-    let stage = answered(text, Begin { size: [480.0, 320.0], ..Begin::default() });
+    let mut stage = answered(text, Begin { size: [480.0, 320.0], ..Begin::default() });
     let labels = stage.labels();
     let at = |label: &str| labels.iter().position(|one| one == label);
     assert!(at("begin").is_some() && at("begin") < at("Jobs"), "{labels:?}");
+    stage.press(Modifiers::COMMAND, Key::Comma);
+    assert_eq!(stage.heard(Role::Dialog), ["Settings"]);
+    let headings = stage.heard(Role::Heading);
+    assert!(["Settings", "Look"].iter().all(|one| headings.iter().any(|other| other == one)), "{headings:?}");
 }
 
 #[test]

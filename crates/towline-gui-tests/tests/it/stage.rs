@@ -346,8 +346,9 @@ impl Drop for Stage {
 fn matching(label: &str) -> impl Fn(&AccessKitNode<'_>) -> bool + 'static {
     let label = label.to_owned();
     move |node| {
-        let is_text = matches!(node.role(), Role::Label | Role::TextRun | Role::GenericContainer);
-        !is_text && !node.is_disabled() && node.label().as_deref() == Some(label.as_str())
+        let is_text = matches!(node.role(), Role::Label | Role::TextRun | Role::Heading);
+        let is_part = matches!(node.role(), Role::GenericContainer | Role::Dialog | Role::Region);
+        !is_text && !is_part && !node.is_disabled() && node.label().as_deref() == Some(label.as_str())
     }
 }
 

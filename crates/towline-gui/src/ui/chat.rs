@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use egui::style::ScrollAnimation;
 use egui::{
-    Align, Align2, Area, Button, Label, Layout, Order, Rect, RichText, ScrollArea, Ui, UiBuilder, pos2, vec2,
+    Align, Align2, Area, Button, Label, Layout, Order, Rect, RichText, Role, ScrollArea, Ui, UiBuilder, pos2,
+    vec2,
 };
 use towline_app::chat::{Turn, Variant};
 use towline_app::servers::ServerSpec;
 
 use super::find::Find;
 use super::icons;
-use super::named::{named, sides};
+use super::named::{named, region, sides};
 use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
@@ -81,6 +82,7 @@ pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Commands) {
 /// Draws the turns.
 pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, out: &mut Commands) {
     let chat = seen.chat;
+    region(ui, Role::Main, "Questions and answers");
     match &chat.contents {
         Contents::Here => {}
         Contents::OnDisk | Contents::Loading => {

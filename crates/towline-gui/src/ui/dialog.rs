@@ -1,12 +1,23 @@
 //! Common parts of dialogs: tall contents scroll, and the buttons below stay visible.
 
-use egui::{Button, Grid, Key, Label, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Button, Grid, Key, Label, RichText, Role, ScrollArea, TextEdit, Ui, UiKind};
 
+use super::named::heard;
 use super::theme::{self, Face, Palette};
 use crate::command::{Command, Commands, Dialog};
 
 /// The height of a dialog around its scrolled contents, in points: edges, heading and buttons.
 const AROUND: f32 = 170.0;
+
+/// Draws the title, which is also the name of the dialog.
+pub fn title(ui: &mut Ui, words: &str) {
+    heard(&ui.heading(words), Role::Heading, words, |node| node.set_level(1));
+    let dialog =
+        ui.stack().iter().find(|above| above.kind() == Some(UiKind::Modal)).map(|above| above.unique_id);
+    if let Some(dialog) = dialog {
+        ui.ctx().accesskit_node_builder(dialog, |node| node.set_label(words));
+    }
+}
 
 /// Draws contents that may be higher than the window.
 pub(super) fn body<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
@@ -19,7 +30,8 @@ pub(super) fn body<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
 /// Draws a section: its heading, and rows of a name and its controls.
 pub(super) fn section(ui: &mut Ui, title: &str, columns: usize, add: impl FnOnce(&mut Ui)) {
     ui.add_space(8.0);
-    ui.label(RichText::new(title).font(Face::SemiBold.font(15.0)).color(Palette::at(ui).strong));
+    let words = RichText::new(title).font(Face::SemiBold.font(15.0)).color(Palette::at(ui).strong);
+    heard(&ui.label(words), Role::Heading, title, |node| node.set_level(2));
     Grid::new(title).num_columns(columns).spacing([16.0, 8.0]).show(ui, add);
 }
 
@@ -30,7 +42,7 @@ pub(super) fn close(ui: &mut Ui, out: &mut Commands) {
 
 /// Asks whether to close the window although this many answers run in it.
 pub fn close_window(ui: &mut Ui, count: usize, out: &mut Commands) {
-    ui.heading("Close the window");
+    title(ui, "Close the window");
     let (answers, run, their) =
         if count == 1 { ("answer", "runs", "its") } else { ("answers", "run", "their") };
     let words = format!(

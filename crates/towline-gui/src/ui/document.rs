@@ -5,12 +5,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::LayoutJob;
-use egui::{Button, Galley, Label, Rect, Role, ScrollArea, Stroke, Ui, WidgetText};
+use egui::{Button, Galley, Label, Rect, Role, ScrollArea, Stroke, Ui, UiBuilder, WidgetText};
 
 use super::find::Marks;
 use super::icons;
 use super::links::words;
-use super::named::{heard, named};
+use super::named::{heard, named, region};
 use super::pieces::{self, Drawn};
 use super::strips::{Strips, current_in, estimate};
 use super::theme::{Palette, ROUND};
@@ -359,10 +359,12 @@ fn table(ui: &mut Ui, rows: &[Vec<Arc<LayoutJob>>], align: &[Align], number: usi
     ScrollArea::horizontal()
         .id_salt(("table", number))
         .show(ui, |ui| {
+            region(ui, Role::Table, "Table");
             let (place, _) = ui.allocate_exact_size(size, egui::Sense::hover());
             let (mut top, mut current) = (place.top(), None);
             for (index, row) in rows.iter().enumerate() {
                 let (mut left, bottom) = (place.left(), top + height(row));
+                let mut line = ui.new_child(UiBuilder::new().max_rect(place).accessibility_role(Role::Row));
                 for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                     let free = width - 2.0 * CELL.x - cell.size().x;
                     let before = match align.get(column).copied().unwrap_or_default() {
@@ -372,7 +374,7 @@ fn table(ui: &mut Ui, rows: &[Vec<Arc<LayoutJob>>], align: &[Align], number: usi
                     };
                     let at = egui::pos2(left + CELL.x + before, top + CELL.y);
                     current = current.or_else(|| current_in(cell).map(|down| at.y + down));
-                    let shown = ui.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
+                    let shown = line.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
                     let role = if index == 0 { Role::ColumnHeader } else { Role::Cell };
                     heard(&shown, role, cell.text(), |_| {});
                     left += width;

@@ -14,7 +14,7 @@ pub fn path(ui: &mut Ui, purpose: &Purpose, why: &str, text: &mut String, out: &
         Purpose::Import => ("Import a chat", "Import file"),
         Purpose::Export(..) => ("Export the chat", "Write file"),
     };
-    ui.heading(title);
+    dialog::title(ui, title);
     ui.add(Label::new(why).wrap());
     let command = |text: String| Command::Chosen(purpose.clone(), vec![expanded(&text)]);
     let (name, example) = ("Path of the file", "~/Documents/notes.txt");

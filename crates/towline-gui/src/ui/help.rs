@@ -22,7 +22,7 @@ const OTHERS: [(&str, &str); 10] = [
 
 /// Draws the keys.
 pub fn show(ui: &mut Ui, out: &mut Commands) {
-    ui.heading("Keys");
+    dialog::title(ui, "Keys");
     let widest = ui.available_width() * 0.55;
     dialog::body(ui, |ui| {
         Grid::new("keys").striped(true).spacing([24.0, 4.0]).max_col_width(widest).show(ui, |ui| {

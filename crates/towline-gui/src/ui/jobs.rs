@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use egui::containers::menu::{MenuButton, MenuConfig};
-use egui::{Button, Grid, Label, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Button, Grid, Label, PopupCloseBehavior, RichText, Role, ScrollArea, TextEdit, Ui};
 use towline::Deadline;
 use towline::engine::JobId;
 use towline_app::answers::Verb;
 use towline_app::text::duration::TimeLimit;
 use towline_app::text::{safe, units};
 
-use super::named::sides;
+use super::named::{region, sides};
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::{Face, Palette};
 use crate::command::{Command, Commands, Dialog, JobOrder};
@@ -37,6 +37,7 @@ const NOT_AT_RELAY: &str = "It runs in this window, and ends with it. What is as
 
 /// Draws jobs.
 pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, out: &mut Commands) {
+    region(ui, Role::Region, "Jobs");
     ui.add_space(4.0);
     let beginning = |ui: &mut Ui| {
         ui.strong("Jobs");

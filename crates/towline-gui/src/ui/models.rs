@@ -18,7 +18,7 @@ const BESIDE: [f32; 2] = [285.0, 445.0];
 pub fn show(ui: &mut Ui, catalog: &Catalog, current: &str, fields: &mut Fields, out: &mut Commands) {
     let palette = Palette::at(ui);
     ui.horizontal(|ui| {
-        ui.heading("Models");
+        dialog::title(ui, "Models");
         out.on_click(ui.small_button("Refresh"), Command::RefreshModels);
         if catalog.is_listing() {
             ui.weak("asking the server…");
@@ -106,7 +106,7 @@ fn fetching(ui: &mut Ui, pull: &Pull, out: &mut Commands) {
 
 /// Asks whether to delete a model.
 pub fn confirm_delete(ui: &mut Ui, model: &str, out: &mut Commands) {
-    ui.heading("Delete a model");
+    dialog::title(ui, "Delete a model");
     let words = format!("{model} is deleted from the server. It has to be pulled again to be used.");
     let delete = ("Delete model", Command::DeleteModel(model.to_owned()));
     dialog::confirm(ui, &words, delete, ("Cancel", Dialog::Models), out);

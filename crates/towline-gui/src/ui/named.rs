@@ -29,6 +29,14 @@ pub(super) fn sides<R>(ui: &mut Ui, beginning: impl FnOnce(&mut Ui), end: impl F
     ended
 }
 
+/// Tells screen readers what a whole part of the window is, and its name.
+pub fn region(ui: &Ui, role: Role, name: &str) {
+    ui.ctx().accesskit_node_builder(ui.unique_id(), |node| {
+        node.set_role(role);
+        node.set_label(name);
+    });
+}
+
 /// Tells screen readers what a part is and says, and more of it.
 pub fn heard(part: &Response, role: Role, words: &str, more: impl FnOnce(&mut Node)) {
     part.ctx.accesskit_node_builder(part.id, |node| {

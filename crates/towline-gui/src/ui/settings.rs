@@ -91,7 +91,7 @@ impl Form {
 /// Draws a chat's settings.
 pub fn chat(ui: &mut Ui, form: &mut Form, out: &mut Commands) {
     let palette = Palette::at(ui);
-    ui.heading("Settings of this chat");
+    dialog::title(ui, "Settings of this chat");
     dialog::body(ui, |ui| {
         dialog::section(ui, "Instructions", 1, |ui| {
             let system =
@@ -175,7 +175,7 @@ pub struct Served<'a> {
 
 /// Draws the window's settings.
 pub fn window(ui: &mut Ui, state: &State, served: Served<'_>, fields: &mut Fields, out: &mut Commands) {
-    ui.heading("Settings");
+    dialog::title(ui, "Settings");
     dialog::body(ui, |ui| {
         dialog::section(ui, "Look", 2, |ui| look(ui, state, out));
         dialog::section(ui, "Notifications", 1, |ui| {

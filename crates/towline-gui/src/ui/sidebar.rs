@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use egui::containers::menu::MenuButton;
-use egui::{Align, AtomExt as _, Button, Layout, RichText, ScrollArea, TextEdit, Ui, UiBuilder};
+use egui::{Align, AtomExt as _, Button, Layout, RichText, Role, ScrollArea, TextEdit, Ui, UiBuilder};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 use towline_app::servers::ServerSpec;
 
 use super::icons;
-use super::named::named;
+use super::named::{named, region};
 use super::theme::{self, Face, Palette};
 use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey, ExportForm};
@@ -50,6 +50,7 @@ pub struct Sidebar<'a> {
 
 /// Draws the list.
 pub fn show(ui: &mut Ui, shown: Sidebar<'_>, out: &mut Commands) {
+    region(ui, Role::Navigation, "Chats");
     ui.add_space(8.0);
     ui.horizontal(|ui| {
         out.on_click(icons::button(ui, "☰", "Show or hide the chats"), Command::ToggleChats);

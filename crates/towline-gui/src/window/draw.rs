@@ -48,6 +48,7 @@ impl Window {
             let panel = Panel::left("chats").default_size(260.0).size_range(200.0..=400.0).frame(side);
             panel.show(ui, |ui| sidebar::show(ui, self.sidebar(), &mut out));
         }
+        ui.ctx().accesskit_node_builder(egui::accesskit_root_id(), |node| node.set_label("Towline"));
         let rows = if self.state.shows_jobs { self.rows() } else { Vec::new() };
         self.is_low = size.y < LOW;
         let covers = self.state.shows_jobs && self.is_low;
@@ -193,20 +194,20 @@ impl Window {
                     }
                 }
                 Dialog::RenameJob(id, to) => {
-                    ui.heading("Rename answer");
+                    dialog::title(ui, "Rename answer");
                     let command =
                         |to: String| Command::RelayJob(id.clone(), RelayOrder::Verb(Verb::Rename(to)));
                     let (name, example, button) = ("Answer name", "story", "Rename");
                     dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, to, command, out);
                 }
                 Dialog::Rename(key, to) => {
-                    ui.heading("Rename chat");
+                    dialog::title(ui, "Rename chat");
                     let command = |to| Command::Rename(*key, to);
                     let (name, example, button) = ("Chat name", "", "Rename");
                     dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, to, command, out);
                 }
                 Dialog::Tags(key, tags) => {
-                    ui.heading("Tags");
+                    dialog::title(ui, "Tags");
                     ui.weak("Words with blanks between them. “tag:word” in the search finds the chats.");
                     let command = |tags: String| Command::Tag(*key, tags_of(&tags));
                     let (name, example, button) = ("Tags of the chat", "rust work", "Save");
