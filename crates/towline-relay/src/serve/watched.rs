@@ -16,7 +16,7 @@ use crate::http::{Answer, Body, Cut};
 
 /// A client that has shut down its sending side may still want its answer. Only the fate of the bytes that it
 /// is sent distinguishes it from one that is gone; this long after the last of them, it counts as gone.
-const HALF_CLOSED: Duration = Duration::from_millis(200);
+const HALF_CLOSED: Duration = Duration::from_secs(1);
 /// How long a client may accept no bytes.
 const STUCK: Duration = Duration::from_secs(300);
 

@@ -11,19 +11,21 @@ use towline_testkit::{Body, Routes, Script, Server};
 
 use crate::support::{Relay, ask, chat, config, upstream};
 
-/// The relay's response to a client that sends `bytes` and then shuts its sending side down.
-fn talk(relay: &Relay, bytes: &[u8]) -> String {
+fn send(relay: &Relay, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect((relay.endpoint.host.as_str(), relay.endpoint.port)).unwrap();
     stream.write_all(bytes).unwrap();
-    stream.shutdown(Shutdown::Write).unwrap();
+    stream
+}
+
+fn read_all(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
     stream.read_to_end(&mut said).unwrap();
     String::from_utf8_lossy(&said).into_owned()
 }
 
-fn post(path: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+/// The relay's response to `bytes`, which ask for the connection to be closed, or make the relay close it.
+fn talk(relay: &Relay, bytes: &[u8]) -> String {
+    read_all(send(relay, bytes))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +33,7 @@ async fn an_upload_without_a_length_is_passed_through() {
     let server =
         Server::start(Routes::new().path("/api/blobs/sha256:00", Script::respond(201, "text/plain", "")));
     let relay = Relay::start(config(&server.url())).await;
-    let head = "POST /api/blobs/sha256:00 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /api/blobs/sha256:00 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
     let piece = "x".repeat(0x1_0000);
     let body: String = (0..40).map(|_| format!("10000\r\n{piece}\r\n")).collect();
     let said = talk(&relay, format!("{head}{body}0\r\n\r\n").as_bytes());
@@ -90,7 +92,10 @@ async fn paths_are_the_routes_that_ollama_takes_them_for() {
         assert_ne!(answer.header("towline-stream"), "", "{path}");
     }
     for path in ["/api/../../secret", "/api/%2e%2e/%2E%2e/secret", "/v1/..%2f..%2fsecret"] {
-        let said = talk(&relay, format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+        let said = talk(
+            &relay,
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
         assert!(said.starts_with("HTTP/1.1 404 ") && !said.ends_with("secret"), "{path}: {said}");
     }
     assert!(server.requests().iter().all(|request| request.path() != "/secret"));
@@ -210,7 +215,12 @@ async fn a_client_that_shuts_its_sending_side_down_gets_its_answer() {
     let records = ollama::chat(&["Hel", "lo"]);
     let server = Server::start(Routes::new().model("m", Script::ndjson(&records)));
     let relay = Relay::start(config(&server.url())).await;
-    let said = talk(&relay, &post("/api/chat", &chat("m")));
+    let body = chat("m");
+    let head =
+        format!("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    let stream = send(&relay, (head + &body).as_bytes());
+    stream.shutdown(Shutdown::Write).unwrap();
+    let said = read_all(stream);
     assert!(said.contains("\"done\":true"), "{said}");
     let twice = "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n";
     for wrong in [twice, "GET /healthz HTTP/1.1\r\n\r\n"] {
@@ -271,7 +281,7 @@ async fn pages_are_allowed_what_ollama_allows_them() {
         let head = "Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: x-stainless-lang";
         talk(
             &relay,
-            format!("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n{head}\r\n\r\n").as_bytes(),
+            format!("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nOrigin: {origin}\r\n{head}\r\n\r\n").as_bytes(),
         )
         .to_ascii_lowercase()
     };
