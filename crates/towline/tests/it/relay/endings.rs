@@ -16,7 +16,7 @@ async fn a_cancel_stops_the_job_on_the_relay_before_the_end_comes() {
     let relay = writing();
     let mut stream = client(&relay.url).chat(chat("m"));
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
@@ -34,7 +34,7 @@ async fn a_cancel_right_before_the_drop_arrives() {
     let relay = writing();
     let mut stream = client(&relay.url).chat(chat("m"));
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
@@ -59,7 +59,7 @@ async fn a_deadline_that_is_moved_is_the_relays_too() {
     let relay = writing();
     let mut stream = client(&relay.url).chat(chat("m"));
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
@@ -83,7 +83,7 @@ async fn what_others_did_to_the_job_is_the_end_here() {
         let relay = writing();
         let stream = client(&relay.url).chat(chat("m"));
         let ends = async {
-            until("the job", || relay.count("POST") == 1).await;
+            until("the job", || relay.has_job()).await;
             relay.job(0).log.push(&piece("Hel"));
             relay.job(0).end(word, "by anna");
         };
@@ -102,7 +102,7 @@ async fn the_clocks_between_records_wait_while_the_relay_is_away() {
         Timeouts { idle: Some(SHORT), first_event: Some(SHORT), record: None, connect: None, total: None };
     let mut stream = client(&relay.url).chat(chat("m")).with_timeouts(timeouts);
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
@@ -126,7 +126,7 @@ async fn a_relay_that_stays_away_ends_the_stream_with_what_came() {
     });
     let mut stream = client.chat(chat("m"));
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
@@ -145,7 +145,7 @@ async fn a_cancel_that_cannot_be_told_says_so() {
     let relay = writing();
     let mut stream = client(&relay.url).chat(chat("m"));
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
@@ -161,7 +161,7 @@ async fn a_relay_that_comes_back_with_the_end_was_away_all_the_same() {
     let relay = writing();
     let mut stream = client(&relay.url).chat(chat("m"));
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));

@@ -169,6 +169,11 @@ impl Relay {
         Arc::clone(&self.shared.jobs.lock().unwrap()[number])
     }
 
+    /// Whether the first job is there, which is a little after its request was counted.
+    pub(crate) fn has_job(&self) -> bool {
+        !self.shared.jobs.lock().unwrap().is_empty()
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
         self.shared.requests.lock().unwrap().iter().map(|seen| seen.line.clone()).collect()
     }

@@ -52,7 +52,7 @@ async fn dropping_a_stream_leaves_it_running() {
     let client = client(&relay.url);
     let mut stream = client.chat(chat("m"));
     let begun = async {
-        until("the job", || relay.count("POST") == 1).await;
+        until("the job", || relay.has_job()).await;
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
