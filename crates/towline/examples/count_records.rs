@@ -12,7 +12,7 @@
 //! `cargo bench -p towline --bench client -- instructions` counts all of the others and prints the differences.
 
 #![expect(clippy::print_stdout, reason = "the count is what it is for")]
-#![expect(clippy::unwrap_used, reason = "a program that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a program that cannot continue fails")]
 
 #[path = "../benches/client/contender.rs"]
 mod contender;

@@ -186,7 +186,7 @@ fn a_certificate_file_that_is_missing_is_named() {
     let ended = crate::program::ended(run("https://model.invalid", &[]).env("SSL_CERT_FILE", empty.path()));
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
-        ended.stderr.contains("no PEM certificate in it")
+        ended.stderr.contains("it contains no PEM certificate")
             && ended.stderr.contains("SSL_CERT_FILE the certificates"),
         "{ended:?}"
     );

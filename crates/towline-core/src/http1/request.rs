@@ -77,7 +77,7 @@ pub enum InvalidRequest {
         at: usize,
     },
     /// The header is written by the codec itself.
-    #[error("header {name} is set by the transport and cannot be given")]
+    #[error("header {name} is set by the transport and cannot be set by the caller")]
     Reserved {
         /// Name of the header.
         name: String,

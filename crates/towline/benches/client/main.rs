@@ -10,7 +10,7 @@
 //! socket by tokio and counts newlines, and so does the least that anyone could do. Other clients are measured beside
 //! this one in `benches/peers`, a workspace apart.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a bench that cannot continue fails")]
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 mod cancel;

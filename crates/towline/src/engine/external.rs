@@ -71,7 +71,7 @@ impl External {
 
 impl Drop for External {
     fn drop(&mut self) {
-        let message = "the task's work was given up without an end";
+        let message = "the task was dropped before it reported its end";
         self.end(End::Failed(Error::new(ErrorKind::Task, Fault::Caller, message).with_effect(true)));
     }
 }
@@ -108,7 +108,7 @@ impl<F: FnMut(Order)> ExternalTask<F> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.cell.update_orders(&mut self.orders, cx);
         if let Some(end) = lock(&self.end).take() {
-            let reason = self.orders.cancel.as_deref().unwrap_or("it stopped itself");
+            let reason = self.orders.cancel.as_deref().unwrap_or("the task stopped itself");
             return Poll::Ready(match end {
                 End::Completed => Ending::Completed(None),
                 End::Stopped => self.stopped(reason),

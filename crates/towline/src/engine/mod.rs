@@ -63,7 +63,7 @@ impl fmt::Display for EngineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WouldDeadlock => f.write_str(
-                "a call that waits was made from inside one of the engine's own tasks; await the job there instead",
+                "a blocking call was made inside one of the engine's tasks; await the job instead",
             ),
             Self::NoResources(what) => write!(f, "the engine cannot start: {what}"),
         }

@@ -191,7 +191,7 @@ impl Table {
     /// Forgets a job that has ended; `false` if it has not ended or is not known.
     pub(super) fn forget(&self, id: u64) -> bool {
         let Some(job) = self.find(id).filter(|job| job.outcome().is_some()) else { return false };
-        // The end of the job may be visible before the table is told of it.
+        // The end of the job may be visible before the table knows of it.
         self.ended(&job.cell);
         let mut jobs = lock(&self.jobs);
         let forgotten = jobs.known.remove(&id);

@@ -249,7 +249,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         value: Arc<Mutex<Option<F::Output>>>,
-        // The future is told of the cancel and ends itself.
+        // The future sees the cancel and ends itself.
         cleans_up: bool,
         timer: DeadlineTimer,
         orders: Orders,

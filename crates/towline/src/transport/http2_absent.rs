@@ -34,7 +34,9 @@ impl Http2 {
         _: HeadLimits,
         endpoint: &Endpoint,
     ) -> Result<Self, TransportError> {
-        let kind = ErrorKind::Config("HTTP/2 is asked for, and this build has it not (feature http2)".into());
+        let kind = ErrorKind::Config(
+            "HTTP/2 was requested, but this build does not include it (feature http2)".into(),
+        );
         Err(TransportError::new(kind, Sent::Nothing, endpoint))
     }
 

@@ -289,7 +289,7 @@ impl Connection {
         let Self { endpoint, origin, link, transport, .. } = self;
         if request.headers.contains("host") {
             let kind = ErrorKind::InvalidRequest(
-                "the Host header follows from the address and cannot be given".into(),
+                "the Host header is taken from the address and cannot be set".into(),
             );
             return Err(TransportError::new(kind, Sent::Nothing, &endpoint));
         }
@@ -313,7 +313,7 @@ impl Connection {
             Coding::Unknown if !(200..300).contains(&status) => None,
             Coding::Unknown => {
                 let kind =
-                    ErrorKind::Protocol("the body has a content encoding that was not asked for".into());
+                    ErrorKind::Protocol("the body has a content encoding that was not requested".into());
                 return Err(TransportError::new(kind, Sent::Maybe, &endpoint));
             }
         };

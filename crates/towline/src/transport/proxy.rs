@@ -78,16 +78,16 @@ impl Proxy {
             "socks" | "socks5" | "socks5h" => (Kind::Socks5, 1080),
             other if other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
                 return Err(format!(
-                    "the proxy is of the kind {other:?}; known are http://host:port and socks5://host:port"
+                    "the proxy's scheme {other:?} is not supported; use http://host:port or socks5://host:port"
                 ));
             }
-            _ => return Err("the proxy is written as http://host:port or socks5://host:port".into()),
+            _ => return Err("a proxy must be http://host:port or socks5://host:port".into()),
         };
         // A slash before the host is part of a password, where it is an error.
         let host_at = rest.rfind('@').unwrap_or_default();
         let end = rest[host_at..].find('/').map_or(rest.len(), |slash| host_at + slash);
         let read = authority(&rest[..end]);
-        let proxy = read.map_err(|error| format!("the proxy's address cannot be used: {error}"))?;
+        let proxy = read.map_err(|error| format!("the proxy's address is invalid: {error}"))?;
         if proxy.host.is_empty() {
             return Err("the proxy's address has no host".into());
         }
@@ -162,7 +162,7 @@ impl Proxies {
             let what = match error.failure {
                 DialFailure::NoAddress => "cannot be resolved",
                 DialFailure::Refused => "refused the connection",
-                DialFailure::Other => "cannot be connected to",
+                DialFailure::Other => "cannot be reached",
             };
             fail(ErrorKind::Proxy(format!("{proxy} {what}"))).because(error.source)
         })?;
@@ -204,13 +204,14 @@ async fn open_tunnel(
         if seen == 0 {
             return Err("closed the connection".into());
         }
-        let complete = parser.push(&buffer[..seen]).map_err(|error| format!("answered wrongly: {error}"))?;
+        let complete =
+            parser.push(&buffer[..seen]).map_err(|error| format!("sent an invalid response: {error}"))?;
         let used = complete.as_ref().map_or(seen, |(_, used)| *used);
         stream.read_exact(&mut buffer[..used]).await.map_err(failed)?;
         match complete.map(|(head, _)| head.status) {
             None => {}
             Some(200..300) => return Ok(()),
-            Some(407) => return Err("wants other credentials (status 407)".into()),
+            Some(407) => return Err("requires valid credentials (status 407)".into()),
             Some(status) => return Err(format!("refused to open a tunnel (status {status})")),
         }
     }

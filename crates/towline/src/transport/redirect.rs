@@ -106,7 +106,7 @@ fn resolve(base: &Endpoint, base_path: &str, location: &str) -> Result<(Endpoint
 }
 
 fn absolute(location: &str) -> Result<(Endpoint, String), String> {
-    let bad = || "to an address that is not a http or https one".to_owned();
+    let bad = || "to an address that is neither http nor https".to_owned();
     let (scheme, rest) = location.split_once("://").ok_or_else(bad)?;
     let (authority_text, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     // A user name before the host is dropped: a server must not choose our credentials.
@@ -176,9 +176,9 @@ mod tests {
             ("http://[::1]:11434/", "http://[::1]:11434/"),
             ("http://user:pw@other.example/", "http://other.example:80/"),
             ("/a:b", "https://models.example:8443/a:b"),
-            ("ftp://other.example/", "to an address that is not a http or https one"),
-            ("javascript:x", "to an address that is not a http or https one"),
-            ("http://", "to an address that is not a http or https one"),
+            ("ftp://other.example/", "to an address that is neither http nor https"),
+            ("javascript:x", "to an address that is neither http nor https"),
+            ("http://", "to an address that is neither http nor https"),
         ] {
             assert_eq!(to(location), whole, "{location:?}");
         }

@@ -34,16 +34,16 @@ pub(super) async fn connect(
         ([VERSION, NO_LOGIN], None) => {}
         ([VERSION, PASSWORD], Some(credentials)) => {
             let mut login = vec![1];
-            push(&mut login, credentials.user()).ok_or("takes no user of more than 255 bytes")?;
-            push(&mut login, credentials.password()).ok_or("takes no password of more than 255 bytes")?;
+            push(&mut login, credentials.user()).ok_or("accepts no user name longer than 255 bytes")?;
+            push(&mut login, credentials.password()).ok_or("accepts no password longer than 255 bytes")?;
             stream.write_all(&login).await.map_err(lost)?;
             stream.read_exact(&mut answer).await.map_err(lost)?;
             if answer[1] != 0 {
-                return Err("wants another user or password".into());
+                return Err("rejected the user or the password".into());
             }
         }
-        ([VERSION, _], None) => return Err("wants a user and a password".into()),
-        ([VERSION, _], Some(_)) => return Err("takes no user and password".into()),
+        ([VERSION, _], None) => return Err("requires a user and a password".into()),
+        ([VERSION, _], Some(_)) => return Err("accepts no user and password".into()),
         _ => return Err("does not speak SOCKS 5".into()),
     }
 
@@ -53,7 +53,7 @@ pub(super) async fn connect(
         Ok(IpAddr::V6(address)) => request.extend([&[IPV6][..], &address.octets()].concat()),
         Err(_) => {
             request.push(NAME);
-            push(&mut request, &endpoint.host).ok_or("takes no name of more than 255 bytes")?;
+            push(&mut request, &endpoint.host).ok_or("accepts no host name longer than 255 bytes")?;
         }
     }
     request.extend(endpoint.port.to_be_bytes());
@@ -93,7 +93,7 @@ fn refusal(reply: u8) -> &'static str {
         3 => "the network cannot be reached",
         4 => "the host cannot be reached",
         5 => "the connection was refused",
-        6 => "the time ran out",
+        6 => "it timed out",
         7 => "it does not know the command",
         8 => "it does not know this kind of address",
         _ => "for a reason that it does not give",

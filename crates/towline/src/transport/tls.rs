@@ -110,7 +110,9 @@ fn roots(config: &TlsConfig) -> Result<RootCertStore, String> {
             .map_err(|why| format!("the root certificates in {}: {why}", path.display()))?;
     }
     if roots.is_empty() {
-        return Err("no certificate authority is trusted: only_extra_roots without a root".into());
+        return Err(
+            "no certificate authority is trusted: only_extra_roots is set, but there is no extra root".into(),
+        );
     }
     Ok(roots)
 }
@@ -121,7 +123,7 @@ fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
         let certificate = certificate.map_err(|error| error.to_string())?;
         roots.add(certificate).map_err(|error| error.to_string())?;
     }
-    if roots.len() == before { Err("no PEM certificate in it".into()) } else { Ok(()) }
+    if roots.len() == before { Err("it contains no PEM certificate".into()) } else { Ok(()) }
 }
 
 fn handshake_error(error: io::Error, endpoint: &Endpoint) -> TransportError {
@@ -137,7 +139,7 @@ fn handshake_error(error: io::Error, endpoint: &Endpoint) -> TransportError {
         ) => NO_HTTP2.into(),
         Some(error) => error.to_string(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the server closed during the handshake".into()
+            "the server closed the connection during the handshake".into()
         }
         None => return TransportError::socket(error, Sent::Nothing, endpoint),
     };

@@ -98,7 +98,7 @@ pub(super) struct BodyReader {
 /// The part that is still to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// This many announced bytes.
+    /// This many declared bytes.
     Bytes(u64),
     /// Everything up to the end, in HTTP/1.1 chunks or as it is.
     All { chunked: bool },
@@ -143,7 +143,7 @@ impl BodyReader {
             match self.left {
                 Left::Bytes(left) if filled == 0 => {
                     let sent = self.len_bytes - left;
-                    let what = format!("the body ended after {sent} of {} announced bytes", self.len_bytes);
+                    let what = format!("the body ended after {sent} of {} declared bytes", self.len_bytes);
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
                 }
                 Left::Bytes(left) => self.left = Left::Bytes(left - filled as u64),

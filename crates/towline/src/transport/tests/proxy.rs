@@ -151,13 +151,13 @@ async fn a_proxy_that_fails_is_named_and_its_credentials_are_not() {
     let ruled = socks_saying(&[5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0]);
     let (_held, gone) = refusing_address();
     for (proxy, what) in [
-        (url("http", &refusing), "wants other credentials (status 407)"),
+        (url("http", &refusing), "requires valid credentials (status 407)"),
         (url("http", &closing), "closed the connection"),
         (format!("http://user:pa%20ss@{gone}"), "refused the connection"),
         (url("socks5", &closing), "socks5://127.0.0.1"),
         (url("socks5h", &not_socks), "does not speak SOCKS 5"),
-        (url("socks", &without_login), "takes no user and password"),
-        (format!("socks5://{}", with_login.address), "wants a user and a password"),
+        (url("socks", &without_login), "accepts no user and password"),
+        (format!("socks5://{}", with_login.address), "requires a user and a password"),
         (format!("socks5://{}", ruled.address), "its rules do not allow it"),
     ] {
         let config = through(proxy);
