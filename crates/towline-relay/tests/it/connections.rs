@@ -59,10 +59,10 @@ async fn every_state_of_a_connection_ends_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn half_an_upload_is_its_clients_fault() {
     let server = Server::start(Routes::new().path("/api/blobs/sha256:x", Script::ndjson(["{}"])));
-    let mut config = config(&server.url());
-    config.limits.body_time = Duration::from_millis(300);
-    let relay = Relay::start(config).await;
-    for (is_cut, status) in [(false, "408"), (true, "400")] {
+    for (is_cut, body_time, status) in [(false, Duration::from_millis(300), "408"), (true, SOON, "400")] {
+        let mut config = config(&server.url());
+        config.limits.body_time = body_time;
+        let relay = Relay::start(config).await;
         let head = b"POST /api/blobs/sha256:x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc";
         let mut stream = connect(&relay, head);
         if is_cut {
@@ -71,8 +71,8 @@ async fn half_an_upload_is_its_clients_fault() {
         let mut said = String::new();
         stream.read_to_string(&mut said).unwrap();
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+        relay.stop().await;
     }
-    relay.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
