@@ -22,7 +22,6 @@ use super::{backup, devices, front, history, input, jobs, streams};
 use crate::access::Caller;
 use crate::config::Role;
 use crate::job::{Job, Recorded, Sent, job_state, name};
-use crate::log::Broken;
 use crate::meta::{now_ms, rfc3339};
 use crate::registry::{Entry, NotFound, NotNamed};
 use crate::relay::Relay;
@@ -287,7 +286,7 @@ struct DeadlineOrder {
 
 /// Waits until an order has reached the relay that carries it out.
 pub(super) async fn arrived(sent: Sent) -> Result<(), Refusal> {
-    sent.arrived().await.map_err(|error| streams::broken(Broken::Store(error.to_string())))
+    sent.arrived().await.map_err(streams::store_failed)
 }
 
 async fn ordered(

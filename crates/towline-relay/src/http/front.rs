@@ -24,7 +24,6 @@ use crate::meta::Framing;
 use crate::registry::{Entry, Reading};
 use crate::relay::Relay;
 use crate::secret::hex;
-use crate::store::RedisError;
 use crate::store::Room;
 use crate::upstream::Choice;
 
@@ -62,8 +61,7 @@ pub(super) async fn recorded(
     }
     let reserved = match (&relay.shared, &wishes.request_id) {
         (Some(shared), Some(id)) => {
-            let failed = |error: RedisError| streams::broken(Broken::Store(error.to_string()));
-            if !shared.reserve(caller.owner.as_str(), id).await.map_err(failed)? {
+            if !shared.reserve(caller.owner.as_str(), id).await.map_err(streams::store_failed)? {
                 let _is_fresh = relay.fresh().await;
                 let entry = known(id).ok_or_else(|| streams::broken(Broken::Taken))?;
                 return again(relay, entry, digest.as_deref(), detach).await;

@@ -6,7 +6,7 @@ use hyper::{HeaderMap, Request, StatusCode};
 
 use super::super::answer::{Answer, Code, Refusal, empty, set};
 use super::super::input;
-use super::{broken, content_type, is_closed, json, room_for};
+use super::{broken, content_type, is_closed, json, room_for, store_failed};
 use crate::log::{Broken, Changing};
 use crate::meta::{Producer, media_type, now_ms};
 use crate::registry::Entry;
@@ -65,8 +65,7 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
             (Ok(done), _) => break done,
             // Another relay was faster: its write comes first.
             (Err(Broken::Taken), Some(shared)) if tries < TRIES => {
-                let reloaded = shared.reload(&entry).await;
-                reloaded.map_err(|error| broken(Broken::Store(error.to_string())))?;
+                shared.reload(&entry).await.map_err(store_failed)?;
             }
             (Err(why), _) => return Err(broken(why)),
         }

@@ -61,8 +61,7 @@ fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
 async fn find_fresh(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     let entry = find(relay, owner, id)?;
     if let Some(shared) = &relay.shared {
-        let failed = |error: RedisError| broken(Broken::Store(error.to_string()));
-        shared.fresh_stream(&entry).await.map_err(failed)?;
+        shared.fresh_stream(&entry).await.map_err(store_failed)?;
     }
     Ok(entry)
 }
@@ -116,14 +115,17 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
         match (entry.log.written(ticket).await, &relay.shared) {
             // Other relays have written to it meanwhile; it is deleted anyway.
             (Err(Broken::Taken), Some(shared)) => {
-                let looked = shared.put_back(entry.log.no).await;
-                looked.map_err(|error| broken(Broken::Store(error.to_string())))?;
+                shared.put_back(entry.log.no).await.map_err(store_failed)?;
                 let Some(found) = relay.registry.numbered(entry.log.no) else { return Ok(()) };
                 entry = found;
             }
             (written, _) => return written.map_err(broken),
         }
     }
+}
+
+pub(super) fn store_failed(error: RedisError) -> Refusal {
+    broken(Broken::Store(error.to_string()))
 }
 
 pub(super) fn broken(broken: Broken) -> Refusal {

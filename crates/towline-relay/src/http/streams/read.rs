@@ -10,8 +10,8 @@ use hyper::{Request, StatusCode};
 use super::super::answer::{Answer, Code, Refusal, empty, plain, set};
 use super::super::body::Body;
 use super::super::input;
-use super::{broken, describe, json, live, set_position, sse};
-use crate::log::{Broken, Cursor, Got};
+use super::{broken, describe, json, live, set_position, sse, store_failed};
+use crate::log::{Cursor, Got};
 use crate::meta::now_ms;
 use crate::offset::Offset;
 use crate::registry::Entry;
@@ -101,8 +101,7 @@ async fn position(relay: &Relay, entry: &Entry, offset: Option<&str>) -> Result<
 /// from Redis before the relay that wrote it receives the reply to its write.
 async fn is_stored(relay: &Relay, entry: &Entry, offset: Offset) -> Result<bool, Refusal> {
     let Some(shared) = &relay.shared else { return Ok(false) };
-    let known = shared.knows(entry, offset).await;
-    known.map_err(|error| broken(Broken::Store(error.to_string())))
+    shared.knows(entry, offset).await.map_err(store_failed)
 }
 
 /// The existing bytes from `position` on, in the reader's form.
