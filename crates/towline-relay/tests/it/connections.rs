@@ -7,14 +7,7 @@ use std::time::{Duration, Instant};
 use towline_relay::Listen;
 use towline_testkit::{Routes, Script, Server};
 
-use crate::support::{Relay, SOON, config, soon};
-
-fn connect(relay: &Relay, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect((relay.endpoint.host.as_str(), relay.endpoint.port)).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    stream.write_all(bytes).unwrap();
-    stream
-}
+use crate::support::{Relay, SOON, config, connect, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_state_of_a_connection_ends_by_itself() {

@@ -1,6 +1,6 @@
 //! The relay in front of Ollama behaves like Ollama: the requests of its clients, and the responses.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::{Shutdown, TcpStream};
 
 use serde_json::Value;
@@ -9,13 +9,7 @@ use towline_testkit::ports::Refusing;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Routes, Script, Server};
 
-use crate::support::{Relay, ask, chat, config, upstream};
-
-fn send(relay: &Relay, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect((relay.endpoint.host.as_str(), relay.endpoint.port)).unwrap();
-    stream.write_all(bytes).unwrap();
-    stream
-}
+use crate::support::{Relay, ask, chat, config, connect, upstream};
 
 fn read_all(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
@@ -25,7 +19,7 @@ fn read_all(mut stream: TcpStream) -> String {
 
 /// The relay's response to `bytes`, which ask for the connection to be closed, or make the relay close it.
 fn talk(relay: &Relay, bytes: &[u8]) -> String {
-    read_all(send(relay, bytes))
+    read_all(connect(relay, bytes))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -218,7 +212,7 @@ async fn a_client_that_shuts_its_sending_side_down_gets_its_answer() {
     let body = chat("m");
     let head =
         format!("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
-    let stream = send(&relay, (head + &body).as_bytes());
+    let stream = connect(&relay, (head + &body).as_bytes());
     stream.shutdown(Shutdown::Write).unwrap();
     let said = read_all(stream);
     assert!(said.contains("\"done\":true"), "{said}");

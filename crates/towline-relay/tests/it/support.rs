@@ -1,6 +1,8 @@
 //! A relay in this process, and a client of it.
 
 use std::future::Future;
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,6 +29,14 @@ pub(crate) struct Relay {
     pub(crate) endpoint: Endpoint,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<Report>>,
+}
+
+/// A connection to the relay over which `bytes` were sent.
+pub(crate) fn connect(relay: &Relay, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect((relay.endpoint.host.as_str(), relay.endpoint.port)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
 }
 
 pub(crate) fn upstream(name: &str, url: &str) -> UpstreamConfig {
