@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_by_name_or_address() {
+    fn loopback_is_recognised_by_name_or_address() {
         for host in [
             "localhost",
             "LOCALHOST.",

@@ -92,7 +92,7 @@ impl Error {
 
     /// The error for a response with the error status `status` and the body `body`.
     pub fn from_status(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
-        let said = message_in_body(body);
+        let words = message_in_body(body);
         let kind = match status {
             300..=399 => ErrorKind::Redirect,
             401 | 403 => ErrorKind::Unauthorized,
@@ -101,10 +101,10 @@ impl Error {
             400..=499 => ErrorKind::Rejected,
             _ => ErrorKind::Server,
         };
-        let message = if said.is_empty() {
+        let message = if words.is_empty() {
             format!("the server answered with status {status} and no explanation")
         } else {
-            format!("{said} (status {status})")
+            format!("{words} (status {status})")
         };
         Self {
             kind,
@@ -239,8 +239,8 @@ const MAX_DEPTH: usize = 5;
 /// The message of an `error` value, which servers send as a text (possibly JSON again) or as an object with a
 /// `message`; with the sign-in address, if the surrounding object has one.
 pub(crate) fn message_in_error(error: &Json<'_>, around: &Json<'_>) -> String {
-    let told = words(error, MAX_DEPTH).or_else(|| words(around.get("message")?, MAX_DEPTH));
-    let message = told.unwrap_or_else(|| quote(error.to_value().to_string().as_bytes()));
+    let reported = words(error, MAX_DEPTH).or_else(|| words(around.get("message")?, MAX_DEPTH));
+    let message = reported.unwrap_or_else(|| quote(error.to_value().to_string().as_bytes()));
     match around.get("signin_url").and_then(|url| url.as_str()) {
         Some(url) => format!("{message} (sign in at {})", quote(url.as_bytes())),
         None => message,

@@ -77,13 +77,13 @@ pub struct Read {
 impl Log {
     /// Appends an event. Empty text is ignored.
     pub fn append(&mut self, event: Event) {
-        self.take_in(event);
+        self.push(event);
     }
 
     /// Appends all of `pieces`, and returns the number of text pieces among them.
     pub fn append_all(&mut self, pieces: &mut Pieces) -> u64 {
         for event in pieces.events.drain(..) {
-            if let Some(Event::Text(text) | Event::Thinking(text)) = self.take_in(event)
+            if let Some(Event::Text(text) | Event::Thinking(text)) = self.push(event)
                 && text.capacity() <= IDLE_TEXT_BYTES
             {
                 pieces.spare = text;
@@ -97,7 +97,7 @@ impl Log {
     }
 
     /// Appends an event, and returns it if the log does not keep its memory.
-    fn take_in(&mut self, event: Event) -> Option<Event> {
+    fn push(&mut self, event: Event) -> Option<Event> {
         let length = length(&event);
         if length == 0 {
             return Some(event);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_read_is_dropped_and_late_readers_are_told() {
+    fn only_what_was_read_is_dropped_and_late_readers_are_notified() {
         let mut log = Log::default();
         for _ in 0..10 {
             log.append(text(&"y".repeat(SEGMENT_BYTES)));

@@ -89,7 +89,7 @@ impl Records {
 
     /// Appends a record that is like the last pattern, with this text.
     #[inline]
-    pub(crate) fn keep_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
+    pub(crate) fn push_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
         let kind = match kind {
             TextKind::Answer => RecordKind::Text,
             TextKind::Thinking => RecordKind::Thinking,
@@ -98,7 +98,7 @@ impl Records {
     }
 
     /// Appends a record that contains `events`.
-    pub(crate) fn keep(
+    pub(crate) fn push_events(
         &mut self,
         frame: &[u8],
         events: &VecDeque<Event>,

@@ -45,10 +45,10 @@ use crate::records::Records;
 use crate::timeouts::{Due, Limits, Timeouts, Timestamps};
 use crate::wire::Framer;
 
-use kept::Kept;
+use kept::KeptData;
 pub use phase::Phase;
 pub use response::{BodyEnd, Opened};
-use step::{Next, Step};
+use step::{NextEvent, Step};
 
 #[derive(Debug)]
 enum State {
@@ -105,7 +105,7 @@ pub struct Lifecycle {
     stop: Option<Stop>,
     /// Only white space was received so far.
     is_blank: bool,
-    kept: Kept,
+    kept: KeptData,
     /// Whether the server sent usage.
     has_usage: bool,
     stats: Stats,
@@ -133,7 +133,7 @@ impl Lifecycle {
             events: VecDeque::new(),
             stop: None,
             is_blank: true,
-            kept: Kept::new(),
+            kept: KeptData::new(),
             has_usage: false,
             stats: Stats::default(),
             not_understood: NotUnderstood::default(),
@@ -235,7 +235,7 @@ impl Lifecycle {
             self.marks.alive = now;
             self.stats.received_bytes += count as u64;
             if self.is_blank {
-                self.look_for_page(count);
+                self.detect_page(count);
             }
         } else {
             let input = self.input();
@@ -388,7 +388,7 @@ impl Lifecycle {
     #[inline]
     pub fn next_event(&mut self) -> Option<Event> {
         Some(match self.next_by(|kind, text| kind.event(text.into_owned()))? {
-            Next::Alike(event) | Next::Queued(event) => event,
+            NextEvent::Alike(event) | NextEvent::Queued(event) => event,
         })
     }
 
@@ -397,8 +397,8 @@ impl Lifecycle {
     #[inline]
     pub fn next_into(&mut self, pieces: &mut Pieces) -> bool {
         match self.next_by(|kind, text| pieces.push_text(kind, &text)) {
-            Some(Next::Alike(())) => true,
-            Some(Next::Queued(event)) => {
+            Some(NextEvent::Alike(())) => true,
+            Some(NextEvent::Queued(event)) => {
                 pieces.push(event);
                 true
             }
@@ -407,29 +407,29 @@ impl Lifecycle {
     }
 
     #[inline]
-    fn next_by<T>(&mut self, mut give: impl FnMut(TextKind, Cow<'_, str>) -> T) -> Option<Next<T>> {
+    fn next_by<T>(&mut self, mut give: impl FnMut(TextKind, Cow<'_, str>) -> T) -> Option<NextEvent<T>> {
         loop {
             if let Some(event) = self.events.pop_front() {
-                return Some(Next::Queued(event));
+                return Some(NextEvent::Queued(event));
             }
             let step = match self.state {
                 State::Waiting | State::Streaming => self.decode_frame(&mut give),
                 State::Finishing { closed: false, .. } => self.decode_found_frame(&mut give),
                 State::Refused { .. } => {
-                    self.settle_refused();
+                    self.end_if_refused();
                     return None;
                 }
                 State::Connecting | State::Opening | State::Finishing { closed: true, .. } => {
-                    self.settle_stop();
+                    self.apply_stop();
                     return None;
                 }
                 State::Ended(_) => return None,
             };
             match step {
-                Step::Alike(given) => return Some(Next::Alike(given)),
+                Step::Alike(given) => return Some(NextEvent::Alike(given)),
                 Step::Record => {}
                 // The end may have released text that was held back.
-                Step::None => return self.events.pop_front().map(Next::Queued),
+                Step::None => return self.events.pop_front().map(NextEvent::Queued),
             }
         }
     }
@@ -466,7 +466,7 @@ impl Lifecycle {
     }
 
     /// A body that begins like a web page counts as one, for any content type.
-    fn look_for_page(&mut self, count: usize) {
+    fn detect_page(&mut self, count: usize) {
         let Some(first) = self.framer.first_of(count) else { return };
         self.is_blank = false;
         if first == b'<' && matches!(self.state, State::Waiting) {
@@ -502,7 +502,7 @@ impl Lifecycle {
             && let Some((kind, text, length)) = self.decoder.read_alike(line)
             && self.framer.is_line(length)
         {
-            self.kept.take_alike(&line[..length], kind, &text);
+            self.kept.add_alike(&line[..length], kind, &text);
             let given = give(kind, text);
             self.framer.skip_line(length);
             return self.on_alike(given);
@@ -516,7 +516,7 @@ impl Lifecycle {
         let frame = match self.framer.next_frame() {
             Ok(Some(frame)) => frame,
             Ok(None) => {
-                self.settle_stop();
+                self.apply_stop();
                 return Step::None;
             }
             Err(too_long) => {
@@ -529,7 +529,7 @@ impl Lifecycle {
             && let Some((kind, text, length)) = self.decoder.read_alike(frame)
             && length == frame_bytes
         {
-            self.kept.take_alike(frame, kind, &text);
+            self.kept.add_alike(frame, kind, &text);
             let given = give(kind, text);
             return self.on_alike(given);
         }
@@ -542,7 +542,7 @@ impl Lifecycle {
         {
             let is_pattern = self.decoder.patterns() != before.0;
             let was_repaired = self.decoder.replaced_text != before.1;
-            records.keep(frame, &self.events, is_pattern, was_repaired);
+            records.push_events(frame, &self.events, is_pattern, was_repaired);
         }
         self.framer.release();
         self.on_decoded(decoded, frame_bytes)
@@ -580,7 +580,7 @@ impl Lifecycle {
                 if !matches!(self.state, State::Finishing { .. }) {
                     self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
                 }
-                self.settle_stop();
+                self.apply_stop();
                 return Step::None;
             }
             Err(not_a_record) => self.on_corrupt(not_a_record.error),
@@ -600,7 +600,7 @@ impl Lifecycle {
         }
         for event in &events {
             self.has_usage |= matches!(event, Event::Usage(_));
-            self.kept.take_in(event, frame_bytes);
+            self.kept.add_event(event, frame_bytes);
         }
         self.events = events;
         self.check_reply_limit();
@@ -694,7 +694,7 @@ impl Lifecycle {
     }
 
     /// Applies the stop, now that all received bytes are decoded.
-    fn settle_stop(&mut self) {
+    fn apply_stop(&mut self) {
         let Some(stop) = self.stop.take() else { return };
         let sent = !matches!(self.state, State::Connecting);
         if let State::Finishing { reason, .. } = &mut self.state {
@@ -735,7 +735,7 @@ impl Lifecycle {
     }
 
     /// An error response is read to its end, its size limit or its time limit, whichever comes first.
-    fn settle_refused(&mut self) {
+    fn end_if_refused(&mut self) {
         let State::Refused { status, body, retry_after, .. } = &self.state else {
             return;
         };
@@ -758,9 +758,9 @@ impl Lifecycle {
 
     fn end(&mut self, ending: Ending) {
         let before = self.events.len();
-        self.decoder.settle(&mut self.events);
+        self.decoder.release_held(&mut self.events);
         for nth in before..self.events.len() {
-            self.kept.take_in(&self.events[nth], 0);
+            self.kept.add_event(&self.events[nth], 0);
         }
         let not_understood = self.not_understood();
         let mut stats = self.stats;

@@ -17,7 +17,7 @@ pub struct Options(pub Map<String, Value>);
 
 /// The type of an option's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
+enum OptionType {
     Integer,
     Number,
     Bool,
@@ -25,27 +25,27 @@ enum Takes {
 }
 
 /// The options that Ollama knows (`api/types.go`, `Options` and `Runner`).
-const KNOWN: &[(&str, Takes)] = &[
-    ("num_keep", Takes::Integer),
-    ("seed", Takes::Integer),
-    ("num_predict", Takes::Integer),
-    ("top_k", Takes::Integer),
-    ("top_p", Takes::Number),
-    ("min_p", Takes::Number),
-    ("typical_p", Takes::Number),
-    ("repeat_last_n", Takes::Integer),
-    ("temperature", Takes::Number),
-    ("repeat_penalty", Takes::Number),
-    ("presence_penalty", Takes::Number),
-    ("frequency_penalty", Takes::Number),
-    ("stop", Takes::Texts),
-    ("num_ctx", Takes::Integer),
-    ("num_batch", Takes::Integer),
-    ("num_gpu", Takes::Integer),
-    ("main_gpu", Takes::Integer),
-    ("use_mmap", Takes::Bool),
-    ("num_thread", Takes::Integer),
-    ("draft_num_predict", Takes::Integer),
+const KNOWN: &[(&str, OptionType)] = &[
+    ("num_keep", OptionType::Integer),
+    ("seed", OptionType::Integer),
+    ("num_predict", OptionType::Integer),
+    ("top_k", OptionType::Integer),
+    ("top_p", OptionType::Number),
+    ("min_p", OptionType::Number),
+    ("typical_p", OptionType::Number),
+    ("repeat_last_n", OptionType::Integer),
+    ("temperature", OptionType::Number),
+    ("repeat_penalty", OptionType::Number),
+    ("presence_penalty", OptionType::Number),
+    ("frequency_penalty", OptionType::Number),
+    ("stop", OptionType::Texts),
+    ("num_ctx", OptionType::Integer),
+    ("num_batch", OptionType::Integer),
+    ("num_gpu", OptionType::Integer),
+    ("main_gpu", OptionType::Integer),
+    ("use_mmap", OptionType::Bool),
+    ("num_thread", OptionType::Integer),
+    ("draft_num_predict", OptionType::Integer),
 ];
 
 /// The error for an invalid option text.
@@ -97,20 +97,20 @@ impl Options {
         };
         let wrong = |kind: &str| BadOption(format!("option {name} takes {kind}, not {text:?}"));
         let value = match takes {
-            Takes::Integer => Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?),
-            Takes::Number => {
+            OptionType::Integer => Value::from(text.parse::<i64>().map_err(|_| wrong("a whole number"))?),
+            OptionType::Number => {
                 let number: f64 = text.parse().map_err(|_| wrong("a number"))?;
                 serde_json::Number::from_f64(number)
                     .map(Value::Number)
                     .ok_or_else(|| wrong("a finite number"))?
             }
             // In the notation of Go's `strconv.ParseBool`.
-            Takes::Bool => match text {
+            OptionType::Bool => match text {
                 "1" | "t" | "T" | "true" | "TRUE" | "True" => Value::Bool(true),
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Value::Bool(false),
                 _ => return Err(wrong("true or false")),
             },
-            Takes::Texts => {
+            OptionType::Texts => {
                 let mut texts = self.0.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
                 texts.push(Value::from(text));
                 Value::Array(texts)

@@ -6,7 +6,7 @@ use crate::json::Json;
 use crate::quote::quote;
 
 /// The failure that a record reports, whatever its other fields.
-pub(super) fn told(record: &Json<'_>) -> Option<Verdict> {
+pub(super) fn reported(record: &Json<'_>) -> Option<Verdict> {
     if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
         return Some(of_error(error, record));
     }
@@ -48,7 +48,7 @@ pub(super) fn bare(record: &Json<'_>) -> Option<Verdict> {
 
 /// The failure that the data of an error event reports.
 pub(super) fn of_event(data: &Json<'_>) -> Verdict {
-    told(data).unwrap_or_else(|| of_error(data, data))
+    reported(data).unwrap_or_else(|| of_error(data, data))
 }
 
 /// The failure that an error event reports in text that is not JSON.

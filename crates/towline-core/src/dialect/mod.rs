@@ -186,7 +186,7 @@ impl Decoder {
         if verdict == Verdict::More
             && events.len() == before + 1
             && self.replaced_text == replaced
-            && self.tags.is_settled()
+            && self.tags.is_in_answer()
         {
             self.templates.learn(frame, &events[before]);
         }
@@ -221,7 +221,7 @@ impl Decoder {
             if !self.understood {
                 return Ok(Verdict::Failed(self.nothing_before("[DONE]")));
             }
-            self.tags.settle(events);
+            self.tags.release_held(events);
             self.tool_calls.finish(events);
             return Ok(Verdict::Closed(None));
         }
@@ -259,7 +259,7 @@ impl Decoder {
     }
 
     fn record(&mut self, record: &Json<'_>, events: &mut VecDeque<Event>) -> Verdict {
-        if let Some(failed) = failure::told(record) {
+        if let Some(failed) = failure::reported(record) {
             return failed;
         }
         if self.model.is_none() {
@@ -308,8 +308,8 @@ impl Decoder {
     }
 
     /// Releases the text that is held back, at the end of the stream.
-    pub(crate) fn settle(&mut self, events: &mut VecDeque<Event>) {
-        self.tags.settle(events);
+    pub(crate) fn release_held(&mut self, events: &mut VecDeque<Event>) {
+        self.tags.release_held(events);
     }
 
     /// The tool calls that are not complete yet.

@@ -125,10 +125,10 @@ fn is_known(record: &Json<'_>, choice: Option<&Json<'_>>) -> bool {
             || text(record, "object").is_some_and(|object| object.contains("completion"));
     };
     let Json::Object(fields) = parts(choice) else { return false };
-    let mut said =
+    let mut names =
         fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_ref()).peekable();
-    said.peek().is_none()
-        || said.any(|name| PARTS.contains(&name) || name == "index" || name == "finish_reason")
+    names.peek().is_none()
+        || names.any(|name| PARTS.contains(&name) || name == "index" || name == "finish_reason")
 }
 
 /// The `usage` of a chunk, with llama.cpp's `timings` if it has any.

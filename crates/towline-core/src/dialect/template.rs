@@ -98,7 +98,7 @@ impl Template {
     /// The template of `frame`, and where its text ends; `None` unless exactly one place in it has text.
     fn of(dialect: Dialect, frame: &[u8]) -> Option<(Self, usize)> {
         let mut places =
-            Places { dialect, json: frame, at: 0, path: Vec::new(), holes: Vec::new(), kind: None };
+            HoleFinder { dialect, json: frame, at: 0, path: Vec::new(), holes: Vec::new(), kind: None };
         places.value()?;
         let (holes, kind) = (places.holes, places.kind?);
         let text_end = holes.iter().find(|(_, hole)| *hole == Hole::Text)?.0.end;
@@ -260,7 +260,7 @@ fn number_length(rest: &[u8]) -> Option<usize> {
 }
 
 /// Finds the holes in a record that is known to be valid JSON.
-struct Places<'a> {
+struct HoleFinder<'a> {
     dialect: Dialect,
     json: &'a [u8],
     at: usize,
@@ -269,7 +269,7 @@ struct Places<'a> {
     kind: Option<TextKind>,
 }
 
-impl<'a> Places<'a> {
+impl<'a> HoleFinder<'a> {
     fn value(&mut self) -> Option<()> {
         match self.peek()? {
             b'{' => self.object(),

@@ -59,13 +59,13 @@ pub enum ThinkTagsFound {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum TagState {
     /// Only white space and the beginning of a tag have arrived.
     Start,
     /// Between the tags; `true` while only white space has arrived there.
     Inside(bool),
     /// After the closing tag, with only white space since.
-    Behind,
+    AfterClosing,
     /// In the answer: no more tags are expected.
     Answer,
 }
@@ -73,7 +73,7 @@ enum Place {
 /// The state of the text of one stream.
 #[derive(Debug)]
 pub(super) struct Tags {
-    place: Place,
+    state: TagState,
     /// Text that may belong to a tag, and the events after it.
     held: Vec<Event>,
     has_found: bool,
@@ -81,16 +81,16 @@ pub(super) struct Tags {
 
 impl Tags {
     pub(super) fn new(tags: ThinkTags) -> Self {
-        let place = match tags {
-            ThinkTags::Split => Place::Start,
-            ThinkTags::Keep => Place::Answer,
+        let state = match tags {
+            ThinkTags::Split => TagState::Start,
+            ThinkTags::Keep => TagState::Answer,
         };
-        Self { place, held: Vec::new(), has_found: false }
+        Self { state, held: Vec::new(), has_found: false }
     }
 
     /// Whether all further text is part of the answer.
-    pub(super) fn is_settled(&self) -> bool {
-        self.place == Place::Answer
+    pub(super) fn is_in_answer(&self) -> bool {
+        self.state == TagState::Answer
     }
 
     pub(super) fn found(&self) -> ThinkTagsFound {
@@ -108,7 +108,7 @@ impl Tags {
 
     /// Separates thinking from text in the events from `from` on. `is_end`: there is no text after them.
     pub(super) fn split(&mut self, events: &mut VecDeque<Event>, from: usize, is_end: bool) {
-        if self.is_settled() {
+        if self.is_in_answer() {
             return;
         }
         for event in events.split_off(from) {
@@ -116,7 +116,7 @@ impl Tags {
                 Event::Text(text) => self.text(text, events),
                 Event::Thinking(_) => {
                     // This server separates thinking itself.
-                    self.settle(events);
+                    self.release_held(events);
                     events.push_back(event);
                 }
                 Event::ToolCall(_)
@@ -125,7 +125,7 @@ impl Tags {
                 | Event::Progress(_)
                 | Event::Usage(_) => {
                     if self.held.len() > MAX_HELD {
-                        self.settle(events);
+                        self.release_held(events);
                     }
                     // No event may overtake the text.
                     if self.held.is_empty() { events.push_back(event) } else { self.held.push(event) }
@@ -133,14 +133,14 @@ impl Tags {
             }
         }
         if is_end {
-            self.settle(events);
+            self.release_held(events);
         }
     }
 
     /// Releases the text that is held back: it belongs to no tag, or the stream has ended.
-    pub(super) fn settle(&mut self, events: &mut VecDeque<Event>) {
-        let was = std::mem::replace(&mut self.place, Place::Answer);
-        let is_thinking = matches!(was, Place::Inside(_));
+    pub(super) fn release_held(&mut self, events: &mut VecDeque<Event>) {
+        let was = std::mem::replace(&mut self.state, TagState::Answer);
+        let is_thinking = matches!(was, TagState::Inside(_));
         events.extend(self.held.drain(..).map(|event| match event.text() {
             Some(text) if is_thinking => Event::Thinking(text.to_owned()),
             Some(_) | None => event,
@@ -148,8 +148,8 @@ impl Tags {
     }
 
     fn text(&mut self, text: String, events: &mut VecDeque<Event>) {
-        match self.place {
-            Place::Start => {
+        match self.state {
+            TagState::Start => {
                 let all = self.with_held(&text);
                 let seen = all.trim_start();
                 if let Some(rest) = seen.strip_prefix(OPEN) {
@@ -162,16 +162,16 @@ impl Tags {
                 if may_be_tag {
                     self.held.push(Event::Text(text));
                 } else {
-                    self.settle(events);
+                    self.release_held(events);
                     events.push_back(Event::Text(text));
                 }
             }
-            Place::Inside(is_blank) => {
+            TagState::Inside(is_blank) => {
                 let all = self.with_held(&text);
                 self.inside(&all, is_blank, events);
             }
-            Place::Behind => self.behind(&text, events),
-            Place::Answer => events.push_back(Event::Text(text)),
+            TagState::AfterClosing => self.after_closing(&text, events),
+            TagState::Answer => events.push_back(Event::Text(text)),
         }
     }
 
@@ -198,20 +198,20 @@ impl Tags {
         }
         events.extend(self.held.drain(..).filter(|event| event.text().is_none()));
         match rest {
-            Some(rest) => self.behind(rest, events),
+            Some(rest) => self.after_closing(rest, events),
             None => {
-                self.place = Place::Inside(is_blank && thought.is_empty());
+                self.state = TagState::Inside(is_blank && thought.is_empty());
                 let tag = &seen[thought.len()..];
                 self.held.extend((!tag.is_empty()).then(|| Event::Text(tag.to_owned())));
             }
         }
     }
 
-    fn behind(&mut self, text: &str, events: &mut VecDeque<Event>) {
-        self.place = Place::Behind;
+    fn after_closing(&mut self, text: &str, events: &mut VecDeque<Event>) {
+        self.state = TagState::AfterClosing;
         let text = text.trim_start();
         if !text.is_empty() {
-            self.place = Place::Answer;
+            self.state = TagState::Answer;
             events.push_back(Event::Text(text.to_owned()));
         }
     }
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn thinking_is_told_apart_wherever_its_tags_are_cut() {
+    fn thinking_is_separated_wherever_its_tags_are_cut() {
         let body = " \n<think>\na < b </thin\n</think>\n\nGood <think>day</think>";
         let wanted = "[a < b </thin\n]Good <think>day</think>";
         for first in 0..=body.len() {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_tells_thinking_apart_is_left_alone() {
+    fn a_server_that_separates_thinking_is_left_alone() {
         let (mut tags, mut events) = (Tags::new(ThinkTags::Split), VecDeque::new());
         events.extend([Event::Thinking("t".into()), Event::Text("<think>x</think>".into())]);
         let wanted = events.clone();

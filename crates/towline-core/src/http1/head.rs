@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn other_protocols_are_told_by_their_first_bytes() {
+    fn other_protocols_are_recognised_by_their_first_bytes() {
         assert_eq!(once(b"\x15\x03\x03\x00\x02\x02\x28"), Err(HeadError::Tls));
         assert_eq!(once(b"\0\0\x12\x04\0\0\0\0\0"), Err(HeadError::Http2));
         assert_eq!(once(b"SSH-2.0-x"), Err(HeadError::NotHttp { start: "SSH-2.0".into() }));

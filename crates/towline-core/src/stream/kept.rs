@@ -5,7 +5,7 @@ use crate::outcome::Reply;
 use crate::records::Records;
 
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(super) struct KeptData {
     pub(super) reply: Reply,
     /// Whether `reply` is collected.
     pub(super) keeps_reply: bool,
@@ -15,7 +15,7 @@ pub(super) struct Kept {
     pub(super) records: Option<Records>,
 }
 
-impl Kept {
+impl KeptData {
     pub(super) fn new() -> Self {
         Self { reply: Reply::default(), keeps_reply: true, reply_bytes: 0, records: None }
     }
@@ -26,7 +26,7 @@ impl Kept {
     }
 
     #[inline]
-    pub(super) fn take_in(&mut self, event: &Event, frame_bytes: usize) {
+    pub(super) fn add_event(&mut self, event: &Event, frame_bytes: usize) {
         if !self.keeps_reply {
             return;
         }
@@ -40,9 +40,9 @@ impl Kept {
 
     /// Keeps a record that is like the last pattern, with this text.
     #[inline(always)]
-    pub(super) fn take_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
+    pub(super) fn add_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
         if let Some(records) = &mut self.records {
-            records.keep_alike(frame, kind, text);
+            records.push_alike(frame, kind, text);
         }
         if self.keeps_reply {
             self.reply.absorb_text(kind, text);

@@ -13,7 +13,7 @@ pub(super) enum Step<T> {
 }
 
 /// The next step.
-pub(super) enum Next<T> {
+pub(super) enum NextEvent<T> {
     /// The result for a record like the previous one.
     Alike(T),
     Queued(Event),

@@ -39,7 +39,7 @@ fn a_line_of_32_megabytes_in_small_pieces() {
 }
 
 #[test]
-fn the_memory_of_a_long_line_is_given_back_once_it_was_taken() {
+fn the_memory_of_a_long_line_is_released_once_it_was_taken() {
     let long = [vec![b'x'; 4 * KEEP_CAPACITY_BYTES], b"\n".to_vec()].concat();
     let mut framer = Framer::new(Framing::Ndjson, DEFAULT_LINE_LIMIT_BYTES);
     framer.input().extend_from_slice(&long);

@@ -11,7 +11,7 @@ use towline_core::timeouts::{Limits, Timeouts};
 use crate::support::End;
 
 #[derive(Debug, Clone, PartialEq)]
-enum Place {
+enum ModelPhase {
     Connecting,
     Opening,
     Refused { status: u16, bytes: usize, due: Instant },
@@ -54,7 +54,7 @@ impl Summary {
 
 #[derive(Debug)]
 pub(crate) struct Model {
-    place: Place,
+    phase: ModelPhase,
     pub(crate) timeouts: Timeouts,
     limits: Limits,
     now: Instant,
@@ -75,7 +75,7 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn new(timeouts: Timeouts, limits: Limits, now: Instant) -> Self {
         Self {
-            place: Place::Connecting,
+            phase: ModelPhase::Connecting,
             timeouts,
             limits,
             now,
@@ -94,30 +94,30 @@ impl Model {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        match self.place {
-            Place::Connecting => Phase::Connecting,
-            Place::Opening | Place::Refused { .. } => Phase::Opening,
-            Place::Waiting => Phase::Waiting,
-            Place::Streaming => Phase::Streaming,
-            Place::Finishing { .. } => Phase::Finishing,
-            Place::Ended => Phase::Ended,
+        match self.phase {
+            ModelPhase::Connecting => Phase::Connecting,
+            ModelPhase::Opening | ModelPhase::Refused { .. } => Phase::Opening,
+            ModelPhase::Waiting => Phase::Waiting,
+            ModelPhase::Streaming => Phase::Streaming,
+            ModelPhase::Finishing { .. } => Phase::Finishing,
+            ModelPhase::Ended => Phase::Ended,
         }
     }
 
     pub(crate) fn sent(&mut self, now: Instant) {
         self.now = now;
-        if self.place == Place::Connecting && self.stop.is_none() {
+        if self.phase == ModelPhase::Connecting && self.stop.is_none() {
             self.sent = now;
-            self.place = Place::Opening;
+            self.phase = ModelPhase::Opening;
         }
     }
 
     pub(crate) fn opened(&mut self, status: u16, now: Instant) {
         self.now = now;
-        if matches!(self.place, Place::Connecting | Place::Opening) && self.stop.is_none() {
-            self.place = match status {
-                200..=299 => Place::Waiting,
-                _ => Place::Refused { status, bytes: 0, due: now + self.limits.error_body_time },
+        if matches!(self.phase, ModelPhase::Connecting | ModelPhase::Opening) && self.stop.is_none() {
+            self.phase = match status {
+                200..=299 => ModelPhase::Waiting,
+                _ => ModelPhase::Refused { status, bytes: 0, due: now + self.limits.error_body_time },
             };
         }
     }
@@ -127,10 +127,13 @@ impl Model {
         if self.stop.is_some() {
             return;
         }
-        match &mut self.place {
-            Place::Refused { bytes: read, .. } => *read += bytes.len(),
-            Place::Waiting | Place::Streaming => self.bytes.extend_from_slice(bytes),
-            Place::Connecting | Place::Opening | Place::Finishing { .. } | Place::Ended => return,
+        match &mut self.phase {
+            ModelPhase::Refused { bytes: read, .. } => *read += bytes.len(),
+            ModelPhase::Waiting | ModelPhase::Streaming => self.bytes.extend_from_slice(bytes),
+            ModelPhase::Connecting
+            | ModelPhase::Opening
+            | ModelPhase::Finishing { .. }
+            | ModelPhase::Ended => return,
         }
         self.alive = now;
     }
@@ -166,17 +169,18 @@ impl Model {
     /// The time limit that is reached first.
     fn due(&self) -> Option<(Instant, &'static str, Duration)> {
         let Timeouts { connect, first_event, idle, record, total } = self.timeouts;
-        let own = match self.place {
-            Place::Connecting => vec![(self.connecting, connect, "connect")],
-            Place::Opening | Place::Waiting => vec![(self.sent, first_event, "first_event")],
-            Place::Streaming => vec![(self.alive, idle, "idle"), (self.record, record, "record")],
-            Place::Refused { due, .. } | Place::Finishing { due, .. } => {
+        let own = match self.phase {
+            ModelPhase::Connecting => vec![(self.connecting, connect, "connect")],
+            ModelPhase::Opening | ModelPhase::Waiting => vec![(self.sent, first_event, "first_event")],
+            ModelPhase::Streaming => vec![(self.alive, idle, "idle"), (self.record, record, "record")],
+            ModelPhase::Refused { due, .. } | ModelPhase::Finishing { due, .. } => {
                 vec![(due, Some(Duration::ZERO), "own")]
             }
-            Place::Ended => return None,
+            ModelPhase::Ended => return None,
         };
         let total = (self.started, total, "total");
-        let all = own.into_iter().chain((!matches!(self.place, Place::Finishing { .. })).then_some(total));
+        let all =
+            own.into_iter().chain((!matches!(self.phase, ModelPhase::Finishing { .. })).then_some(total));
         // The first of those that are reached at the same time.
         all.filter_map(|(from, limit, clock)| Some((from + limit?, clock, limit?))).min_by_key(|(at, ..)| *at)
     }
@@ -186,18 +190,21 @@ impl Model {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            match self.place {
-                Place::Waiting | Place::Streaming => {
+            match self.phase {
+                ModelPhase::Waiting | ModelPhase::Streaming => {
                     if !self.take_line() {
-                        self.settle();
+                        self.apply_stop();
                         return None;
                     }
                 }
-                Place::Connecting | Place::Opening | Place::Refused { .. } | Place::Finishing { .. } => {
-                    self.settle();
+                ModelPhase::Connecting
+                | ModelPhase::Opening
+                | ModelPhase::Refused { .. }
+                | ModelPhase::Finishing { .. } => {
+                    self.apply_stop();
                     return None;
                 }
-                Place::Ended => return None,
+                ModelPhase::Ended => return None,
             }
         }
     }
@@ -243,7 +250,7 @@ impl Model {
         }
         self.records += 1;
         self.record = self.now;
-        self.place = Place::Streaming;
+        self.phase = ModelPhase::Streaming;
         if !record["error"].is_null() {
             return self.finish("failed server None");
         }
@@ -253,12 +260,12 @@ impl Model {
         }
         if record["done"] == true {
             let reason = record["done_reason"].as_str().map(str::to_owned);
-            self.place = Place::Finishing { reason, due: self.now + self.limits.finish_time };
+            self.phase = ModelPhase::Finishing { reason, due: self.now + self.limits.finish_time };
         }
     }
 
-    fn settle(&mut self) {
-        if let Place::Refused { status, bytes, .. } = self.place {
+    fn apply_stop(&mut self) {
+        if let ModelPhase::Refused { status, bytes, .. } = self.phase {
             if self.stop.is_some() || bytes >= self.limits.error_body_bytes {
                 let kind = match status {
                     404 => "not_found",
@@ -270,9 +277,9 @@ impl Model {
             return;
         }
         let Some(stop) = self.stop.clone() else { return };
-        let sent = self.place != Place::Connecting;
-        let ending = match (&self.place, stop) {
-            (Place::Finishing { reason, .. }, _) => format!("completed {:?}", reason.as_deref()),
+        let sent = self.phase != ModelPhase::Connecting;
+        let ending = match (&self.phase, stop) {
+            (ModelPhase::Finishing { reason, .. }, _) => format!("completed {:?}", reason.as_deref()),
             (_, Stop::By(End::Clean | End::Cut)) => format!("truncated {sent}"),
             (_, Stop::By(End::Broken)) => "failed connection_lost None".into(),
             (_, Stop::By(End::Cancel)) => format!("cancelled enough {sent}"),
@@ -282,7 +289,7 @@ impl Model {
     }
 
     fn finish(&mut self, ending: &str) {
-        self.place = Place::Ended;
+        self.phase = ModelPhase::Ended;
         self.outcome =
             Some(Summary { ending: ending.into(), text: self.text.clone(), records: self.records });
     }

@@ -17,7 +17,7 @@ enum Op {
     Opened(u16, &'static str),
     Bytes(Vec<u8>),
     End(End),
-    /// Milliseconds during which the stream is not told the time.
+    /// Milliseconds during which the stream is not given the time.
     Wait(u64),
     Tick,
     /// Wait until the deadline, then tell it the time.

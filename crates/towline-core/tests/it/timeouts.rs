@@ -355,7 +355,7 @@ fn timeouts_change_while_the_stream_runs_and_count_from_where_they_were_started(
 }
 
 #[test]
-fn a_limit_too_long_to_be_told_never_comes() {
+fn a_limit_too_long_to_be_represented_never_expires() {
     let start = Instant::now();
     let never = Some(Duration::MAX);
     let timeouts = Timeouts { connect: never, first_event: never, idle: never, record: never, total: never };

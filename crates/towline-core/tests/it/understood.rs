@@ -102,7 +102,7 @@ fn an_error_of_ollama_or_lm_studio_in_any_shape() {
 }
 
 #[test]
-fn a_web_page_under_a_good_status_is_told_by_its_title() {
+fn a_web_page_under_a_good_status_is_named_by_its_title() {
     let page = "<!DOCTYPE html>\n<html><head><title>Sign in\n to Corp</title></head>\n<body>\n\ndata: [DONE]\n</body></html>";
     for dialect in
         [Dialect::Ollama, Dialect::OllamaProgress, Dialect::OpenAi, Dialect::Responses, Dialect::Messages]
