@@ -37,14 +37,14 @@ pub enum Upload {
 type Watch = Box<dyn FnMut(Upload) + Send>;
 
 /// A file reader that reports how much was read.
-struct Watched {
+struct ReportingReader {
     file: tokio::fs::File,
     sent_bytes: u64,
     total_bytes: u64,
     watch: Watch,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for ReportingReader {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -137,7 +137,7 @@ impl Client {
         let (digest, len_bytes) = digest_of(path, &mut watch).await.map_err(unreadable)?;
         if !self.blob_exists(&digest).await? {
             let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-            let content = Watched { file, sent_bytes: 0, total_bytes: len_bytes, watch };
+            let content = ReportingReader { file, sent_bytes: 0, total_bytes: len_bytes, watch };
             self.upload_blob(&digest, len_bytes, content).await?;
         }
         Ok(digest)

@@ -193,7 +193,7 @@ impl Stream {
         // The armed time may now be too late.
         self.timer.rearm();
         if self.total_deadline() != before {
-            self.tell_deadline();
+            self.send_deadline();
         }
     }
 
@@ -241,7 +241,7 @@ impl Stream {
     }
 
     /// When the stream last received an input.
-    pub(crate) fn told_at(&self) -> Instant {
+    pub(crate) fn last_input_at(&self) -> Instant {
         self.life.told_at()
     }
 
@@ -325,8 +325,8 @@ impl Stream {
     pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         if let Some(outcome) = self.life.take_outcome() {
             let io = std::mem::replace(&mut self.io, Io::Closed);
-            if let Some(end) = self.settle(outcome) {
-                self.leave_relay(io, &end.ending);
+            if let Some(end) = self.retry_or_end(outcome) {
+                self.end_at_relay(io, &end.ending);
                 self.end = Some(Box::new(end));
             }
         }
@@ -398,7 +398,7 @@ impl Stream {
             }
             Io::Rendering(rendering) => {
                 let rendered = ready!(rendering.as_mut().poll(cx));
-                self.go_on(rendered);
+                self.send_continuation(rendered);
             }
             // Cancelled or failed: the lifecycle knows, and its outcome is next.
             Io::Closed => return Poll::Pending,
@@ -443,7 +443,7 @@ impl Stream {
     }
 
     /// Decides whether the outcome is the end or the request is retried.
-    fn settle(&mut self, outcome: Outcome) -> Option<Outcome> {
+    fn retry_or_end(&mut self, outcome: Outcome) -> Option<Outcome> {
         let outcome = self.unless_nothing_followed(outcome);
         if self.stopped {
             return Some(outcome);
@@ -458,7 +458,7 @@ impl Stream {
             let (dialect, body) = (Dialect::OpenAi, json_body(&request.openai_body()));
             self.call = Call { path: OPENAI_CHAT, dialect, body, openai: None, attach: None };
             let at = now();
-            return self.begin_again(self.life.in_dialect(dialect, outcome, at), at);
+            return self.restart(self.life.in_dialect(dialect, outcome, at), at);
         }
         if self.fell_back && error.status.is_some() && !error.is_missing_endpoint() {
             self.client.remember_only_openai();
@@ -467,7 +467,7 @@ impl Stream {
             Some(wait) if outcome.stats.records == 0 => {
                 self.tries += 1;
                 let at = now() + wait;
-                self.begin_again(self.life.again(self.call.dialect, outcome, at), at)
+                self.restart(self.life.again(self.call.dialect, outcome, at), at)
             }
             Some(_) | None => Some(outcome),
         }
@@ -514,7 +514,7 @@ impl Stream {
     }
 
     /// Sends the continuing request, or ends as cut after all.
-    fn go_on(&mut self, rendered: Result<Bytes, Error>) {
+    fn send_continuation(&mut self, rendered: Result<Bytes, Error>) {
         match rendered {
             Ok(body) => {
                 let (path, dialect) = ("/api/generate", Dialect::Ollama);
@@ -526,7 +526,7 @@ impl Stream {
         }
     }
 
-    fn begin_again(&mut self, life: Lifecycle, at: Instant) -> Option<Outcome> {
+    fn restart(&mut self, life: Lifecycle, at: Instant) -> Option<Outcome> {
         self.life = life;
         self.io = Io::Waiting(at);
         self.timer.rearm();

@@ -21,10 +21,10 @@ const MOST_KEPT: usize = 32;
 /// The timers that no stream uses; the most recently used one is last.
 #[derive(Default)]
 pub(crate) struct Timers {
-    kept: Mutex<VecDeque<Kept>>,
+    kept: Mutex<VecDeque<IdleTimer>>,
 }
 
-struct Kept {
+struct IdleTimer {
     sleep: Pin<Box<Sleep>>,
     armed: Option<Instant>,
     /// The task that the timer wakes.
@@ -33,13 +33,13 @@ struct Kept {
 }
 
 impl Timers {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<IdleTimer>> {
         // Every change under the lock is complete in itself.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes a timer of this runtime.
-    fn take(&self, runtime: Id) -> Option<Kept> {
+    fn take(&self, runtime: Id) -> Option<IdleTimer> {
         let mut kept = self.lock();
         let at = kept.iter().rposition(|kept| kept.runtime == runtime)?;
         kept.remove(at)
@@ -55,7 +55,7 @@ impl fmt::Debug for Timers {
 /// Wakes a task when it is time.
 pub(crate) struct Timer {
     /// Created or taken when first needed.
-    running: Option<Kept>,
+    running: Option<IdleTimer>,
     timers: Arc<Timers>,
 }
 
@@ -93,9 +93,9 @@ impl Timer {
         Poll::Ready(())
     }
 
-    fn begin(timers: &Timers, due: Instant) -> Kept {
+    fn begin(timers: &Timers, due: Instant) -> IdleTimer {
         let runtime = Handle::current().id();
-        timers.take(runtime).unwrap_or_else(|| Kept {
+        timers.take(runtime).unwrap_or_else(|| IdleTimer {
             sleep: Box::pin(sleep_until(due.into())),
             armed: Some(due),
             waker: None,

@@ -93,7 +93,7 @@ impl Client {
     pub(crate) async fn upload(&self, mut request: Request) -> Result<Vec<u8>, Error> {
         let progress = Progress::new();
         if let RequestBody::Stream { len_bytes, reader } = request.body {
-            let reader = Box::pin(Watched { reader, progress: progress.clone() });
+            let reader = Box::pin(ProgressReader { reader, progress: progress.clone() });
             request.body = RequestBody::Stream { len_bytes, reader };
         }
         within(self.config().timeouts.total, Clock::Total, true, self.exchange_once(request, &progress)).await
@@ -217,12 +217,12 @@ impl Progress {
 }
 
 /// A reader that records when it was read.
-struct Watched {
+struct ProgressReader {
     reader: Pin<Box<dyn AsyncRead + Send>>,
     progress: Progress,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for ProgressReader {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -18,10 +18,10 @@ pub(super) struct Budget {
     overflow: LogOverflow,
     used: AtomicUsize,
     /// Jobs that are paused because all logs together exceed their limit.
-    held_up: Mutex<HashMap<u64, Arc<Cell>>>,
+    blocked: Mutex<HashMap<u64, Arc<Cell>>>,
     /// Whether there may be some, for a check at each read. Set once one is added, and cleared under their lock; in one
     /// order with `used`, so that a job that waits and a reader that makes room cannot miss each other.
-    is_holding_up: AtomicBool,
+    has_blocked: AtomicBool,
 }
 
 impl Budget {
@@ -31,16 +31,16 @@ impl Budget {
             limit: config.log_bytes,
             overflow: config.log_overflow,
             used: AtomicUsize::new(0),
-            held_up: Mutex::default(),
-            is_holding_up: AtomicBool::new(false),
+            blocked: Mutex::default(),
+            has_blocked: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn take(&self, bytes: usize) {
+    pub(super) fn reserve(&self, bytes: usize) {
         self.used.fetch_add(bytes, Ordering::SeqCst);
     }
 
-    pub(super) fn give_back(&self, bytes: usize) {
+    pub(super) fn release(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::SeqCst);
     }
 
@@ -65,21 +65,21 @@ impl Budget {
 
     /// Pauses the job until there is room again. The caller then calls [`resume`](Self::resume): either a
     /// reader that makes room finds the job here, or that call finds the room.
-    pub(super) fn hold_up(&self, cell: &Arc<Cell>) {
-        lock(&self.held_up).insert(cell.id, Arc::clone(cell));
-        self.is_holding_up.store(true, Ordering::SeqCst);
+    pub(super) fn block(&self, cell: &Arc<Cell>) {
+        lock(&self.blocked).insert(cell.id, Arc::clone(cell));
+        self.has_blocked.store(true, Ordering::SeqCst);
     }
 
     /// If there is room, unpauses the jobs that were paused for lack of it. Never called with a cell's lock
     /// held.
     pub(super) fn resume(&self) {
-        if !self.is_holding_up.load(Ordering::SeqCst) || self.over_all() > 0 {
+        if !self.has_blocked.load(Ordering::SeqCst) || self.over_all() > 0 {
             return;
         }
-        let mut held_up = lock(&self.held_up);
-        let cells = std::mem::take(&mut *held_up);
-        self.is_holding_up.store(false, Ordering::SeqCst);
-        drop(held_up);
+        let mut blocked = lock(&self.blocked);
+        let cells = std::mem::take(&mut *blocked);
+        self.has_blocked.store(false, Ordering::SeqCst);
+        drop(blocked);
         for cell in cells.into_values() {
             cell.make_room();
         }

@@ -52,7 +52,7 @@ pub(super) struct Inner {
     /// The log is full of what nobody has read.
     pub(super) full: bool,
     pub(super) outcome: Option<Arc<Outcome>>,
-    pub(super) orders: Orders,
+    pub(super) orders: TaskOrders,
     /// The job's task, while it waits.
     task: Option<Waker>,
     pub(super) waiters: Waiters,
@@ -69,7 +69,7 @@ pub(super) struct Inner {
 
 /// The orders of a task.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Orders {
+pub(super) struct TaskOrders {
     pub(super) admitted: bool,
     pub(super) cancel: Option<Arc<str>>,
     /// Cancel without letting the task clean up.
@@ -98,7 +98,8 @@ pub(super) struct CellInit {
 impl Cell {
     pub(super) fn new(init: CellInit) -> Self {
         let now = Instant::now();
-        let orders = Orders { deadline: init.deadline.and_then(|d| now.checked_add(d)), ..Orders::default() };
+        let orders =
+            TaskOrders { deadline: init.deadline.and_then(|d| now.checked_add(d)), ..TaskOrders::default() };
         Self {
             id: init.id,
             shared: init.shared,
@@ -173,12 +174,12 @@ impl Cell {
             return;
         }
         change(&mut inner);
-        inner.settle();
-        self.tell_task_too(inner);
+        inner.update_state();
+        self.notify_with_task(inner);
     }
 
     /// Makes the job's task check what it waits for.
-    pub(super) fn nudge(self: &Arc<Self>) {
+    pub(super) fn wake_task(self: &Arc<Self>) {
         self.order(|_| {});
     }
 
@@ -186,7 +187,7 @@ impl Cell {
     pub(super) fn admit(&self) {
         let mut inner = self.inner();
         inner.orders.admitted = true;
-        let task = self.ordered(&mut inner);
+        let task = self.publish_orders(&mut inner);
         drop(inner);
         wake(task);
     }
@@ -194,13 +195,13 @@ impl Cell {
     pub(super) fn rename(self: &Arc<Self>, name: &str) {
         let mut inner = self.inner();
         inner.name = name.into();
-        self.tell(inner);
+        self.notify(inner);
     }
 
     // --- reports, from the task ----------------------------------------------------------------------------------
 
     /// Updates a task's copy of its orders; the task is woken when they change.
-    pub(super) fn update_orders(&self, orders: &mut Orders, cx: &Context<'_>) {
+    pub(super) fn update_orders(&self, orders: &mut TaskOrders, cx: &Context<'_>) {
         // If there are no new orders, the stored waker is still current.
         if !self.has_orders.load(Ordering::Acquire) {
             return;
@@ -213,7 +214,7 @@ impl Cell {
     }
 
     /// Marks the orders as changed, and returns the task's waker, which is woken outside the lock.
-    fn ordered(&self, inner: &mut Inner) -> Option<Waker> {
+    fn publish_orders(&self, inner: &mut Inner) -> Option<Waker> {
         self.has_orders.store(true, Ordering::Release);
         inner.task.take()
     }
@@ -226,8 +227,8 @@ impl Cell {
     pub(super) fn begin(self: &Arc<Self>, state: JobState) {
         let mut inner = self.inner();
         inner.underlying = state;
-        if inner.settle() {
-            self.tell(inner);
+        if inner.update_state() {
+            self.notify(inner);
         }
     }
 
@@ -239,9 +240,9 @@ impl Cell {
         }
         (inner.stats, inner.away) = (*stream.stats(), stream.is_away());
         if !pieces.is_empty() {
-            self.append(inner, stream.told_at(), |log| log.append_all(pieces));
-        } else if inner.settle() {
-            self.tell(inner);
+            self.append(inner, stream.last_input_at(), |log| log.append_all(pieces));
+        } else if inner.update_state() {
+            self.notify(inner);
         }
     }
 
@@ -273,13 +274,13 @@ impl Cell {
         inner.first_event.get_or_insert(now);
         inner.last_event = Some(now);
         let after = inner.log.bytes();
-        shared.budget.take(after.saturating_sub(before));
-        shared.budget.give_back(before.saturating_sub(after));
+        shared.budget.reserve(after.saturating_sub(before));
+        shared.budget.release(before.saturating_sub(after));
         let drops_read = shared.budget.drops_read();
-        let is_held_up = self.keep_within(&mut inner, &shared, drops_read);
-        inner.settle();
-        self.tell_all(inner, None, Some(&shared));
-        if is_held_up {
+        let is_blocked = self.enforce_limits(&mut inner, &shared, drops_read);
+        inner.update_state();
+        self.notify_all(inner, None, Some(&shared));
+        if is_blocked {
             // Others can make room, and may have done so in the meantime.
             shared.table.drop_read(&shared.budget);
             shared.budget.resume();
@@ -288,12 +289,12 @@ impl Cell {
 
     /// Drops read text if the log, or all logs together, exceed their limit, and decides whether the log is
     /// full. Returns whether the job now waits for room in the common budget.
-    fn keep_within(self: &Arc<Self>, inner: &mut Inner, shared: &Shared, drop_read: bool) -> bool {
+    fn enforce_limits(self: &Arc<Self>, inner: &mut Inner, shared: &Shared, drop_read: bool) -> bool {
         let budget = &shared.budget;
         let (mut over_own, mut over_all) = budget.over(inner.log.bytes());
         if drop_read && over_own.max(over_all) > 0 {
             let read_to = inner.read_to;
-            budget.give_back(inner.log.drop_before(read_to, over_own.max(over_all)));
+            budget.release(inner.log.drop_before(read_to, over_own.max(over_all)));
             (over_own, over_all) = budget.over(inner.log.bytes());
         }
         if inner.full != (over_own > 0 || over_all > 0) {
@@ -301,7 +302,7 @@ impl Cell {
             self.has_orders.store(true, Ordering::Release);
         }
         if over_all > 0 {
-            budget.hold_up(self);
+            budget.block(self);
         }
         over_all > 0
     }
@@ -317,16 +318,16 @@ impl Cell {
         inner.underlying = JobState::of_ending(&outcome.ending);
         inner.outcome = Some(Arc::new(outcome));
         inner.task = None;
-        inner.settle();
+        inner.update_state();
         drop(inner);
         // A waiter that hears of the end must find the job among the ended ones, and its place free.
         if let Some(shared) = self.shared.upgrade() {
             shared.table.ended(self);
         }
-        self.tell(self.inner());
+        self.notify(self.inner());
     }
 
-    // --- looks, from any thread ----------------------------------------------------------------------------------
+    // --- queries, from any thread ----------------------------------------------------------------------------------
 
     pub(super) fn state(&self) -> JobState {
         self.inner().state
@@ -363,7 +364,7 @@ impl Cell {
     }
 
     /// A reader has read from a log that was `full` or not: dropping the read text can make room.
-    pub(super) fn was_read(self: &Arc<Self>, full: bool) {
+    pub(super) fn has_been_read(self: &Arc<Self>, full: bool) {
         if full {
             self.make_room();
         }
@@ -379,10 +380,10 @@ impl Cell {
         if !inner.full || inner.outcome.is_some() {
             return;
         }
-        self.keep_within(&mut inner, &shared, true);
+        self.enforce_limits(&mut inner, &shared, true);
         if !inner.full {
-            inner.settle();
-            self.tell_task_too(inner);
+            inner.update_state();
+            self.notify_with_task(inner);
         }
     }
 
@@ -394,17 +395,17 @@ impl Cell {
     }
 
     /// Wakes the job's task, and then everything that waits for news of the job.
-    fn tell_task_too(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
-        let task = self.ordered(&mut inner);
-        self.tell_all(inner, task, self.shared.upgrade().as_deref());
+    fn notify_with_task(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
+        let task = self.publish_orders(&mut inner);
+        self.notify_all(inner, task, self.shared.upgrade().as_deref());
     }
 
     /// Wakes everything that waits for news of this job, and the foreground.
-    fn tell(self: &Arc<Self>, inner: MutexGuard<'_, Inner>) {
-        self.tell_all(inner, None, self.shared.upgrade().as_deref());
+    fn notify(self: &Arc<Self>, inner: MutexGuard<'_, Inner>) {
+        self.notify_all(inner, None, self.shared.upgrade().as_deref());
     }
 
-    fn tell_all(
+    fn notify_all(
         self: &Arc<Self>,
         mut inner: MutexGuard<'_, Inner>,
         task: Option<Waker>,
@@ -431,7 +432,7 @@ fn wake(task: Option<Waker>) {
 impl Drop for Cell {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.budget.give_back(self.inner().log.bytes());
+            shared.budget.release(self.inner().log.bytes());
             shared.budget.resume();
         }
     }
@@ -445,7 +446,7 @@ impl Inner {
 
     /// The new events from `from` on, in a batch that ends with the piece that reaches `limit_bytes`, and
     /// whether the log is full; `None` if nothing is new and the job has not ended. The caller then calls
-    /// [`Cell::was_read`].
+    /// [`Cell::has_been_read`].
     pub(super) fn read(&mut self, from: Offset, limit_bytes: usize) -> Option<(Batch, bool)> {
         if !self.has_news(from) {
             return None;
@@ -458,7 +459,7 @@ impl Inner {
     }
 
     /// Derives the state from the other fields; returns whether it changed.
-    fn settle(&mut self) -> bool {
+    fn update_state(&mut self) -> bool {
         let state = if self.outcome.is_some() {
             self.underlying
         } else if self.orders.cancel.is_some() {

@@ -12,7 +12,7 @@ use towline_core::event::Event;
 use towline_core::job::JobState;
 use towline_core::outcome::{Clock, Ending};
 
-use super::cell::{Cell, Orders, plain_outcome};
+use super::cell::{Cell, TaskOrders, plain_outcome};
 use super::lock;
 use super::task::{DeadlineTimer, engine_ended, limit_of};
 
@@ -65,7 +65,7 @@ impl External {
     /// Reports that the work has ended. Only the first end counts.
     pub fn end(&self, end: End) {
         lock(&self.end).get_or_insert(end);
-        self.cell.nudge();
+        self.cell.wake_task();
     }
 }
 
@@ -76,21 +76,21 @@ impl Drop for External {
     }
 }
 
-/// Passes the orders on and waits for the end.
+/// Sends the orders to the work and waits for the end.
 pub(super) struct ExternalTask<F: FnMut(Order)> {
     cell: Arc<Cell>,
-    tell: F,
+    on_order: F,
     end: Arc<Mutex<Option<End>>>,
     timer: DeadlineTimer,
-    orders: Orders,
-    told: Told,
+    orders: TaskOrders,
+    sent: SentOrders,
     /// The deadline that has passed.
     timed_out: Option<Duration>,
 }
 
-/// The orders that were passed on.
+/// The orders that were sent to the work.
 #[derive(Debug, Default)]
-struct Told {
+struct SentOrders {
     begin: bool,
     pause: bool,
     stop: bool,
@@ -98,14 +98,14 @@ struct Told {
 }
 
 impl<F: FnMut(Order)> ExternalTask<F> {
-    pub(super) fn new(cell: &Arc<Cell>, tell: F) -> (Self, External) {
+    pub(super) fn new(cell: &Arc<Cell>, on_order: F) -> (Self, External) {
         let end = Arc::new(Mutex::new(None));
         let external = External { cell: Arc::clone(cell), end: Arc::clone(&end) };
-        let (timer, orders, told) = (DeadlineTimer::default(), Orders::default(), Told::default());
-        (Self { cell: Arc::clone(cell), tell, end, timer, orders, told, timed_out: None }, external)
+        let (timer, orders, sent) = (DeadlineTimer::default(), TaskOrders::default(), SentOrders::default());
+        (Self { cell: Arc::clone(cell), on_order, end, timer, orders, sent, timed_out: None }, external)
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
         self.cell.update_orders(&mut self.orders, cx);
         if let Some(end) = lock(&self.end).take() {
             let reason = self.orders.cancel.as_deref().unwrap_or("the task stopped itself");
@@ -122,33 +122,33 @@ impl<F: FnMut(Order)> ExternalTask<F> {
             self.cell.update_orders(&mut self.orders, cx);
         }
         if let Some(reason) = &self.orders.cancel {
-            if !self.told.begin {
+            if !self.sent.begin {
                 let ending = self.stopped(reason);
-                (self.tell)(Order::Stop);
+                (self.on_order)(Order::Stop);
                 return Poll::Ready(ending);
             }
-            if !self.told.stop || (self.orders.kill && !self.told.stop_at_once) {
-                (self.told.stop, self.told.stop_at_once) = (true, self.orders.kill);
-                (self.tell)(Order::Stop);
+            if !self.sent.stop || (self.orders.kill && !self.sent.stop_at_once) {
+                (self.sent.stop, self.sent.stop_at_once) = (true, self.orders.kill);
+                (self.on_order)(Order::Stop);
             }
             return Poll::Pending;
         }
         if !self.orders.admitted {
             return Poll::Pending;
         }
-        if !self.told.begin {
-            self.told.begin = true;
-            (self.tell)(Order::Begin);
+        if !self.sent.begin {
+            self.sent.begin = true;
+            (self.on_order)(Order::Begin);
         }
-        if self.told.pause != self.orders.paused {
-            self.told.pause = self.orders.paused;
-            (self.tell)(if self.orders.paused { Order::Pause } else { Order::Resume });
+        if self.sent.pause != self.orders.paused {
+            self.sent.pause = self.orders.paused;
+            (self.on_order)(if self.orders.paused { Order::Pause } else { Order::Resume });
         }
         Poll::Pending
     }
 
     fn stopped(&self, reason: &str) -> Ending {
-        let may_have_had_effect = self.told.begin;
+        let may_have_had_effect = self.sent.begin;
         match self.timed_out {
             Some(limit) => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect },
             None => Ending::Cancelled { reason: reason.to_owned(), may_have_had_effect },
@@ -166,7 +166,7 @@ impl<F: FnMut(Order)> Future for ExternalTask<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Poll::Ready(ending) = self.turn(cx) else { return Poll::Pending };
+        let Poll::Ready(ending) = self.poll_ending(cx) else { return Poll::Pending };
         self.finish(ending);
         Poll::Ready(())
     }
@@ -175,7 +175,7 @@ impl<F: FnMut(Order)> Future for ExternalTask<F> {
 impl<F: FnMut(Order)> Drop for ExternalTask<F> {
     fn drop(&mut self) {
         if self.cell.outcome().is_none() {
-            (self.tell)(Order::Stop);
+            (self.on_order)(Order::Stop);
             self.finish(engine_ended());
         }
     }
@@ -183,6 +183,6 @@ impl<F: FnMut(Order)> Drop for ExternalTask<F> {
 
 impl<F: FnMut(Order)> fmt::Debug for ExternalTask<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExternalTask").field("told", &self.told).finish_non_exhaustive()
+        f.debug_struct("ExternalTask").field("sent", &self.sent).finish_non_exhaustive()
     }
 }

@@ -149,7 +149,7 @@ impl Reader {
     }
 
     fn take(&mut self, (batch, full): (Batch, bool)) -> Batch {
-        self.cell.was_read(full);
+        self.cell.has_been_read(full);
         self.at = batch.next;
         self.ended = batch.outcome.is_some();
         batch

@@ -162,18 +162,18 @@ impl Engine {
     }
 
     /// Makes a job of work that runs elsewhere: on another event loop, on a thread, in another language. The
-    /// engine calls `tell` with the job's orders, on its own threads, so `tell` must neither block nor panic.
+    /// engine calls `on_order` with the job's orders, on its own threads, so `on_order` must neither block nor panic.
     /// The work reports its start and its end through the [`External`]. Until it reports its end, a job that
     /// was cancelled or whose deadline has passed is *cancelling*.
     pub fn spawn_external(
         &self,
         options: JobOptions,
-        tell: impl FnMut(Order) + Send + 'static,
+        on_order: impl FnMut(Order) + Send + 'static,
     ) -> (Job, External) {
         let shared = self.shared();
         let name = options.name.as_deref().unwrap_or("task").into();
         let cell = Arc::new(Cell::new(init(shared, options, name, None)));
-        let (task, external) = ExternalTask::new(&cell, tell);
+        let (task, external) = ExternalTask::new(&cell, on_order);
         if admit(shared, &cell) {
             start(shared, task);
         }

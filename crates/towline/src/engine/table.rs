@@ -20,7 +20,7 @@ pub(super) struct Table {
     max_per_host: usize,
     max_ended: usize,
     jobs: Mutex<Jobs>,
-    changes: Mutex<Listed>,
+    changes: Mutex<ChangedCells>,
     /// A foreground reads the changes.
     watched: AtomicBool,
 }
@@ -32,7 +32,7 @@ struct Jobs {
     /// No queued job may start any more.
     halted: bool,
     /// All known jobs by number, oldest first.
-    known: BTreeMap<u64, Known>,
+    known: BTreeMap<u64, TableEntry>,
     /// The numbers of the known jobs that have ended, in the order of their ends.
     ended: BTreeMap<u64, u64>,
     next_end: u64,
@@ -42,7 +42,7 @@ struct Jobs {
 }
 
 #[derive(Debug)]
-struct Known {
+struct TableEntry {
     cell: Arc<Cell>,
     /// The job's position among the ended jobs.
     ended: Option<u64>,
@@ -57,7 +57,7 @@ struct Host {
 }
 
 #[derive(Debug, Default)]
-struct Listed {
+struct ChangedCells {
     cells: Vec<Arc<Cell>>,
     /// More jobs changed than can be listed, so none is listed and all are reported.
     overflowed: bool,
@@ -98,7 +98,7 @@ impl Table {
         if jobs.closed {
             return false;
         }
-        jobs.known.insert(cell.id, Known { cell: Arc::clone(cell), ended: None });
+        jobs.known.insert(cell.id, TableEntry { cell: Arc::clone(cell), ended: None });
         let waits = jobs.queued > 0
             || jobs.running >= self.max_running
             || (cell.host.is_some() && jobs.host(cell).running >= self.max_per_host);
@@ -128,7 +128,7 @@ impl Table {
         }
         jobs.ended.insert(end, cell.id);
         jobs.next_end += 1;
-        jobs.leave(cell);
+        jobs.dequeue(cell);
         let oldest = if jobs.ended.len() > self.max_ended { jobs.ended.pop_first() } else { None };
         let forgotten = oldest.and_then(|(_, id)| jobs.known.remove(&id));
         let next = self.next(&mut jobs);
@@ -178,7 +178,7 @@ impl Table {
         self.listed(|_| true)
     }
 
-    fn listed(&self, wanted: impl Fn(&Known) -> bool) -> Vec<Arc<Cell>> {
+    fn listed(&self, wanted: impl Fn(&TableEntry) -> bool) -> Vec<Arc<Cell>> {
         let jobs = lock(&self.jobs);
         let wanted = jobs.known.values().filter(|known| wanted(known));
         wanted.map(|known| Arc::clone(&known.cell)).collect()
@@ -195,7 +195,7 @@ impl Table {
         self.ended(&job.cell);
         let mut jobs = lock(&self.jobs);
         let forgotten = jobs.known.remove(&id);
-        if let Some(Known { ended: Some(end), .. }) = &forgotten {
+        if let Some(TableEntry { ended: Some(end), .. }) = &forgotten {
             jobs.ended.remove(end);
         }
         drop(jobs);
@@ -214,7 +214,7 @@ impl Table {
             if over == 0 {
                 return;
             }
-            budget.give_back(cell.drop_read(over));
+            budget.release(cell.drop_read(over));
         }
     }
 
@@ -253,7 +253,7 @@ impl Table {
 
     pub(super) fn take_changes(&self) -> Changes {
         let mut listed = lock(&self.changes);
-        let Listed { cells, overflowed, .. } = std::mem::take(&mut *listed);
+        let ChangedCells { cells, overflowed, .. } = std::mem::take(&mut *listed);
         let cells = if overflowed {
             drop(listed);
             let all = self.all();
@@ -284,7 +284,7 @@ impl Jobs {
     }
 
     /// Removes a job from the queue, or from the running jobs.
-    fn leave(&mut self, cell: &Cell) {
+    fn dequeue(&mut self, cell: &Cell) {
         if self.queued == 0 && cell.host.is_none() {
             self.running -= 1;
             return;

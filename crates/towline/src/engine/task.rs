@@ -15,7 +15,7 @@ use towline_core::job::JobState;
 use towline_core::log::Pieces;
 use towline_core::outcome::{Clock, Ending, Outcome, Stats};
 
-use super::cell::{Cell, Orders, plain_outcome};
+use super::cell::{Cell, TaskOrders, plain_outcome};
 use super::{EngineError, lock};
 use crate::stream::{Step, Stream};
 
@@ -84,7 +84,7 @@ impl DeadlineTimer {
 }
 
 /// The total time limit of a job, as the outcome reports it.
-pub(super) fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
+pub(super) fn limit_of(cell: &Cell, orders: &TaskOrders) -> Duration {
     orders.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(cell.created))
 }
 
@@ -93,7 +93,7 @@ pub(super) struct StreamTask {
     cell: Arc<Cell>,
     stream: Stream,
     timer: DeadlineTimer,
-    orders: Orders,
+    orders: TaskOrders,
     stage: Stage,
     pieces: Pieces,
     /// The cell knows the relay's id of the stream.
@@ -113,7 +113,7 @@ impl StreamTask {
             cell,
             stream,
             timer: DeadlineTimer::default(),
-            orders: Orders::default(),
+            orders: TaskOrders::default(),
             stage: Stage::Queued,
             pieces: Pieces::default(),
             named: false,
@@ -126,7 +126,7 @@ impl StreamTask {
             self.cut(detached(self.stream.relay_id()));
             return Poll::Ready(());
         }
-        if self.obey(cx) {
+        if self.check_cancelled(cx) {
             let read = self.read(cx);
             if read.is_pending() && !self.stream.is_confirming() {
                 // The stream had more events than fit into one turn, or was about to retry after a failure.
@@ -156,7 +156,7 @@ impl StreamTask {
     }
 
     /// Stops the stream if it was cancelled or its deadline has passed.
-    fn obey(&mut self, cx: &mut Context<'_>) -> bool {
+    fn check_cancelled(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(reason) = &self.orders.cancel {
             self.stream.cancel(reason);
             return true;
@@ -252,7 +252,7 @@ pin_project! {
         // The future sees the cancel and ends itself.
         cleans_up: bool,
         timer: DeadlineTimer,
-        orders: Orders,
+        orders: TaskOrders,
         begun: bool,
     }
 
@@ -272,7 +272,7 @@ impl<F: Future> FutureTask<F> {
         value: Arc<Mutex<Option<F::Output>>>,
         cleans_up: bool,
     ) -> Self {
-        let (timer, orders) = (DeadlineTimer::default(), Orders::default());
+        let (timer, orders) = (DeadlineTimer::default(), TaskOrders::default());
         Self { cell, future: Some(future), value, cleans_up, timer, orders, begun: false }
     }
 

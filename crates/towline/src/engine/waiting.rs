@@ -21,7 +21,7 @@ pub(super) enum News {
 pub(super) struct Waiters {
     any: Wakers,
     end: Wakers,
-    next_place: u64,
+    next_key: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,27 +39,27 @@ impl Waiters {
         }
     }
 
-    fn put(&mut self, news: News, place: &mut Option<u64>, waker: &Waker) {
-        let next_place = self.next_place;
+    fn register(&mut self, news: News, key: &mut Option<u64>, waker: &Waker) {
+        let next_key = self.next_key;
         let wakers = self.of(news);
         let mut all = wakers.first.iter_mut().chain(&mut wakers.others);
-        if let Some((_, held)) = place.and_then(|place| all.find(|(other, _)| *other == place)) {
+        if let Some((_, held)) = key.and_then(|key| all.find(|(other, _)| *other == key)) {
             held.clone_from(waker);
             return;
         }
-        *place = Some(next_place);
-        let put = (next_place, waker.clone());
+        *key = Some(next_key);
+        let added = (next_key, waker.clone());
         match &mut wakers.first {
-            Some(_) => wakers.others.push(put),
-            empty @ None => *empty = Some(put),
+            Some(_) => wakers.others.push(added),
+            empty @ None => *empty = Some(added),
         }
-        self.next_place += 1;
+        self.next_key += 1;
     }
 
-    fn remove(&mut self, news: News, place: u64) {
+    fn remove(&mut self, news: News, key: u64) {
         let wakers = self.of(news);
-        if wakers.first.take_if(|(other, _)| *other == place).is_none() {
-            wakers.others.retain(|(other, _)| *other != place);
+        if wakers.first.take_if(|(other, _)| *other == key).is_none() {
+            wakers.others.retain(|(other, _)| *other != key);
         }
     }
 
@@ -85,12 +85,12 @@ impl Wakers {
 pub(super) struct Waiting<'a> {
     cell: &'a Cell,
     news: News,
-    place: Option<u64>,
+    key: Option<u64>,
 }
 
 impl<'a> Waiting<'a> {
     pub(super) fn new(cell: &'a Cell, news: News) -> Self {
-        Self { cell, news, place: None }
+        Self { cell, news, key: None }
     }
 
     /// The result of `ready`; if there is none, `cx` is woken at the next news.
@@ -101,11 +101,11 @@ impl<'a> Waiting<'a> {
     ) -> Poll<T> {
         let mut inner = self.cell.inner();
         let Some(found) = ready(&mut inner) else {
-            inner.waiters.put(self.news, &mut self.place, cx.waker());
+            inner.waiters.register(self.news, &mut self.key, cx.waker());
             return Poll::Pending;
         };
-        if let Some(place) = self.place.take() {
-            inner.waiters.remove(self.news, place);
+        if let Some(key) = self.key.take() {
+            inner.waiters.remove(self.news, key);
         }
         Poll::Ready(found)
     }
@@ -113,8 +113,8 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            self.cell.inner().waiters.remove(self.news, place);
+        if let Some(key) = self.key {
+            self.cell.inner().waiters.remove(self.news, key);
         }
     }
 }

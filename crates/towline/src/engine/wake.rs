@@ -61,7 +61,7 @@ impl Wake {
                     drop(catch_unwind(AssertUnwindSafe(&hook)));
                 }
                 drop(catch_unwind(AssertUnwindSafe(move || drop(hook))));
-                thread_bell.left();
+                thread_bell.set_exited();
             })
             .map_err(|error| EngineError::NoResources(error.to_string()))?;
         self.hook.get_or_init(|| bell).ring();
@@ -77,7 +77,7 @@ impl Wake {
 
     /// Waits until the hook's thread is about to end; `false` if the hook does not return in time.
     pub(super) fn wait_closed(&self, time: Duration) -> bool {
-        self.hook.get().is_none_or(|bell| bell.wait_left(time))
+        self.hook.get().is_none_or(|bell| bell.wait_exited(time))
     }
 }
 
@@ -99,7 +99,7 @@ struct Bell {
     rung: bool,
     closed: bool,
     /// The hook is gone, and no thread waits for a ring.
-    left: bool,
+    exited: bool,
 }
 
 impl Doorbell {
@@ -113,14 +113,14 @@ impl Doorbell {
         self.rung.notify_all();
     }
 
-    fn left(&self) {
-        lock(&self.state).left = true;
+    fn set_exited(&self) {
+        lock(&self.state).exited = true;
         self.rung.notify_all();
     }
 
-    fn wait_left(&self, time: Duration) -> bool {
-        let waited = self.rung.wait_timeout_while(lock(&self.state), time, |bell| !bell.left);
-        waited.unwrap_or_else(PoisonError::into_inner).0.left
+    fn wait_exited(&self, time: Duration) -> bool {
+        let waited = self.rung.wait_timeout_while(lock(&self.state), time, |bell| !bell.exited);
+        waited.unwrap_or_else(PoisonError::into_inner).0.exited
     }
 
     /// Waits for a ring; `false` if there will be no more.

@@ -57,7 +57,7 @@ pub use watch::{Change, Watch};
 
 pub use crate::via::{READER_TIMEOUTS, Reconnect, RelayConfig, Via};
 
-pub(crate) use orders::{Confirming, Orders, cancel_unaccepted};
+pub(crate) use orders::{Confirming, OrderSender, cancel_unaccepted};
 pub(crate) use skip::Skip;
 pub(crate) use submit::{Accepted, Answer, Attach, Submission, Submitting, attach, submit};
 pub(crate) use tail::{Tail, Tailed};

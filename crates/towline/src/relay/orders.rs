@@ -30,27 +30,27 @@ const END_TIME: Duration = Duration::from_secs(3);
 /// Resolves once the relay has confirmed the end of the job, or cannot be reached.
 pub(crate) type Confirming = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-/// The orders for one job.
+/// Sends the orders for one job.
 #[derive(Debug)]
-pub(crate) struct Orders {
+pub(crate) struct OrderSender {
     client: Client,
     id: StreamId,
     runtime: Handle,
-    wanted: Option<watch::Sender<Wanted>>,
+    desired: Option<watch::Sender<DesiredState>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Wanted {
+struct DesiredState {
     paused: bool,
     /// `None` until it is changed.
     deadline: Option<Option<Instant>>,
     cancel: Option<String>,
 }
 
-impl Orders {
+impl OrderSender {
     /// Must be called inside a runtime, which runs the task.
-    pub(crate) fn of(client: Client, id: StreamId) -> Self {
-        Self { client, id, runtime: Handle::current(), wanted: None }
+    pub(crate) fn new(client: Client, id: StreamId) -> Self {
+        Self { client, id, runtime: Handle::current(), desired: None }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -58,40 +58,40 @@ impl Orders {
     }
 
     pub(crate) fn pause(&mut self, paused: bool) {
-        let told = self.wanted.as_ref().is_some_and(|wanted| wanted.borrow().paused);
-        if told != paused {
-            self.want(|wanted| wanted.paused = paused);
+        let was_paused = self.desired.as_ref().is_some_and(|desired| desired.borrow().paused);
+        if was_paused != paused {
+            self.update(|desired| desired.paused = paused);
         }
     }
 
     /// `None` means no deadline.
     pub(crate) fn deadline(&mut self, at: Option<Instant>) {
-        self.want(|wanted| wanted.deadline = Some(at));
+        self.update(|desired| desired.deadline = Some(at));
     }
 
     /// Tells the relay to cancel the job.
     pub(crate) fn cancel(&mut self, reason: &str) -> Confirming {
         let (client, id, reason) = (self.client.clone(), self.id.clone(), reason.to_owned());
         // Earlier orders no longer matter.
-        self.wanted = None;
+        self.desired = None;
         confirming(&self.runtime, async move { cancel(&client, &id, &reason).await })
     }
 
-    fn want(&mut self, change: impl FnOnce(&mut Wanted)) {
-        if let Some(wanted) = &self.wanted {
-            wanted.send_modify(change);
+    fn update(&mut self, change: impl FnOnce(&mut DesiredState)) {
+        if let Some(desired) = &self.desired {
+            desired.send_modify(change);
             return;
         }
-        let mut wanted = Wanted::default();
-        change(&mut wanted);
-        let (sender, receiver) = watch::channel(wanted);
-        let work = obey(Control::new(patient(&self.client)), self.id.clone(), receiver);
+        let mut desired = DesiredState::default();
+        change(&mut desired);
+        let (sender, receiver) = watch::channel(desired);
+        let work = send_orders(Control::new(patient(&self.client)), self.id.clone(), receiver);
         #[expect(
             clippy::disallowed_methods,
             reason = "an order must arrive even if its stream is dropped; the task is short"
         )]
         drop(self.runtime.spawn(work));
-        self.wanted = Some(sender);
+        self.desired = Some(sender);
     }
 }
 
@@ -174,24 +174,24 @@ async fn cancel(client: &Client, id: &StreamId, reason: &str) -> Result<(), Erro
 
 /// Sends the orders to the relay until no handle can give another one. A failed order is not repeated,
 /// because the next one contains the whole state.
-async fn obey(control: Control, id: StreamId, mut orders: watch::Receiver<Wanted>) {
-    let mut done = Wanted::default();
+async fn send_orders(control: Control, id: StreamId, mut orders: watch::Receiver<DesiredState>) {
+    let mut done = DesiredState::default();
     loop {
-        let wanted = orders.borrow_and_update().clone();
-        if wanted.paused != done.paused {
-            drop(match wanted.paused {
+        let desired = orders.borrow_and_update().clone();
+        if desired.paused != done.paused {
+            drop(match desired.paused {
                 true => control.pause(id.as_str()).await,
                 false => control.unpause(id.as_str()).await,
             });
         }
-        if let Some(deadline) = wanted.deadline.filter(|_| wanted.deadline != done.deadline) {
+        if let Some(deadline) = desired.deadline.filter(|_| desired.deadline != done.deadline) {
             let deadline = match deadline {
                 Some(at) => Deadline::In(at.saturating_duration_since(Instant::now())),
                 None => Deadline::Never,
             };
             drop(control.set_deadline(id.as_str(), deadline).await);
         }
-        done = wanted;
+        done = desired;
         if orders.changed().await.is_err() {
             return;
         }

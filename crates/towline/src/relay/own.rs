@@ -34,7 +34,7 @@ const END_TIME: Duration = Duration::from_secs(40);
 const START_TIME: Duration = Duration::from_secs(20);
 
 /// How often the program checks for it meanwhile.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How often a relay that exits during the first contact is started again.
 const TRIES: u32 = 3;
@@ -150,7 +150,7 @@ impl OwnRelay {
             if Instant::now() > until {
                 return false;
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         true
     }
@@ -160,7 +160,7 @@ impl OwnRelay {
         let until = Instant::now() + START_TIME;
         while Instant::now() < until {
             match child.try_wait() {
-                Ok(None) => tokio::time::sleep(LOOK).await,
+                Ok(None) => tokio::time::sleep(POLL_INTERVAL).await,
                 Ok(Some(status)) => {
                     let ended = LaunchError::new(format!("it ended at once, with {status}"));
                     return with_last_words(ended, &self.log());
@@ -204,7 +204,7 @@ impl OwnRelay {
                 let late = LaunchError::new(format!("it does not listen after {}", Span(START_TIME)));
                 return Err(with_last_words(late, &log));
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(Some(child))
     }
@@ -228,8 +228,8 @@ fn spawn(log: &Path, program: &Path) -> io::Result<Child> {
 fn with_last_words(error: LaunchError, log: &Path) -> LaunchError {
     let text = std::fs::read(log).unwrap_or_default();
     let last = &text[text.len().saturating_sub(LAST_WORDS)..];
-    let said = String::from_utf8_lossy(last).trim().to_owned();
-    LaunchError { last_words: (!said.is_empty()).then_some(said), ..error }
+    let words = String::from_utf8_lossy(last).trim().to_owned();
+    LaunchError { last_words: (!words.is_empty()).then_some(words), ..error }
 }
 
 fn uid() -> u32 {

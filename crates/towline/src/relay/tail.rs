@@ -23,7 +23,7 @@ pub(crate) struct Tail {
     queue: Arc<Queue>,
     task: JoinHandle<()>,
     /// How many reconnects were reported to the reader.
-    told: u32,
+    reported_reconnects: u32,
     /// Whether the reader knows that the relay is out of reach.
     away: bool,
 }
@@ -88,7 +88,7 @@ impl Tail {
             reason = "a reader that does not read must not hold up its connection; the tail owns the task"
         )]
         let task = tokio::spawn(pump.run());
-        Self { queue, task, told: 0, away: false }
+        Self { queue, task, reported_reconnects: 0, away: false }
     }
 
     /// Appends the bytes that have arrived to `out`; pending if none have.
@@ -104,8 +104,8 @@ impl Tail {
     ) -> Poll<Result<Tailed, Error>> {
         let mut state = self.queue.lock();
         // This comes before the bytes, because the bytes may end the stream.
-        if state.reconnects != self.told {
-            (self.told, self.away) = (self.told + 1, false);
+        if state.reconnects != self.reported_reconnects {
+            (self.reported_reconnects, self.away) = (self.reported_reconnects + 1, false);
             return Poll::Ready(Ok(Tailed::Regained));
         }
         let count = state.bytes.len();
@@ -149,7 +149,7 @@ impl Queue {
     }
 
     /// Changes the state and wakes the reader.
-    fn tell<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    fn update_state<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
         let reader = state.reader.take();
@@ -193,18 +193,18 @@ impl Queue {
     }
 
     pub(super) fn lost(&self) {
-        self.tell(|state| state.lost = true);
+        self.update_state(|state| state.lost = true);
     }
 
     pub(super) fn connected(&self) {
         let mut state = self.lock();
         if std::mem::take(&mut state.lost) {
             drop(state);
-            self.tell(|state| state.reconnects += 1);
+            self.update_state(|state| state.reconnects += 1);
         }
     }
 
     pub(super) fn end(&self, end: Result<(), Error>) {
-        self.tell(|state| state.end = Some(end));
+        self.update_state(|state| state.end = Some(end));
     }
 }

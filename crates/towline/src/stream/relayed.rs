@@ -11,7 +11,7 @@ use towline_core::stream::{BodyEnd, Opened};
 
 use super::{Io, Item, Stream, now};
 use crate::relay::{
-    self, Accepted, Attach, Confirming, Orders, RelayConfig, Skip, Submission, Submitting, Tailed, Via,
+    self, Accepted, Attach, Confirming, OrderSender, RelayConfig, Skip, Submission, Submitting, Tailed, Via,
 };
 use crate::transport::Connection;
 
@@ -24,7 +24,7 @@ pub(super) struct Relayed {
     /// The id of the current request, the same however often it is sent.
     request_id: Option<String>,
     /// `Some` once the relay has accepted the stream.
-    orders: Option<Orders>,
+    orders: Option<OrderSender>,
     /// The log was read to its end, or cannot be read.
     over: bool,
     /// The rest of a record that is not wanted.
@@ -79,7 +79,7 @@ impl Stream {
 
     /// The stream's id on the relay that runs it, once the relay has accepted it.
     pub fn relay_id(&self) -> Option<&str> {
-        self.relayed.as_deref()?.orders.as_ref().map(Orders::id)
+        self.relayed.as_deref()?.orders.as_ref().map(OrderSender::id)
     }
 
     /// Whether the relay is currently out of reach: the connection was lost and the client reconnects.
@@ -105,11 +105,11 @@ impl Stream {
     pub(crate) fn deadline_at_relay(&mut self, deadline: Option<Instant>) {
         if let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| relayed.deadline != deadline) {
             relayed.deadline = deadline;
-            self.tell_deadline();
+            self.send_deadline();
         }
     }
 
-    pub(super) fn tell_deadline(&mut self) {
+    pub(super) fn send_deadline(&mut self) {
         let deadline = self.total_deadline();
         if let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| !relayed.over)
             && let Some(orders) = &mut relayed.orders
@@ -125,7 +125,7 @@ impl Stream {
     }
 
     /// Cancels on the relay a stream that ended on this side.
-    pub(super) fn leave_relay(&mut self, io: Io, ending: &Ending) {
+    pub(super) fn end_at_relay(&mut self, io: Io, ending: &Ending) {
         match ending {
             Ending::Completed(_) | Ending::Truncated(_) => {}
             Ending::Cancelled { reason, .. } => self.stop_at_relay(io, reason),
@@ -170,7 +170,7 @@ impl Stream {
         let client = self.client.clone();
         let relayed = self.relayed.get_or_insert_default();
         if let Ok(id) = &attach.id {
-            relayed.orders = Some(Orders::of(client.clone(), id.clone()));
+            relayed.orders = Some(OrderSender::new(client.clone(), id.clone()));
         }
         // A reader cancels nothing.
         relayed.over = attach.snapshot;
@@ -206,7 +206,7 @@ impl Stream {
         let relayed = self.relayed.get_or_insert_default();
         // The stream may have been attached by its name.
         if relayed.orders.as_ref().is_none_or(|orders| orders.id() != id.as_str()) {
-            relayed.orders = Some(Orders::of(self.client.clone(), id));
+            relayed.orders = Some(OrderSender::new(self.client.clone(), id));
         }
         if self.call.attach.is_none() {
             relayed.over = false;

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_all_addresses_fail_a_refusal_is_told() {
+    async fn when_all_addresses_fail_a_refusal_is_reported() {
         let patience = Duration::from_secs(20);
         let everybody = SocketAddr::from((Ipv4Addr::BROADCAST, 1));
         assert_ne!(

@@ -244,7 +244,7 @@ impl Http1Body {
             && self.unread.is_empty()
             && self.upload.is_none()
         {
-            self.pool.put(&self.origin, link);
+            self.pool.check_in(&self.origin, link);
         }
         self.upload = None;
     }

@@ -33,7 +33,7 @@ pub(super) struct Http2 {
     active: Arc<AtomicUsize>,
     max_streams: usize,
     /// True once the server's settings have arrived; closed once the connection is.
-    settled: watch::Receiver<bool>,
+    has_settings: watch::Receiver<bool>,
 }
 
 impl fmt::Debug for Http2 {
@@ -42,11 +42,11 @@ impl fmt::Debug for Http2 {
     }
 }
 
-/// A stream's place on its connection; dropping it makes room.
+/// A stream's slot on its connection; dropping it makes room.
 #[derive(Debug)]
-pub(super) struct Place(Arc<AtomicUsize>);
+pub(super) struct StreamSlot(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -78,8 +78,8 @@ impl Http2 {
             .max_local_error_reset_streams(None)
             .handshake::<_, Bytes>(socket);
         let (requests, connection) = handshake.await.map_err(|error| fail(error, Stage::Head, endpoint))?;
-        let (settled, watch) = watch::channel(false);
-        let driver = Driver::new(connection, settled, config);
+        let (has_settings, watch) = watch::channel(false);
+        let driver = Driver::new(connection, has_settings, config);
         #[expect(
             clippy::disallowed_methods,
             reason = "the streams of a connection need one task to move its frames"
@@ -89,14 +89,14 @@ impl Http2 {
             requests,
             active: Arc::default(),
             max_streams: config.max_streams_per_connection.max(1),
-            settled: watch,
+            has_settings: watch,
         })
     }
 
     /// Whether new requests are accepted: the connection is open, and no GOAWAY has arrived.
     pub(super) fn is_open(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        self.settled.has_changed().is_ok()
+        self.has_settings.has_changed().is_ok()
             && !matches!(self.requests.poll_ready(&mut cx), Poll::Ready(Err(_)))
     }
 
@@ -104,33 +104,33 @@ impl Http2 {
         self.streams() == 0
     }
 
-    /// Number of streams that have a place.
+    /// Number of streams that have a slot.
     pub(super) fn streams(&self) -> usize {
         self.active.load(Ordering::Acquire)
     }
 
-    /// A place for one more stream, if there is one.
-    pub(super) fn place(&self) -> Option<Place> {
-        self.place_within(self.max_streams)
+    /// A slot for one more stream, if there is one.
+    pub(super) fn slot(&self) -> Option<StreamSlot> {
+        self.slot_within(self.max_streams)
     }
 
-    /// A place beyond the preferred number of streams on one connection, as far as the server allows.
-    pub(super) fn place_beyond(&self) -> Option<Place> {
-        self.place_within(usize::MAX)
+    /// A slot beyond the preferred number of streams on one connection, as far as the server allows.
+    pub(super) fn slot_beyond_preferred(&self) -> Option<StreamSlot> {
+        self.slot_within(usize::MAX)
     }
 
-    fn place_within(&self, most: usize) -> Option<Place> {
+    fn slot_within(&self, most: usize) -> Option<StreamSlot> {
         // Before the server's settings arrive, only one stream is certain to be allowed.
-        let allowed = if *self.settled.borrow() { self.requests.current_max_send_streams() } else { 1 };
+        let allowed = if *self.has_settings.borrow() { self.requests.current_max_send_streams() } else { 1 };
         let allowed = allowed.min(most);
         let add = |active| (active < allowed).then_some(active + 1);
         self.active.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).ok()?;
-        Some(Place(Arc::clone(&self.active)))
+        Some(StreamSlot(Arc::clone(&self.active)))
     }
 
     /// A receiver for the server's settings, if they have not arrived yet.
-    pub(super) fn unsettled(&self) -> Option<watch::Receiver<bool>> {
-        (!*self.settled.borrow()).then(|| self.settled.clone())
+    pub(super) fn awaiting_settings(&self) -> Option<watch::Receiver<bool>> {
+        (!*self.has_settings.borrow()).then(|| self.has_settings.clone())
     }
 
     /// Sends the request and waits for the head of its response; both at once.
@@ -144,7 +144,7 @@ impl Http2 {
     /// [`TransportError`]; the stream is reset, the connection stays.
     pub(super) async fn send(
         mut self,
-        place: Place,
+        slot: StreamSlot,
         origin: Arc<Origin>,
         endpoint: &Endpoint,
         request: Request,
@@ -177,7 +177,7 @@ impl Http2 {
         let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let status = head.status.as_u16();
         let upload = upload.filter(|_| status < 300).map(Box::new);
-        let body = Http2Body { stream, upload, place: Some(place), trailers: Headers::new(), origin };
+        let body = Http2Body { stream, upload, slot: Some(slot), trailers: Headers::new(), origin };
         Ok((status, headers, body))
     }
 }
@@ -274,7 +274,7 @@ pub(super) struct Http2Body {
     stream: RecvStream,
     upload: Option<Box<Upload>>,
     /// Given back at the end.
-    place: Option<Place>,
+    slot: Option<StreamSlot>,
     /// What came behind the body.
     trailers: Headers,
     origin: Arc<Origin>,
@@ -321,11 +321,11 @@ impl Http2Body {
                         let bytes = trailers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
                         self.trailers = bytes.collect();
                     }
-                    self.place = None;
+                    self.slot = None;
                     return Poll::Ready(Ok(Read::End));
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.place = None;
+                    self.slot = None;
                     return Poll::Ready(Err(fail(error, Stage::Body, &self.origin.endpoint)));
                 }
             }

@@ -19,7 +19,7 @@ use super::socket::Socket;
 pub(super) struct Http2(Infallible);
 
 #[derive(Debug)]
-pub(super) struct Place(Infallible);
+pub(super) struct StreamSlot(Infallible);
 
 #[derive(Debug)]
 pub(super) struct Http2Body(Infallible);
@@ -52,21 +52,21 @@ impl Http2 {
         match self.0 {}
     }
 
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(super) fn slot(&self) -> Option<StreamSlot> {
         match self.0 {}
     }
 
-    pub(super) fn place_beyond(&self) -> Option<Place> {
+    pub(super) fn slot_beyond_preferred(&self) -> Option<StreamSlot> {
         match self.0 {}
     }
 
-    pub(super) fn unsettled(&self) -> Option<watch::Receiver<bool>> {
+    pub(super) fn awaiting_settings(&self) -> Option<watch::Receiver<bool>> {
         match self.0 {}
     }
 
     pub(super) async fn send(
         self,
-        _: Place,
+        _: StreamSlot,
         _: Arc<Origin>,
         _: &Endpoint,
         _: Request,

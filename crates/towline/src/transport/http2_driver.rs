@@ -23,7 +23,7 @@ pub(super) struct Driver {
     timer: Option<Pin<Box<Sleep>>>,
     interval: Option<Duration>,
     timeout: Duration,
-    settled: watch::Sender<bool>,
+    has_settings: watch::Sender<bool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,10 +35,10 @@ enum Awaiting {
 }
 
 impl Driver {
-    /// Told that the settings have come, `settled` turns true.
+    /// `has_settings` turns true when the settings have arrived.
     pub(super) fn new(
         mut connection: Connection<Socket, Bytes>,
-        settled: watch::Sender<bool>,
+        has_settings: watch::Sender<bool>,
         config: &Http2Config,
     ) -> Self {
         // The server's settings arrive before its first PONG, so the first PING waits for both.
@@ -51,7 +51,7 @@ impl Driver {
             timer: None,
             interval: config.ping_interval,
             timeout: config.ping_timeout,
-            settled,
+            has_settings,
         };
         if driver.interval.is_some() {
             driver.arm(driver.timeout);
@@ -76,7 +76,7 @@ impl Driver {
             match self.awaiting {
                 Awaiting::Pong => match ping.poll_pong(cx) {
                     Poll::Ready(Ok(_)) => {
-                        self.settled.send_replace(true);
+                        self.has_settings.send_replace(true);
                         self.awaiting = Awaiting::NextPing;
                         match self.interval {
                             Some(interval) => self.arm(interval),

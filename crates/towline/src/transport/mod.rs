@@ -56,9 +56,9 @@ use self::body::Wire;
 use self::config::MAX_REDIRECTS;
 use self::dial::Dialer;
 use self::http1::Http1;
-use self::http2::{Http2, Place};
+use self::http2::{Http2, StreamSlot};
 use self::inflate::Coding;
-use self::pool::{Found, Link, Origin, Pool};
+use self::pool::{Checkout, Link, Origin, Pool};
 use self::proxy::Proxies;
 use self::socket::Socket;
 use self::tls::Tls;
@@ -112,22 +112,22 @@ impl Transport {
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
         let origin = Arc::new(Origin::of(endpoint));
         let pool = &self.shared.pool;
-        let mut turn = None;
-        let found = loop {
-            match pool.find(&origin) {
-                Found::Http1(link) => break Some(Exclusive::Http1(link)),
-                Found::Http2(connection, place) => break Some(Exclusive::Http2(connection, place)),
+        let mut permit = None;
+        let checked_out = loop {
+            match pool.check_out(&origin) {
+                Checkout::Http1(link) => break Some(Exclusive::Http1(link)),
+                Checkout::Http2(connection, slot) => break Some(Exclusive::Http2(connection, slot)),
                 // In either case the next lookup in the pool decides.
-                Found::Unsettled(mut settled) => drop(settled.wait_for(|settled| *settled).await),
-                Found::Nothing if turn.is_some() || !self.may_share(endpoint) => break None,
-                Found::Nothing => match pool.turn(&origin).await {
-                    Some(mine) => turn = Some(mine),
+                Checkout::AwaitingSettings(mut has_settings) => drop(has_settings.wait_for(|has| *has).await),
+                Checkout::Nothing if permit.is_some() || !self.may_share(endpoint) => break None,
+                Checkout::Nothing => match pool.open_permit(&origin).await {
+                    Some(granted) => permit = Some(granted),
                     None => break None,
                 },
             }
         };
-        let reused = found.is_some();
-        let link = match found {
+        let reused = checked_out.is_some();
+        let link = match checked_out {
             Some(link) => link,
             // Boxed, because it is large and rarely needed.
             None => Box::pin(self.open(endpoint, &origin)).await?,
@@ -148,13 +148,13 @@ impl Transport {
         }
         let config = &self.shared.config;
         let connection = Http2::open(link.socket, &config.http2, config.limits, endpoint).await?;
-        let place = connection.place();
+        let slot = connection.slot();
         pool.share(origin, &connection);
-        let place = place.ok_or_else(|| {
+        let slot = slot.ok_or_else(|| {
             let kind = ErrorKind::Protocol("the server allows no HTTP/2 streams".into());
             TransportError::new(kind, Sent::Nothing, endpoint)
         })?;
-        Ok(Exclusive::Http2(connection, place))
+        Ok(Exclusive::Http2(connection, slot))
     }
 
     /// Whether a new connection may turn out to be one that many requests share.
@@ -184,11 +184,11 @@ impl Transport {
     }
 }
 
-/// A connection, or a place on a shared one, reserved for one request.
+/// A connection, or a slot on a shared one, reserved for one request.
 #[derive(Debug)]
 enum Exclusive {
     Http1(Link),
-    Http2(Http2, Place),
+    Http2(Http2, StreamSlot),
 }
 
 /// A connection that is ready for one request. Dropping it closes it, unless others share it.
@@ -204,7 +204,7 @@ pub(crate) struct Connection {
 
 /// The request, for sending it again or elsewhere.
 #[derive(Debug)]
-struct Asked {
+struct ResendableRequest {
     endpoint: Endpoint,
     origin: Arc<Origin>,
     reused: bool,
@@ -212,7 +212,7 @@ struct Asked {
     request: Request,
 }
 
-impl Asked {
+impl ResendableRequest {
     /// The response; after a redirect, that of the new target; and if the server was closing this connection,
     /// that of a new one.
     async fn follow(mut self, mut response: Response, mut closes: bool) -> Result<Response, TransportError> {
@@ -223,7 +223,7 @@ impl Asked {
                 drop(response);
                 self.reused = false;
                 let link = self.transport.open(&self.endpoint, &self.origin).await?;
-                (response, closes) = self.connection(link).exchange(self.request.again()).await?;
+                (response, closes) = self.connection(link).exchange(self.request.without_stream()).await?;
                 continue;
             }
             if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
@@ -243,7 +243,7 @@ impl Asked {
             self.request = hop.request(self.request);
             (self.endpoint, self.origin) = (connection.endpoint.clone(), Arc::clone(&connection.origin));
             self.reused = connection.reused;
-            (response, closes) = connection.exchange(self.request.again()).await?;
+            (response, closes) = connection.exchange(self.request.without_stream()).await?;
         }
     }
 
@@ -269,12 +269,12 @@ impl Connection {
     ///
     /// [`TransportError`]; [`TransportError::sent`] says whether the request can be repeated.
     pub(crate) async fn send(self, request: Request) -> Result<Response, TransportError> {
-        let asked = Asked {
+        let asked = ResendableRequest {
             endpoint: self.endpoint.clone(),
             origin: Arc::clone(&self.origin),
             reused: self.reused,
             transport: self.transport.clone(),
-            request: request.again(),
+            request: request.without_stream(),
         };
         let (response, closes) = self.exchange(request).await?;
         if response.status != REQUEST_TIMEOUT && !redirect::is_redirect(response.status) {
@@ -300,9 +300,9 @@ impl Connection {
                 let (head, body) = http1.send(&endpoint, request, limits).await?;
                 (head.status, head.headers, Wire::Http1(body), !head.keep_alive)
             }
-            Exclusive::Http2(connection, place) => {
+            Exclusive::Http2(connection, slot) => {
                 let (status, headers, body) =
-                    connection.send(place, origin, &endpoint, request, limits).await?;
+                    connection.send(slot, origin, &endpoint, request, limits).await?;
                 (status, headers, Wire::Http2(body), false)
             }
         };

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use towline_core::endpoint::Endpoint;
 
 use super::config::PoolConfig;
-use super::http2::{Http2, Place};
+use super::http2::{Http2, StreamSlot};
 use super::proxy::Forward;
 use super::socket::Socket;
 
@@ -75,13 +75,13 @@ struct Idle<T> {
 
 /// The pool's offer for a request.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum Checkout {
     /// An idle connection that is still alive.
     Http1(Link),
-    /// A shared connection and a place on it.
-    Http2(Http2, Place),
+    /// A shared connection and a slot on it.
+    Http2(Http2, StreamSlot),
     /// A connection whose server has not sent its stream limit yet.
-    Unsettled(watch::Receiver<bool>),
+    AwaitingSettings(watch::Receiver<bool>),
     Nothing,
 }
 
@@ -91,39 +91,40 @@ impl Pool {
     }
 
     /// The best connection for a request. Closes dead connections that it finds.
-    pub(super) fn find(&self, origin: &Origin) -> Found {
+    pub(super) fn check_out(&self, origin: &Origin) -> Checkout {
         let mut hosts = self.lock();
         self.forget_old(&mut hosts);
-        let Some(host) = hosts.get_mut(origin) else { return Found::Nothing };
+        let Some(host) = hosts.get_mut(origin) else { return Checkout::Nothing };
         // The oldest shared connection comes first, so that those opened for a burst become idle after it.
         for shared in &mut host.http2 {
-            if let Some(place) = shared.connection.place() {
+            if let Some(slot) = shared.connection.slot() {
                 shared.since = Instant::now();
-                return Found::Http2(shared.connection.clone(), place);
+                return Checkout::Http2(shared.connection.clone(), slot);
             }
         }
         while let Some(idle) = host.idle.pop_back() {
             if idle.connection.socket.is_quiet() {
-                return Found::Http1(idle.connection);
+                return Checkout::Http1(idle.connection);
             }
         }
-        if let Some(settled) = host.http2.iter().find_map(|shared| shared.connection.unsettled()) {
-            return Found::Unsettled(settled);
+        if let Some(has_settings) = host.http2.iter().find_map(|shared| shared.connection.awaiting_settings())
+        {
+            return Checkout::AwaitingSettings(has_settings);
         }
         if host.http2.len() < self.max_connections {
-            return Found::Nothing;
+            return Checkout::Nothing;
         }
         let least_busy = host.http2.iter_mut().min_by_key(|shared| shared.connection.streams());
         match least_busy
-            .and_then(|shared| Some((shared.connection.clone(), shared.connection.place_beyond()?)))
+            .and_then(|shared| Some((shared.connection.clone(), shared.connection.slot_beyond_preferred()?)))
         {
-            Some((connection, place)) => Found::Http2(connection, place),
-            None => Found::Nothing,
+            Some((connection, slot)) => Checkout::Http2(connection, slot),
+            None => Checkout::Nothing,
         }
     }
 
     /// Keeps a connection whose last response was read to its end.
-    pub(super) fn put(&self, origin: &Origin, link: Link) {
+    pub(super) fn check_in(&self, origin: &Origin, link: Link) {
         if self.config.max_idle_per_host == 0 {
             return;
         }
@@ -155,7 +156,7 @@ impl Pool {
     /// # Cancel safety
     ///
     /// Dropping the future releases the permission.
-    pub(super) async fn turn(&self, origin: &Origin) -> Option<OwnedMutexGuard<()>> {
+    pub(super) async fn open_permit(&self, origin: &Origin) -> Option<OwnedMutexGuard<()>> {
         let gate = {
             let mut hosts = self.lock();
             let host = hosts.entry(origin.clone()).or_default();

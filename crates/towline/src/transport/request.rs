@@ -34,7 +34,7 @@ impl Request {
     }
 
     /// A copy of the request, without a streamed body.
-    pub(super) fn again(&self) -> Self {
+    pub(super) fn without_stream(&self) -> Self {
         let body = match &self.body {
             RequestBody::Empty => RequestBody::Empty,
             RequestBody::Bytes(bytes) => RequestBody::Bytes(bytes.clone()),

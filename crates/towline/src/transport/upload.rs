@@ -90,14 +90,14 @@ const CHUNK_HEAD_BYTES: usize = "ffffff\r\n".len();
 /// Reads the bytes of a body from a reader, piece by piece.
 pub(super) struct BodyReader {
     reader: Pin<Box<dyn AsyncRead + Send>>,
-    left: Left,
+    left: Remaining,
     len_bytes: u64,
     piece: Bytes,
 }
 
 /// The part that is still to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Left {
+enum Remaining {
     /// This many declared bytes.
     Bytes(u64),
     /// Everything up to the end, in HTTP/1.1 chunks or as it is.
@@ -107,30 +107,30 @@ enum Left {
 impl BodyReader {
     /// An announced number of bytes.
     pub(super) fn new(len_bytes: u64, reader: Pin<Box<dyn AsyncRead + Send>>) -> Self {
-        Self { reader, left: Left::Bytes(len_bytes), len_bytes, piece: Bytes::new() }
+        Self { reader, left: Remaining::Bytes(len_bytes), len_bytes, piece: Bytes::new() }
     }
 
     /// All that the reader has.
     #[cfg(feature = "http2")]
     pub(super) fn to_end(reader: Pin<Box<dyn AsyncRead + Send>>) -> Self {
-        Self { left: Left::All { chunked: false }, ..Self::new(0, reader) }
+        Self { left: Remaining::All { chunked: false }, ..Self::new(0, reader) }
     }
 
     /// All bytes of the reader in chunks, including the last, empty chunk.
     pub(super) fn in_chunks(reader: Pin<Box<dyn AsyncRead + Send>>) -> Self {
-        Self { left: Left::All { chunked: true }, ..Self::new(0, reader) }
+        Self { left: Remaining::All { chunked: true }, ..Self::new(0, reader) }
     }
 
     /// The rest of the current piece, or the next one; `None` when everything was read.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<&mut Bytes>>> {
         if self.piece.is_empty() {
             let (before, room) = match self.left {
-                Left::Bytes(0) => return Poll::Ready(Ok(None)),
-                Left::Bytes(left) => {
+                Remaining::Bytes(0) => return Poll::Ready(Ok(None)),
+                Remaining::Bytes(left) => {
                     (0, usize::try_from(left).unwrap_or(usize::MAX).min(UPLOAD_BUFFER_BYTES))
                 }
-                Left::All { chunked: true } => (CHUNK_HEAD_BYTES, UPLOAD_BUFFER_BYTES),
-                Left::All { chunked: false } => (0, UPLOAD_BUFFER_BYTES),
+                Remaining::All { chunked: true } => (CHUNK_HEAD_BYTES, UPLOAD_BUFFER_BYTES),
+                Remaining::All { chunked: false } => (0, UPLOAD_BUFFER_BYTES),
             };
             // The previous piece was dropped, so this reuses its allocation.
             let mut buffer = Vec::from(std::mem::take(&mut self.piece));
@@ -141,20 +141,20 @@ impl BodyReader {
             ready!(polled)?;
             buffer.truncate(before + filled);
             match self.left {
-                Left::Bytes(left) if filled == 0 => {
+                Remaining::Bytes(left) if filled == 0 => {
                     let sent = self.len_bytes - left;
                     let what = format!("the body ended after {sent} of {} declared bytes", self.len_bytes);
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
                 }
-                Left::Bytes(left) => self.left = Left::Bytes(left - filled as u64),
-                Left::All { chunked } => {
+                Remaining::Bytes(left) => self.left = Remaining::Bytes(left - filled as u64),
+                Remaining::All { chunked } => {
                     if chunked {
                         buffer[..CHUNK_HEAD_BYTES].copy_from_slice(format!("{filled:06x}\r\n").as_bytes());
                         buffer.extend_from_slice(b"\r\n");
                     }
                     if filled == 0 {
                         // The empty chunk is the last one.
-                        self.left = Left::Bytes(0);
+                        self.left = Remaining::Bytes(0);
                     }
                 }
             }
@@ -166,6 +166,6 @@ impl BodyReader {
     /// Whether all bytes were taken.
     #[cfg(feature = "http2")]
     pub(super) fn is_done(&self) -> bool {
-        self.left == Left::Bytes(0) && self.piece.is_empty()
+        self.left == Remaining::Bytes(0) && self.piece.is_empty()
     }
 }

@@ -15,7 +15,7 @@ use crate::client_support::{
 
 /// The position of the end in the stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
+enum CutPoint {
     BeforeFirst,
     MidStream,
     MidLine,
@@ -25,16 +25,16 @@ enum Place {
     AfterTerminal,
 }
 
-const PLACES: [Place; 6] = [
-    Place::BeforeFirst,
-    Place::MidStream,
-    Place::MidLine,
-    Place::MidTerminal,
-    Place::TerminalUnended,
-    Place::AfterTerminal,
+const CUT_POINTS: [CutPoint; 6] = [
+    CutPoint::BeforeFirst,
+    CutPoint::MidStream,
+    CutPoint::MidLine,
+    CutPoint::MidTerminal,
+    CutPoint::TerminalUnended,
+    CutPoint::AfterTerminal,
 ];
 
-impl Place {
+impl CutPoint {
     /// The body up to here.
     fn body(self) -> Vec<u8> {
         let lines = [http::line(ollama::chat_text("Hel")), http::line(ollama::chat_text("lo"))].concat();
@@ -98,8 +98,8 @@ const ENDS: [End; 10] = [
 
 impl End {
     /// The server waits for the gate "end" once everything before the end is sent.
-    fn script(self, place: Place) -> Script {
-        let body = place.body();
+    fn script(self, cut: CutPoint) -> Script {
+        let body = cut.body();
         let framing = match self {
             Self::ConnectionClose => Body::UntilClose,
             Self::FinWithinLength => Body::Length(body.len() as u64 + 1),
@@ -132,10 +132,10 @@ impl End {
 }
 
 /// Reads to the end, which the server sends after everything before it has arrived.
-async fn run(place: Place, end: End) -> Outcome {
-    let server = Server::start(end.script(place));
+async fn run(cut: CutPoint, end: End) -> Outcome {
+    let server = Server::start(end.script(cut));
     let mut stream = client(&server).chat(chat("m"));
-    let mut events = read_until(&mut stream, has_received(place.body().len())).await;
+    let mut events = read_until(&mut stream, has_received(cut.body().len())).await;
     if end == End::Stall {
         stream.set_timeouts(Timeouts { first_event: Some(SHORT), idle: Some(SHORT), ..NO_TIMEOUTS });
     }
@@ -147,23 +147,23 @@ async fn run(place: Place, end: End) -> Outcome {
 }
 
 /// The true outcome.
-fn check(place: Place, end: End, outcome: &Outcome) {
-    let case = format!("{end:?} at {place:?}: {outcome:?}");
-    assert_eq!(outcome.reply.text, place.text(), "{case}");
+fn check(cut: CutPoint, end: End, outcome: &Outcome) {
+    let case = format!("{end:?} at {cut:?}: {outcome:?}");
+    assert_eq!(outcome.reply.text, cut.text(), "{case}");
     assert!(outcome.ending.may_have_had_effect(), "{case}");
     assert!(outcome.retried.is_empty(), "{case}");
     assert_eq!(outcome.stats.first_event.is_some(), outcome.stats.records > 0, "{case}");
 
     let writes_more = matches!(end, End::ErrorLine | End::ErrorLineUnended | End::Garbage);
-    let is_whole = place == Place::AfterTerminal || (place == Place::TerminalUnended && !writes_more);
-    let records_before = if place == Place::BeforeFirst { 0 } else { 2 };
+    let is_whole = cut == CutPoint::AfterTerminal || (cut == CutPoint::TerminalUnended && !writes_more);
+    let records_before = if cut == CutPoint::BeforeFirst { 0 } else { 2 };
     if is_whole {
         assert_eq!(outcome.ending, Ending::Completed(Some(FinishReason::Stop)), "{case}");
         assert_eq!(outcome.stats.records, 3, "{case}");
         assert_eq!(outcome.reply.usage.as_ref().unwrap().completion_tokens, Some(2), "{case}");
         return;
     }
-    let is_error = matches!(end, End::ErrorLine | End::ErrorLineUnended) && place.is_between_lines();
+    let is_error = matches!(end, End::ErrorLine | End::ErrorLineUnended) && cut.is_between_lines();
     assert_eq!(outcome.stats.records, records_before + u64::from(is_error), "{case}");
     match end {
         End::LastChunk | End::ConnectionClose => {
@@ -176,7 +176,7 @@ fn check(place: Place, end: End, outcome: &Outcome) {
             assert_error(outcome, "failed", ErrorKind::ConnectionLost, Fault::Transport, &case);
         }
         End::Stall => {
-            let clock = if place == Place::BeforeFirst { Clock::FirstEvent } else { Clock::Idle };
+            let clock = if cut == CutPoint::BeforeFirst { Clock::FirstEvent } else { Clock::Idle };
             let timed_out = Ending::TimedOut { clock, limit: SHORT, may_have_had_effect: true };
             assert_eq!(outcome.ending, timed_out, "{case}");
             assert_eq!(outcome.ending.error().unwrap().fault, Fault::Server, "{case}");
@@ -192,7 +192,7 @@ fn check(place: Place, end: End, outcome: &Outcome) {
         }
     }
     if !writes_more {
-        assert_eq!(outcome.stats.undecoded_bytes, place.half_line().len() as u64, "{case}");
+        assert_eq!(outcome.stats.undecoded_bytes, cut.half_line().len() as u64, "{case}");
     }
 }
 
@@ -202,11 +202,11 @@ fn assert_error(outcome: &Outcome, ending: &str, kind: ErrorKind, origin: Fault,
 }
 
 #[tokio::test]
-async fn every_ending_at_every_place_is_told_truly() {
+async fn every_ending_at_every_cut_point_is_reported_truly() {
     let mut running = JoinSet::new();
-    for place in PLACES {
+    for cut in CUT_POINTS {
         for end in ENDS {
-            running.spawn(async move { check(place, end, &run(place, end).await) });
+            running.spawn(async move { check(cut, end, &run(cut, end).await) });
         }
     }
     while let Some(done) = running.join_next().await {
@@ -216,21 +216,21 @@ async fn every_ending_at_every_place_is_told_truly() {
 
 #[tokio::test]
 async fn a_cancel_keeps_what_came_unless_the_answer_is_whole() {
-    for place in PLACES {
-        let server = Server::start(End::Stall.script(place));
+    for cut in CUT_POINTS {
+        let server = Server::start(End::Stall.script(cut));
         let mut stream = client(&server).chat(chat("m"));
-        let mut events = read_until(&mut stream, has_received(place.body().len())).await;
+        let mut events = read_until(&mut stream, has_received(cut.body().len())).await;
         stream.cancel("enough");
         stream.cancel("twice changes nothing");
         assert!(server.wait_for_close(0, SOON).is_some(), "closed before the next read");
         let (rest, outcome) = read(stream).await;
         events.extend(rest);
         let cancelled = Ending::Cancelled { reason: "enough".into(), may_have_had_effect: true };
-        let is_whole = matches!(place, Place::TerminalUnended | Place::AfterTerminal);
+        let is_whole = matches!(cut, CutPoint::TerminalUnended | CutPoint::AfterTerminal);
         let expected = if is_whole { Ending::Completed(Some(FinishReason::Stop)) } else { cancelled };
-        assert_eq!(outcome.ending, expected, "{place:?}");
-        assert_eq!(outcome.reply.text, place.text());
-        assert_eq!(joined(&events), place.text());
+        assert_eq!(outcome.ending, expected, "{cut:?}");
+        assert_eq!(outcome.reply.text, cut.text());
+        assert_eq!(joined(&events), cut.text());
     }
 }
 

@@ -199,7 +199,7 @@ async fn the_server_closing_after_a_whole_answer_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_host_that_is_no_host_is_told_when_the_client_is_made() {
+async fn a_host_that_is_no_host_is_reported_when_the_client_is_created() {
     for host in ["ftp://x", "http://user:sec/ret@x", "a b", "unix:relative", "x:70000", "user:secret@x:port"]
     {
         let error = Client::new(host).unwrap_err();

@@ -30,7 +30,7 @@ fn refusals() -> Vec<(u16, &'static str, ErrorKind, bool, &'static str)> {
 }
 
 #[tokio::test]
-async fn each_status_is_told_by_kind_and_in_the_servers_words() {
+async fn each_status_is_reported_by_kind_and_in_the_servers_words() {
     for (status, body, kind, effect, message) in refusals() {
         let server = Server::start(Script::respond(status, http::JSON, body));
         let client = client(&server);

@@ -233,7 +233,7 @@ async fn dropping_a_body_resets_its_stream_and_no_other() {
 }
 
 #[tokio::test]
-async fn stalled_streams_do_not_hold_up_another() {
+async fn stalled_streams_do_not_block_another() {
     const FLOOD_BYTES: usize = 1 << 20;
     let server = Http2Server::start(None, 1000, |_, mut reply| async move {
         let mut body = ok(&mut reply);

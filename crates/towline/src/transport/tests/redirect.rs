@@ -6,12 +6,12 @@ use super::authority::{Authority, https, tls_server};
 use super::server::{Received, Server, response};
 use super::*;
 
-type Log = Arc<Mutex<Vec<Received>>>;
+type ReceivedLog = Arc<Mutex<Vec<Received>>>;
 
 /// Redirects what is asked of `/api/chat` and `/api/version`, answers the rest, and notes everything.
-fn redirecting(status: u16, location: impl Fn(&Server) -> String) -> (Server, Log) {
+fn redirecting(status: u16, location: impl Fn(&Server) -> String) -> (Server, ReceivedLog) {
     let target = Arc::new(Mutex::new(String::new()));
-    let log: Log = Arc::default();
+    let log: ReceivedLog = Arc::default();
     let (to, seen) = (Arc::clone(&target), Arc::clone(&log));
     let server = Server::start(move |_, mut peer| {
         while let Some(request) = peer.request() {
@@ -28,8 +28,8 @@ fn redirecting(status: u16, location: impl Fn(&Server) -> String) -> (Server, Lo
     (server, log)
 }
 
-fn recording() -> (Server, Log) {
-    let log: Log = Arc::default();
+fn recording() -> (Server, ReceivedLog) {
+    let log: ReceivedLog = Arc::default();
     let seen = Arc::clone(&log);
     let server = Server::start(move |_, mut peer| {
         while let Some(request) = peer.request() {

@@ -79,7 +79,7 @@ fn a_full_job_can_be_cancelled_and_unpausing_does_not_help_it() {
 }
 
 #[test]
-fn the_common_budget_holds_up_the_large_and_spares_the_small() {
+fn the_common_budget_blocks_the_large_and_spares_the_small() {
     let engine = small(1024, 256, LogOverflow::DropRead);
     let mut foreground = Foreground::of(&engine);
     let large = talker(&engine, 500);

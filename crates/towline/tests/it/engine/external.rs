@@ -9,8 +9,8 @@ use towline::{Deadline, Ending, Error};
 use super::*;
 
 fn start(engine: &Engine, options: JobOptions) -> (Job, External, Receiver<Order>) {
-    let (told, orders) = sync_channel(16);
-    let (job, external) = engine.spawn_external(options, move |order| told.send(order).unwrap_or(()));
+    let (sender, orders) = sync_channel(16);
+    let (job, external) = engine.spawn_external(options, move |order| sender.send(order).unwrap_or(()));
     (job, external, orders)
 }
 

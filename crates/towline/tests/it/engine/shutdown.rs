@@ -48,11 +48,11 @@ fn what_has_not_finished_when_the_grace_time_is_up_is_cut() {
 }
 
 /// Delays the caller that cancels the first job until the next one could have started in its place.
-struct HoldsUp {
+struct Blocking {
     next: Job,
 }
 
-impl Wake for HoldsUp {
+impl Wake for Blocking {
     fn wake(self: Arc<Self>) {
         let until = Instant::now() + Duration::from_millis(50);
         while self.next.outcome().is_none() && Instant::now() < until {
@@ -68,8 +68,8 @@ fn jobs_that_wait_for_their_turn_never_begin_when_the_engine_ends() {
         let first = occupy(&engine);
         let waiting: Vec<_> = (0..10).map(|_| engine.spawn("waits", async {}).job).collect();
         let mut end = first.into_future();
-        let holds_up = Waker::from(Arc::new(HoldsUp { next: waiting[0].clone() }));
-        assert!(end.as_mut().poll(&mut Context::from_waker(&holds_up)).is_pending());
+        let blocking = Waker::from(Arc::new(Blocking { next: waiting[0].clone() }));
+        assert!(end.as_mut().poll(&mut Context::from_waker(&blocking)).is_pending());
         let report = engine.shutdown(on_shutdown, grace).unwrap();
         assert_eq!(report.cut.len(), 11);
         for job in waiting {

@@ -41,8 +41,8 @@ async fn jobs_are_listed_found_and_controlled() {
         (Deadline::Never, "none"),
     ] {
         soon(control.set_deadline("job0", deadline)).await.unwrap();
-        let told = relay.job(0).deadline.lock().unwrap().clone();
-        assert_eq!(told.as_object().unwrap().keys().collect::<Vec<_>>(), [name]);
+        let sent = relay.job(0).deadline.lock().unwrap().clone();
+        assert_eq!(sent.as_object().unwrap().keys().collect::<Vec<_>>(), [name]);
     }
     soon(control.pause("job0")).await.unwrap();
     assert!(*relay.job(0).paused.borrow());

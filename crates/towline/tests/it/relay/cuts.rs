@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use towline::{Event, Item};
 
 use super::cutter::Cutter;
-use super::fake::{Log, Relay};
+use super::fake::{FakeLog, Relay};
 use super::{client_with, done, piece};
 use crate::client_support::chat;
 
@@ -35,7 +35,7 @@ fn sum(pieces: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 /// A relay whose upstream writes while it is read.
 fn relay(bytes: usize) -> Relay {
     Relay::tcp(move |request: &Value| {
-        let (log, pieces) = (Log::open(), text(request["model"].as_str().unwrap(), bytes));
+        let (log, pieces) = (FakeLog::open(), text(request["model"].as_str().unwrap(), bytes));
         let growing = log.clone();
         std::thread::spawn(move || {
             for some in pieces.chunks(64) {

@@ -141,7 +141,7 @@ async fn a_relay_that_stays_away_ends_the_stream_with_what_came() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_cannot_be_told_says_so() {
+async fn a_cancel_that_cannot_be_sent_says_so() {
     let relay = writing();
     let mut stream = client(&relay.url).chat(chat("m"));
     let begun = async {

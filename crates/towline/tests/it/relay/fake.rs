@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// The log of a new job, made from its request.
-type Source = Arc<dyn Fn(&Value) -> Log + Send + Sync>;
+type Source = Arc<dyn Fn(&Value) -> FakeLog + Send + Sync>;
 
 /// A relay on its own thread.
 pub(crate) struct Relay {
@@ -57,7 +57,7 @@ pub(crate) struct Seen {
 
 /// A log that grows while a test writes it.
 #[derive(Clone)]
-pub(crate) struct Log(Arc<watch::Sender<Written>>);
+pub(crate) struct FakeLog(Arc<watch::Sender<Written>>);
 
 #[derive(Default)]
 pub(crate) struct Written {
@@ -69,13 +69,13 @@ pub(crate) struct Job {
     pub(crate) id: String,
     path: String,
     request_id: Option<String>,
-    pub(crate) log: Log,
+    pub(crate) log: FakeLog,
     pub(crate) state: watch::Sender<&'static str>,
     pub(crate) paused: watch::Sender<bool>,
     pub(crate) deadline: Mutex<Value>,
 }
 
-impl Log {
+impl FakeLog {
     pub(crate) fn open() -> Self {
         Self(Arc::new(watch::Sender::new(Written::default())))
     }
@@ -97,18 +97,18 @@ impl Log {
 }
 
 impl Relay {
-    pub(crate) fn tcp(source: impl Fn(&Value) -> Log + Send + Sync + 'static) -> Self {
+    pub(crate) fn tcp(source: impl Fn(&Value) -> FakeLog + Send + Sync + 'static) -> Self {
         Self::start(Address::Tcp("127.0.0.1:0".parse().unwrap()), source)
     }
 
     pub(crate) fn unix(
         path: &std::path::Path,
-        source: impl Fn(&Value) -> Log + Send + Sync + 'static,
+        source: impl Fn(&Value) -> FakeLog + Send + Sync + 'static,
     ) -> Self {
         Self::start(Address::Unix(path.to_owned()), source)
     }
 
-    fn start(address: Address, source: impl Fn(&Value) -> Log + Send + Sync + 'static) -> Self {
+    fn start(address: Address, source: impl Fn(&Value) -> FakeLog + Send + Sync + 'static) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let shared = Arc::new(Shared {

@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use towline::{Event, Item};
 
-use super::fake::{Log, Relay};
+use super::fake::{FakeLog, Relay};
 use super::{client, client_with, done, piece, records};
 use crate::client_support::{chat, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stalled_readers_hold_up_nobody_and_miss_nothing() {
+async fn stalled_readers_block_nobody_and_miss_nothing() {
     const STREAMS: usize = 1000;
     const STALLED: usize = 100;
     const RECORDS: usize = 400;
     let record = "t".repeat(40);
-    let relay = Relay::tcp(|_: &Value| Log::open());
+    let relay = Relay::tcp(|_: &Value| FakeLog::open());
     let client = client_with(&relay.url, |relay| relay.queue_bytes = 16 << 10);
     let mut streams: Vec<_> = (0..STREAMS).map(|_| Some(client.chat(chat("m")))).collect();
     // Each has begun.
@@ -32,7 +32,7 @@ async fn stalled_readers_hold_up_nobody_and_miss_nothing() {
         }));
     }
     super::until("all jobs", || relay.shared.jobs.lock().unwrap().len() == STREAMS).await;
-    let logs: Vec<Log> = relay.shared.jobs.lock().unwrap().iter().map(|job| job.log.clone()).collect();
+    let logs: Vec<FakeLog> = relay.shared.jobs.lock().unwrap().iter().map(|job| job.log.clone()).collect();
     logs.iter().for_each(|log| log.push(&piece(&record)));
     let mut begun = Vec::new();
     for waiting in waiting {
@@ -71,7 +71,7 @@ async fn stalled_readers_hold_up_nobody_and_miss_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_are_spread_over_few_connections() {
     let streams: usize = asked_for().unwrap_or(3000);
-    let relay = Relay::tcp(|_: &Value| Log::open());
+    let relay = Relay::tcp(|_: &Value| FakeLog::open());
     let client = client(&relay.url);
     let readers: Vec<_> = (0..streams).map(|_| super::beside(client.chat(chat("m")).collect())).collect();
     super::until("all jobs", || relay.counts().reads == streams).await;
@@ -97,7 +97,7 @@ fn asked_for() -> Option<usize> {
 async fn the_delay_of_readers_when_asked_for() {
     let Some(streams) = asked_for() else { return };
     for stalled in [0, streams / 10] {
-        let relay = Relay::tcp(|_: &Value| Log::open());
+        let relay = Relay::tcp(|_: &Value| FakeLog::open());
         let client = client_with(&relay.url, |relay| relay.queue_bytes = 16 << 10);
         let began = Instant::now();
         let readers: Vec<_> = (0..streams)
@@ -127,7 +127,8 @@ async fn the_delay_of_readers_when_asked_for() {
             })
             .collect();
         super::until("all jobs", || relay.counts().reads == streams).await;
-        let logs: Vec<Log> = relay.shared.jobs.lock().unwrap().iter().map(|job| job.log.clone()).collect();
+        let logs: Vec<FakeLog> =
+            relay.shared.jobs.lock().unwrap().iter().map(|job| job.log.clone()).collect();
         tokio::task::spawn_blocking(move || {
             // 30 records a second for 5 seconds, spread over each 33 ms.
             for round in 0..150_u32 {

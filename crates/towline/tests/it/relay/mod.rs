@@ -19,7 +19,7 @@ use towline::{Client, Config};
 use towline_testkit::records::ollama;
 
 use crate::client_support::client_to;
-use fake::{Log, Relay};
+use fake::{FakeLog, Relay};
 
 /// A relay's log of a chat, record by record.
 fn records(texts: &[&str]) -> Vec<u8> {
@@ -36,12 +36,12 @@ fn done() -> Vec<u8> {
 
 /// A relay that answers every chat with these pieces.
 fn answering(texts: &'static [&'static str]) -> Relay {
-    Relay::tcp(|_: &Value| Log::whole(records(texts)))
+    Relay::tcp(|_: &Value| FakeLog::whole(records(texts)))
 }
 
 /// A relay whose answers the test writes.
 fn writing() -> Relay {
-    Relay::tcp(|_: &Value| Log::open())
+    Relay::tcp(|_: &Value| FakeLog::open())
 }
 
 /// Short waits that do not slow down tests.

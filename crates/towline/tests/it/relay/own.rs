@@ -15,7 +15,7 @@ use crate::client_support::soon;
 fn an_older_relay(own: &OwnRelay, is_idle: bool) -> Arc<Mutex<Vec<String>>> {
     let listener = UnixListener::bind(own.socket()).unwrap();
     let (asked, socket) = (Arc::new(Mutex::new(Vec::new())), own.socket());
-    let told = Arc::clone(&asked);
+    let requests = Arc::clone(&asked);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = BufReader::new(stream.unwrap());
@@ -23,7 +23,7 @@ fn an_older_relay(own: &OwnRelay, is_idle: bool) -> Arc<Mutex<Vec<String>>> {
             if stream.read_line(&mut line).unwrap() == 0 {
                 continue;
             }
-            told.lock().unwrap().push(line.split(' ').nth(1).unwrap().to_owned());
+            requests.lock().unwrap().push(line.split(' ').nth(1).unwrap().to_owned());
             let is_shutdown = line.contains("/shutdown");
             loop {
                 let mut header = String::new();

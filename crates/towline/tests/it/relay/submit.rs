@@ -6,7 +6,7 @@ use serde_json::Value;
 use towline::client::Timeouts;
 use towline::error::ErrorKind;
 
-use super::fake::{Log, Relay};
+use super::fake::{FakeLog, Relay};
 use super::{answering, client, client_with, cutter::Cutter, done, piece, records, until, writing};
 use crate::client_support::{NO_TIMEOUTS, chat, client_to, next_event, read, soon};
 
@@ -37,7 +37,8 @@ async fn an_answer_comes_as_it_would_from_a_server() {
 #[tokio::test]
 async fn a_unix_socket_is_as_good() {
     let folder = tempfile::tempdir().unwrap();
-    let relay = Relay::unix(&folder.path().join("relay.sock"), |_| Log::whole(records(&["over a socket"])));
+    let relay =
+        Relay::unix(&folder.path().join("relay.sock"), |_| FakeLog::whole(records(&["over a socket"])));
     let client = client(&relay.url);
     for _ in 0..3 {
         let (_, outcome) = read(client.chat(chat("m"))).await;
