@@ -20,7 +20,7 @@ def until(condition, what):
     """Waits until the condition returns a true value, and returns it."""
     end = time.monotonic() + LONGEST_WAIT_SECONDS
     while not (found := condition()):
-        assert time.monotonic() < end, f"waited in vain: {what}"
+        assert time.monotonic() < end, f"timed out waiting for: {what}"
         time.sleep(0.02)
     return found
 

@@ -47,7 +47,7 @@ def test_the_same_words_without_json(llamacpp):
     assert "tried" not in plain.stderr
 
 
-def test_a_refusal_is_told_in_its_words(llamacpp):
+def test_a_refusal_is_reported_in_its_words(llamacpp):
     code, lines = records(llamacpp, "river " * 600)
     error = lines[-1]["error"]
     assert code != 0 and lines[-1]["outcome"] == "failed"

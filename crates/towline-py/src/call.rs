@@ -36,9 +36,9 @@ impl Call {
     /// Waits for the answer's body.
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         forked::check(self.started_in)?;
-        let parker = Parker::own(py)?;
+        let parker = Parker::of_thread(py)?;
         loop {
-            let news = self.mailbox.look(Some(Reader::Thread(Arc::clone(&parker))));
+            let news = self.mailbox.poll(Some(Reader::Thread(Arc::clone(&parker))));
             match self.answer(py, news)? {
                 Some(body) => return Ok(body),
                 None => parker.wait(py, None)?,
@@ -49,7 +49,7 @@ impl Call {
     /// The answer's body; `None` if it has not arrived yet. The hub then posts `token` when it arrives.
     fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
         forked::check(self.started_in)?;
-        self.answer(py, self.mailbox.look(Some(Reader::Task(Arc::clone(&hub.board), token))))
+        self.answer(py, self.mailbox.poll(Some(Reader::Task(Arc::clone(&hub.board), token))))
     }
 
     /// Cancels the request, from any thread.

@@ -12,7 +12,7 @@ use towline::event::Records;
 use towline::outcome::ThinkTagsFound;
 use towline::{Error, Event, Item, Outcome, Stream};
 
-use crate::made::Made;
+use crate::made::MadeRecords;
 use crate::mailbox::{End, Mailbox};
 
 /// The number of bytes of records after which they are delivered, even if more are available. The reader can start with
@@ -26,14 +26,14 @@ pub(crate) struct DriveStream {
     cancelled: bool,
     named: bool,
     /// Builds the records if the server does not send them in Ollama's form.
-    made: Made,
+    made: MadeRecords,
     /// Whether records are built from now on. Earlier records were delivered: a stream waits between two requests.
     making: bool,
 }
 
 impl DriveStream {
     pub(crate) fn new(stream: Stream, mailbox: Arc<Mailbox>, operation: Operation) -> Self {
-        let made = Made::new(operation);
+        let made = MadeRecords::new(operation);
         Self { stream: stream.with_records(), mailbox, cancelled: false, named: false, made, making: false }
     }
 
@@ -89,18 +89,18 @@ impl Future for DriveStream {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         loop {
-            let order = this.mailbox.order(cx);
-            if let Some(reason) = order.cancelled
+            let orders = this.mailbox.orders(cx);
+            if let Some(reason) = orders.cancelled
                 && !this.cancelled
             {
-                if order.left {
+                if orders.detached {
                     this.mailbox.deliver(Records::default(), Some(End::Answer(Err(cancelled(reason)))));
                     return Poll::Ready(());
                 }
                 this.stream.cancel(reason);
                 this.cancelled = true;
             }
-            if !order.has_room && !this.cancelled {
+            if !orders.has_room && !this.cancelled {
                 return Poll::Pending;
             }
             while this.stream.kept_bytes() < BATCH_BYTES || this.cancelled {
@@ -133,7 +133,7 @@ pub(crate) async fn drive_call(
 ) {
     let mut call = std::pin::pin!(call);
     let answer = std::future::poll_fn(|cx| {
-        if let Some(reason) = mailbox.order(cx).cancelled {
+        if let Some(reason) = mailbox.orders(cx).cancelled {
             return Poll::Ready(Err(cancelled(reason)));
         }
         call.as_mut().poll(cx)

@@ -24,12 +24,12 @@ pub(crate) fn check(started_in: u32) -> PyResult<()> {
 /// a lock whose holder no longer exists, or close connections of the parent, with which the process shares its file
 /// descriptors.
 #[derive(Debug)]
-pub(crate) struct Here<T> {
+pub(crate) struct ProcessBound<T> {
     process: u32,
     value: Option<T>,
 }
 
-impl<T> Here<T> {
+impl<T> ProcessBound<T> {
     pub(crate) fn new(value: T) -> Self {
         Self { process: std::process::id(), value: Some(value) }
     }
@@ -52,7 +52,7 @@ impl<T> Here<T> {
     }
 }
 
-impl<T> Drop for Here<T> {
+impl<T> Drop for ProcessBound<T> {
     fn drop(&mut self) {
         drop(self.take());
     }

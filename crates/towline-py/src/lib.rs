@@ -11,10 +11,10 @@
 //! | `shape` | from records to instances of Python's models |
 //! | `made` | records in Ollama's form for an answer in another form |
 //! | `timestamp` | the timestamp in which similar records differ |
-//! | `reuse`, `texts` | records and strings that are handed out again |
+//! | `reuse`, `texts` | records and strings that are reused |
 //! | `instance` | instances without their constructors |
 //! | `dump` | dictionaries of records |
-//! | `relay` | orders to a relay |
+//! | `relay` | commands to a relay |
 //! | `driver`, `mailbox` | the tasks that drive answers, and the queue between them and Python |
 //! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
 //! | `forked` | values that must not be used after a fork |

@@ -8,14 +8,14 @@ use towline::{Event, Outcome};
 
 /// The records of one stream of `chat` or `generate`.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct MadeRecords {
     operation: Operation,
     records: Records,
     /// Whether the last record was plain text, so that the next one can be like it.
     in_a_row: bool,
 }
 
-impl Made {
+impl MadeRecords {
     pub(crate) fn new(operation: Operation) -> Self {
         Self { operation, records: Records::default(), in_a_row: false }
     }

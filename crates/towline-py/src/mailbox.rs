@@ -65,7 +65,7 @@ struct State {
     /// The reason for which the reader cancelled the answer.
     cancelled: Option<&'static str>,
     /// Whether the relay continues the cancelled stream.
-    left: bool,
+    detached: bool,
     relay_id: Option<String>,
     driver: Option<Waker>,
     reader: Option<Reader>,
@@ -98,24 +98,24 @@ impl Default for Mailbox {
     }
 }
 
-/// The driver's order.
+/// The orders for the driver.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Order {
+pub(crate) struct DriverOrders {
     pub(crate) cancelled: Option<&'static str>,
     /// Whether the relay continues the stream.
-    pub(crate) left: bool,
+    pub(crate) detached: bool,
     pub(crate) has_room: bool,
 }
 
 impl Mailbox {
-    /// The current order; the driver is woken when it changes.
-    pub(crate) fn order(&self, cx: &Context<'_>) -> Order {
+    /// The current orders; the driver is woken when they change.
+    pub(crate) fn orders(&self, cx: &Context<'_>) -> DriverOrders {
         let waker = cx.waker();
         self.state.with(|state| {
             if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
                 state.driver = Some(waker.clone());
             }
-            Order { cancelled: state.cancelled, left: state.left, has_room: !state.is_full() }
+            DriverOrders { cancelled: state.cancelled, detached: state.detached, has_room: !state.is_full() }
         })
     }
 
@@ -132,11 +132,11 @@ impl Mailbox {
     }
 
     /// Takes the news; if there is none, `reader` is registered.
-    pub(crate) fn look(&self, reader: Option<Reader>) -> News {
-        let (news, held_up) = self.state.with(|state| {
+    pub(crate) fn poll(&self, reader: Option<Reader>) -> News {
+        let (news, blocked_driver) = self.state.with(|state| {
             if !state.batches.is_empty() {
-                let held_up = if state.is_full() { state.driver.clone() } else { None };
-                return (News::Records(std::mem::take(&mut state.batches)), held_up);
+                let blocked_driver = if state.is_full() { state.driver.clone() } else { None };
+                return (News::Records(std::mem::take(&mut state.batches)), blocked_driver);
             }
             if let Some(end) = state.end.take() {
                 return (News::End(end), None);
@@ -144,7 +144,7 @@ impl Mailbox {
             state.reader = reader;
             (News::None, None)
         });
-        if let Some(driver) = held_up {
+        if let Some(driver) = blocked_driver {
             driver.wake();
         }
         news
@@ -164,7 +164,7 @@ impl Mailbox {
         let parker = Parker::for_one_wait();
         let until = Instant::now() + time;
         loop {
-            match self.look(Some(Reader::Thread(Arc::clone(&parker)))) {
+            match self.poll(Some(Reader::Thread(Arc::clone(&parker)))) {
                 News::End(end) => return Some(end),
                 News::Records(_) => continue,
                 News::None => {}
@@ -183,17 +183,17 @@ impl Mailbox {
     }
 
     /// Like `cancel`, but a stream on a relay continues there.
-    pub(crate) fn leave(&self, reason: &'static str) {
+    pub(crate) fn detach(&self, reason: &'static str) {
         self.end(reason, true);
     }
 
-    fn end(&self, reason: &'static str, left: bool) {
+    fn end(&self, reason: &'static str, detached: bool) {
         if self.process != std::process::id() {
             return;
         }
         let driver = self.state.with(|state| {
             if state.cancelled.is_none() {
-                (state.cancelled, state.left) = (Some(reason), left);
+                (state.cancelled, state.detached) = (Some(reason), detached);
             }
             state.driver.clone()
         });

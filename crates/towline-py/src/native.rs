@@ -17,7 +17,7 @@ use towline::{Client, Config, Error};
 
 use crate::call::Call;
 use crate::failure;
-use crate::forked::Here;
+use crate::forked::ProcessBound;
 use crate::registry::Registry;
 use crate::relay::{self, Watch};
 use crate::stream::Stream;
@@ -25,7 +25,7 @@ use crate::stream::Stream;
 /// A client for one server.
 #[pyclass(module = "towline._towline", frozen)]
 pub(crate) struct NativeClient {
-    client: Here<Client>,
+    client: ProcessBound<Client>,
     registry: Arc<Registry>,
     resume: Resume,
 }
@@ -123,7 +123,7 @@ impl NativeClient {
         let client = Client::with_config(endpoint, config)
             .map_err(|error| failure::of_error(py, &error, through_relay))?;
         let resume = if resume == 0 { Resume::Never } else { Resume::Continue { max: resume } };
-        Ok(Self { client: Here::new(client), registry: Arc::default(), resume })
+        Ok(Self { client: ProcessBound::new(client), registry: Arc::default(), resume })
     }
 
     /// A stream of `chat`, `generate`, `pull`, `push` or `create`. Its records become instances of `model`, and each is first
@@ -159,17 +159,17 @@ impl NativeClient {
         Ok(Stream::new(Box::new(make), Arc::clone(&self.registry), operation, true, model, on_record))
     }
 
-    /// Sends `order`, an object in JSON, to the relay.
-    fn relay(&self, py: Python<'_>, order: &str) -> PyResult<Call> {
-        let order: relay::Order =
-            serde_json::from_str(order).map_err(|error| failure::bad_input(error.to_string()))?;
+    /// Sends `command`, an object in JSON, to the relay.
+    fn relay(&self, py: Python<'_>, command: &str) -> PyResult<Call> {
+        let command: relay::RelayCommand =
+            serde_json::from_str(command).map_err(|error| failure::bad_input(error.to_string()))?;
         let control = self.client.get()?.relay();
-        self.start(py, relay::obey(control, order))
+        self.start(py, relay::run_command(control, command))
     }
 
     /// The relay's jobs that match `filter`, an object in JSON, and each change of them.
     fn watch(&self, py: Python<'_>, filter: &str) -> PyResult<Watch> {
-        let filter: relay::Listed =
+        let filter: relay::JobFilter =
             serde_json::from_str(filter).map_err(|error| failure::bad_input(error.to_string()))?;
         let filter = filter.filter().map_err(|error| failure::of_error(py, &error, true))?;
         Ok(Watch::new(Arc::clone(&self.registry), self.client.get()?.relay().watch(&filter)))
@@ -183,7 +183,7 @@ impl NativeClient {
         temporary: PathBuf,
         program: PathBuf,
     ) -> PyResult<Call> {
-        let own = relay::own(runtime.as_deref(), &temporary)
+        let own = relay::find_own(runtime.as_deref(), &temporary)
             .map_err(|error| failure::of_error(py, &error, true))?;
         self.start(py, relay::ensure_own(own, program))
     }
@@ -252,8 +252,8 @@ impl NativeClient {
 /// The address of this user's own relay. `runtime` is the value of `XDG_RUNTIME_DIR`.
 #[pyfunction]
 pub(crate) fn own_relay(py: Python<'_>, runtime: Option<PathBuf>, temporary: PathBuf) -> PyResult<String> {
-    let own =
-        relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error, true))?;
+    let own = relay::find_own(runtime.as_deref(), &temporary)
+        .map_err(|error| failure::of_error(py, &error, true))?;
     Ok(format!("unix:{}", own.socket().display()))
 }
 

@@ -12,7 +12,7 @@ use crate::descriptor::Descriptor;
 
 /// The polling interval for signals: one that arrives just before the main thread begins to wait cannot
 /// interrupt the wait.
-const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(100);
+const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The place of one thread. The main thread, where Python handles signals, waits on a file descriptor, since
 /// a signal interrupts that at once; the others wait on a condition variable and need no descriptor.
@@ -32,7 +32,7 @@ thread_local! {
 
 impl Parker {
     /// This thread's parker in this process.
-    pub(crate) fn own(py: Python<'_>) -> PyResult<Arc<Self>> {
+    pub(crate) fn of_thread(py: Python<'_>) -> PyResult<Arc<Self>> {
         let process = std::process::id();
         let own = OWN.with_borrow(Clone::clone).filter(|parker| parker.process == process);
         if let Some(parker) = own {
@@ -76,7 +76,7 @@ impl Parker {
             return Ok(());
         };
         let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
-        let time = Timespec::try_from(left.unwrap_or(LOOK_FOR_SIGNALS).min(LOOK_FOR_SIGNALS)).ok();
+        let time = Timespec::try_from(left.unwrap_or(SIGNAL_CHECK_INTERVAL).min(SIGNAL_CHECK_INTERVAL)).ok();
         let ready = py.detach(|| poll(&mut watched, time.as_ref()));
         if ready.is_ok_and(|count| count > 0) {
             descriptor.lower();

@@ -1,4 +1,4 @@
-//! The relay, for Python: finds this user's own relay, and sends orders for the streams that a relay runs.
+//! The relay, for Python: finds this user's own relay, and sends commands for the streams that a relay runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use towline::{Client, Config, Deadline, Error};
 
 use crate::call::Call;
 use crate::failure;
-use crate::forked::Here;
+use crate::forked::ProcessBound;
 use crate::registry::Registry;
 
 /// The maximum length of a group's name on a relay.
 const GROUP_MAX_BYTES: usize = 128;
 
-/// An order to a relay. Its fields are the arguments of Python's `Relay`.
+/// A command to a relay. Its fields are the arguments of Python's `Relay`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Order {
-    List(Listed),
+pub(crate) enum RelayCommand {
+    List(JobFilter),
     Find { id: String },
     Wait { id: String, timeout: f64 },
     Cancel { id: String, reason: String },
@@ -56,7 +56,7 @@ pub(crate) struct Paired {
 
 /// A filter for jobs. `since` is in seconds.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Listed {
+pub(crate) struct JobFilter {
     running: Option<bool>,
     model: Option<String>,
     name: Option<String>,
@@ -66,38 +66,38 @@ pub(crate) struct Listed {
     since: Option<f64>,
 }
 
-impl Listed {
+impl JobFilter {
     pub(crate) fn filter(self) -> Result<Filter, Error> {
         let Self { running, model, name, text, conversation, group, since } = self;
         Ok(Filter { running, model, name, text, conversation, group, since: since.map(time).transpose()? })
     }
 }
 
-/// Sends an order to a relay. Returns the job after it, or the requested data, in JSON.
-pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Error> {
-    let job = match order {
-        Order::List(listed) => return json(&control.list(&listed.filter()?).await?),
-        Order::Find { id } => control.find(&id).await?,
-        Order::Wait { id, timeout } => control.wait(&id, time(timeout)?).await?,
-        Order::Cancel { id, reason } => control.cancel(&id, &reason).await?,
-        Order::Deadline { id, seconds: None } => control.set_deadline(&id, Deadline::Never).await?,
-        Order::Deadline { id, seconds: Some(seconds) } => {
+/// Sends a command to a relay. Returns the changed job, or the requested data, in JSON.
+pub(crate) async fn run_command(control: Control, command: RelayCommand) -> Result<Vec<u8>, Error> {
+    let job = match command {
+        RelayCommand::List(listed) => return json(&control.list(&listed.filter()?).await?),
+        RelayCommand::Find { id } => control.find(&id).await?,
+        RelayCommand::Wait { id, timeout } => control.wait(&id, time(timeout)?).await?,
+        RelayCommand::Cancel { id, reason } => control.cancel(&id, &reason).await?,
+        RelayCommand::Deadline { id, seconds: None } => control.set_deadline(&id, Deadline::Never).await?,
+        RelayCommand::Deadline { id, seconds: Some(seconds) } => {
             control.set_deadline(&id, Deadline::In(time(seconds)?)).await?
         }
-        Order::Extend { id, seconds } => {
+        RelayCommand::Extend { id, seconds } => {
             control.set_deadline(&id, Deadline::ExtendBy(time(seconds)?)).await?
         }
-        Order::Pause { id } => control.pause(&id).await?,
-        Order::Unpause { id } => control.unpause(&id).await?,
-        Order::Retry { id } => control.retry(&id).await?,
-        Order::Rename { id, name } => control.rename(&id, &name).await?,
-        Order::Request { id } => return json(&control.request(&id).await?),
-        Order::Forget { id } => {
+        RelayCommand::Pause { id } => control.pause(&id).await?,
+        RelayCommand::Unpause { id } => control.unpause(&id).await?,
+        RelayCommand::Retry { id } => control.retry(&id).await?,
+        RelayCommand::Rename { id, name } => control.rename(&id, &name).await?,
+        RelayCommand::Request { id } => return json(&control.request(&id).await?),
+        RelayCommand::Forget { id } => {
             control.delete(&id).await?;
             return Ok(b"{}".to_vec());
         }
-        Order::Version {} => return json(&control.version().await?),
-        Order::Shutdown { if_idle } => {
+        RelayCommand::Version {} => return json(&control.version().await?),
+        RelayCommand::Shutdown { if_idle } => {
             if if_idle {
                 control.shutdown_if_idle().await?
             } else {
@@ -105,14 +105,14 @@ pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Erro
             }
             return Ok(b"{}".to_vec());
         }
-        Order::BackUp { folder } => return json(&control.back_up(&folder).await?),
-        Order::Page {} => return json(&control.page().await?),
-        Order::Link { name } => return json(&control.link(&name).await?),
-        Order::Pair(Paired { name, owner, listen, hosts }) => {
+        RelayCommand::BackUp { folder } => return json(&control.back_up(&folder).await?),
+        RelayCommand::Page {} => return json(&control.page().await?),
+        RelayCommand::Link { name } => return json(&control.link(&name).await?),
+        RelayCommand::Pair(Paired { name, owner, listen, hosts }) => {
             return json(&control.pair(&Pairing { name, owner, listen, hosts }).await?);
         }
-        Order::Devices {} => return json(&control.devices().await?),
-        Order::Revoke { name } => {
+        RelayCommand::Devices {} => return json(&control.devices().await?),
+        RelayCommand::Revoke { name } => {
             control.revoke(&name).await?;
             return Ok(b"{}".to_vec());
         }
@@ -124,12 +124,12 @@ pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Erro
 #[pyclass(module = "towline._towline", frozen)]
 pub(crate) struct Watch {
     registry: Arc<Registry>,
-    watch: Here<Arc<Mutex<towline::relay::Watch>>>,
+    watch: ProcessBound<Arc<Mutex<towline::relay::Watch>>>,
 }
 
 impl Watch {
     pub(crate) fn new(registry: Arc<Registry>, watch: towline::relay::Watch) -> Self {
-        Self { registry, watch: Here::new(Arc::new(Mutex::new(watch))) }
+        Self { registry, watch: ProcessBound::new(Arc::new(Mutex::new(watch))) }
     }
 }
 
@@ -177,7 +177,7 @@ pub(crate) async fn ensure_own(own: OwnRelay, program: PathBuf) -> Result<Vec<u8
 }
 
 /// Finds this user's own relay.
-pub(crate) fn own(runtime: Option<&Path>, temporary: &Path) -> Result<OwnRelay, Error> {
+pub(crate) fn find_own(runtime: Option<&Path>, temporary: &Path) -> Result<OwnRelay, Error> {
     OwnRelay::find(runtime, temporary)
         .map_err(|error| Error::new(ErrorKind::InvalidRequest, Fault::Caller, error.to_string()))
 }

@@ -22,9 +22,9 @@ impl Instance {
     }
 }
 
-/// A record that was handed out.
+/// A record that Python may still hold.
 #[derive(Debug)]
-pub(crate) struct HandedOut {
+pub(crate) struct ReusableRecord {
     pub(crate) record: Instance,
     /// The message inside it, if it has one.
     pub(crate) message: Option<Instance>,
@@ -32,7 +32,7 @@ pub(crate) struct HandedOut {
     pub(crate) timestamp: u64,
 }
 
-impl HandedOut {
+impl ReusableRecord {
     #[inline]
     fn is_free(&self, py: Python<'_>) -> bool {
         // The record holds one reference to its message.
@@ -43,21 +43,21 @@ impl HandedOut {
 /// The last two records: a loop still holds one when it asks for the next.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    records: [Option<HandedOut>; 2],
+    records: [Option<ReusableRecord>; 2],
     next: usize,
 }
 
 impl Recent {
     /// The older of the two, if nothing else refers to it.
     #[inline]
-    pub(crate) fn take(&mut self, py: Python<'_>) -> Option<HandedOut> {
+    pub(crate) fn take_older(&mut self, py: Python<'_>) -> Option<ReusableRecord> {
         let older = &mut self.records[self.next];
         if older.as_ref()?.is_free(py) { older.take() } else { None }
     }
 
     /// Replaces the older one.
     #[inline]
-    pub(crate) fn keep(&mut self, newer: HandedOut) {
+    pub(crate) fn replace_older(&mut self, newer: ReusableRecord) {
         self.records[self.next] = Some(newer);
         self.next = 1 - self.next;
     }

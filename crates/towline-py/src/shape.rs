@@ -11,7 +11,7 @@ use towline::client::Operation;
 use towline::event::{Record, RecordKind};
 
 use crate::instance::{instance, set_slot};
-use crate::reuse::{HandedOut, Instance, Recent};
+use crate::reuse::{Instance, Recent, ReusableRecord};
 use crate::texts::Texts;
 use crate::timestamp::Timestamp;
 
@@ -145,7 +145,7 @@ impl Pattern {
         text: Bound<'py, PyString>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = model.py();
-        let mut copy = match self.recent.take(py) {
+        let mut copy = match self.recent.take_older(py) {
             Some(free) => free,
             None => self.make(model)?,
         };
@@ -158,24 +158,28 @@ impl Pattern {
         copy.message.as_ref().unwrap_or(&copy.record).fields.bind(py).set_item(name, text)?;
         let object = copy.record.object.bind(py).clone();
         if !self.has_extra {
-            self.recent.keep(copy);
+            self.recent.replace_older(copy);
         }
         Ok(object)
     }
 
-    fn make(&self, model: &Bound<'_, PyType>) -> PyResult<HandedOut> {
+    fn make(&self, model: &Bound<'_, PyType>) -> PyResult<ReusableRecord> {
         let py = model.py();
         let fields = self.fields.bind(py).copy()?;
         let message = match &self.message {
             Some(message) => {
                 let parts = message.fields.bind(py).copy()?;
-                let message = made(message.model.bind(py), parts, message.extra.as_ref())?;
+                let message = build_instance(message.model.bind(py), parts, message.extra.as_ref())?;
                 fields.set_item(intern!(py, "message"), &message.object)?;
                 Some(message)
             }
             None => None,
         };
-        Ok(HandedOut { record: made(model, fields, self.extra.as_ref())?, message, timestamp: 0 })
+        Ok(ReusableRecord {
+            record: build_instance(model, fields, self.extra.as_ref())?,
+            message,
+            timestamp: 0,
+        })
     }
 }
 
@@ -197,7 +201,7 @@ fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
 
 /// An instance of `model` with these fields, without validation.
 #[inline]
-fn made(
+fn build_instance(
     model: &Bound<'_, PyType>,
     fields: Bound<'_, PyDict>,
     extra: Option<&Py<PyDict>>,

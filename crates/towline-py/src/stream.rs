@@ -14,7 +14,7 @@ use towline::{Ending, Outcome};
 
 use crate::driver::DriveStream;
 use crate::failure;
-use crate::forked::{self, Here};
+use crate::forked::{self, ProcessBound};
 use crate::hub::Hub;
 use crate::mailbox::{End, Mailbox, News, Reader};
 use crate::parker::Parker;
@@ -45,7 +45,7 @@ pub(crate) struct Stream {
 }
 
 struct Reading {
-    request: Option<Here<Request>>,
+    request: Option<ProcessBound<Request>>,
     records: Records,
     next: usize,
     /// The records after these.
@@ -73,12 +73,12 @@ struct Request {
 /// Starts the stream when it is first read.
 pub(crate) type Make = Box<dyn FnOnce() -> towline::Stream + Send>;
 
-/// The result of a look.
-enum Found<T> {
+/// The result of a poll.
+enum NextItem<T> {
     Item(T),
     Over,
     /// Nothing yet; the reader was registered.
-    Nothing,
+    Pending,
 }
 
 impl Stream {
@@ -91,7 +91,7 @@ impl Stream {
         on_record: Option<Py<PyAny>>,
     ) -> Self {
         let reading = Reading {
-            request: Some(Here::new(Request { make, registry })),
+            request: Some(ProcessBound::new(Request { make, registry })),
             records: Records::default(),
             next: 0,
             later: Vec::new().into_iter(),
@@ -134,47 +134,47 @@ impl Stream {
         loop {
             let reader = parker.clone().map(Reader::Thread);
             let can_wait = reader.is_some();
-            match self.find(py, &mut reading, reader, &mut take)? {
-                Found::Item(item) => return Ok(Some(item)),
-                Found::Over => return Ok(None),
-                Found::Nothing if can_wait => {
+            match self.poll_next(py, &mut reading, reader, &mut take)? {
+                NextItem::Item(item) => return Ok(Some(item)),
+                NextItem::Over => return Ok(None),
+                NextItem::Pending if can_wait => {
                     if let Some(parker) = &parker {
                         parker.wait(py, None)?;
                     }
                 }
-                Found::Nothing => parker = Some(Parker::own(py)?),
+                NextItem::Pending => parker = Some(Parker::of_thread(py)?),
             }
         }
     }
 
     /// The next record, if it has arrived. Otherwise `reader` is woken when there is news.
     #[inline]
-    fn find<T>(
+    fn poll_next<T>(
         &self,
         py: Python<'_>,
         reading: &mut Reading,
         reader: Option<Reader>,
         take: &mut impl FnMut(&mut Shaper, Record<'_>) -> PyResult<T>,
-    ) -> PyResult<Found<T>> {
+    ) -> PyResult<NextItem<T>> {
         loop {
             let Reading { records, next, shaper, later, .. } = &mut *reading;
             if let Some(record) = records.get(*next) {
                 *next += 1;
                 let taken = take(shaper, record);
-                return taken.map(Found::Item).map_err(|error| self.refused(py, reading, error));
+                return taken.map(NextItem::Item).map_err(|error| self.refused(py, reading, error));
             }
             if let Some(later) = later.next() {
                 (*records, *next) = (later, 0);
                 continue;
             }
             if reading.over {
-                return Ok(Found::Over);
+                return Ok(NextItem::Over);
             }
             forked::check(self.started_in)?;
             if let Some(request) = reading.request.take().and_then(|mut request| request.take()) {
                 self.start(py, request)?;
             }
-            match self.mailbox.look(reader.clone()) {
+            match self.mailbox.poll(reader.clone()) {
                 News::Records(batches) => {
                     reading.marks_its_end = reading.marks_its_end || batches.iter().any(marks_its_end);
                     reading.later = batches.into_iter();
@@ -183,16 +183,17 @@ impl Stream {
                     reading.finish();
                     if self.has_no_end_to_miss(reading, &outcome) {
                         failure::warn_of_unmarked_end(py)?;
-                        return Ok(Found::Over);
+                        return Ok(NextItem::Over);
                     }
-                    return failure::of_outcome(py, &outcome, self.is_relayed).map_or(Ok(Found::Over), Err);
+                    return failure::of_outcome(py, &outcome, self.is_relayed)
+                        .map_or(Ok(NextItem::Over), Err);
                 }
                 News::End(End::Answer(answer)) => {
                     reading.finish();
                     let failed = |error| Err(failure::of_error(py, &error, self.is_relayed));
-                    return answer.map_or_else(failed, |_| Ok(Found::Over));
+                    return answer.map_or_else(failed, |_| Ok(NextItem::Over));
                 }
-                News::None => return Ok(Found::Nothing),
+                News::None => return Ok(NextItem::Pending),
             }
         }
     }
@@ -234,9 +235,9 @@ impl Stream {
     }
 
     /// Cancels the stream, because its reader no longer wants it.
-    fn let_go(&self, reason: &'static str) {
+    fn release(&self, reason: &'static str) {
         if self.is_relayed {
-            self.mailbox.leave(reason);
+            self.mailbox.detach(reason);
         } else {
             self.mailbox.cancel(reason);
         }
@@ -262,7 +263,7 @@ impl Stream {
     /// `CancelledError`; iteration ends then. A stream on a relay continues there.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        self.let_go("the stream was closed");
+        self.release("the stream was closed");
     }
 
     /// The relay's id of the stream; ``None`` if no relay runs it, or before the relay has accepted it.
@@ -313,10 +314,12 @@ impl Stream {
             reading.finish();
         }
         let reader = Reader::Task(Arc::clone(&hub.board), token);
-        match self.find(py, &mut reading, Some(reader), &mut |shaper, record| shaper.shape(py, record))? {
-            Found::Item(item) => Ok(Some(item)),
-            Found::Over => Err(PyStopAsyncIteration::new_err(())),
-            Found::Nothing => Ok(None),
+        match self
+            .poll_next(py, &mut reading, Some(reader), &mut |shaper, record| shaper.shape(py, record))?
+        {
+            NextItem::Item(item) => Ok(Some(item)),
+            NextItem::Over => Err(PyStopAsyncIteration::new_err(())),
+            NextItem::Pending => Ok(None),
         }
     }
 
@@ -355,7 +358,7 @@ fn says_whether_done(record: Record<'_>) -> bool {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.let_go("the stream was dropped");
+        self.release("the stream was dropped");
     }
 }
 

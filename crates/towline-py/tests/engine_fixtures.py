@@ -42,7 +42,7 @@ def until(engine, condition, what):
     with selectors.DefaultSelector() as selector:
         selector.register(engine.fileno(), selectors.EVENT_READ)
         while not condition():
-            assert time.monotonic() < give_up, f"in vain: {what}"
+            assert time.monotonic() < give_up, f"timed out waiting for: {what}"
             selector.select(PATIENCE)
             engine.drain()
 

@@ -173,7 +173,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_process_is_told_so_and_can_begin_anew(fake):
+def test_a_forked_process_gets_an_error_and_can_begin_again(fake):
     script = f"""
 import os, towline
 client = towline.Client({fake!r})

@@ -225,7 +225,7 @@ def test_raising_the_same_exception_again_does_not_grow_its_traceback(engine):
     assert len(set(depths)) == 1
 
 
-def test_a_failed_job_that_nobody_asked_is_told_of(server, caplog):
+def test_a_failed_job_that_nobody_read_is_logged(server, caplog):
     async def fails(text):
         raise ValueError(text)
 

@@ -84,7 +84,7 @@ def busy_at_first(path, body, before):
     return 200, {}, [line("one", done=True)]
 
 
-def test_a_busy_server_is_asked_again_if_so_told(script):
+def test_a_busy_server_is_asked_again_if_requested(script):
     with pytest.raises(towline.ResponseError) as raised:
         list(towline.Client(script(busy_at_first).host).chat("m", MESSAGES, stream=True))
     assert raised.value.status_code == 503 and raised.value.retry_after == 0
@@ -108,7 +108,7 @@ def cut_once(path, body, before):
 
 
 @pytest.mark.parametrize("resume", ["continue", 1])
-def test_a_cut_answer_is_continued_if_so_told(script, resume):
+def test_a_cut_answer_is_continued_if_requested(script, resume):
     with pytest.raises(towline.TruncatedError) as raised:
         list(towline.Client(script(cut_once).host).chat("m", MESSAGES, stream=True))
     assert raised.value.text == "one two "
@@ -220,7 +220,7 @@ def thinks_in_its_text(path, body, before):
 @both
 @pytest.mark.parametrize("api", ["ollama", "openai"])
 @pytest.mark.parametrize("keep", [True, False])
-def test_thinking_inside_the_text_is_told_apart_unless_it_is_kept(script, how, api, keep):
+def test_thinking_inside_the_text_is_separated_unless_it_is_kept(script, how, api, keep):
     server = script(thinks_in_its_text)
     wanted = ("<think>hm</think>yes", "") if keep else ("yes", "hm")
     records, whole = read(server.host, how, api=api, keep_think_tags=keep)

@@ -123,7 +123,7 @@ def wrong(client: Client, engine: Engine) -> None:
 """
 
 
-def test_users_are_told_of_mistakes(tmp_path):
+def test_type_checkers_report_mistakes(tmp_path):
     user = tmp_path / "user.py"
     user.write_text(WRONG)
     command = [sys.executable, "-m", "mypy", "--config-file", "", "--strict", "--cache-dir", "../../target/mypy", str(user)]

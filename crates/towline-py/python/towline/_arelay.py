@@ -40,7 +40,7 @@ class AsyncRelay:
     def __init__(self, native: NativeClient) -> None:
         self._native = native
 
-    @options_of.told(JobFilter)
+    @options_of.documented_by(JobFilter)
     async def jobs(self, **which: Unpack[JobFilter]) -> List[RelayJob]:
         """The jobs as they are now, the oldest first. Each argument restricts the list, see
         `JobFilter`.
@@ -49,10 +49,10 @@ class AsyncRelay:
 
             await client.relay.jobs(state="ended", text="river", since=3600)
         """
-        answer = await self._tell("list", **asked("jobs", which))
+        answer = await self._send("list", **asked("jobs", which))
         return [RelayJob.model_validate(job) for job in json.loads(answer)]
 
-    @options_of.told(JobFilter)
+    @options_of.documented_by(JobFilter)
     async def watch(self, **which: Unpack[JobFilter]) -> AsyncIterator[RelayChange]:
         """The jobs that match the arguments, which are those of `jobs`: first each as it is, then each change.
 
@@ -112,17 +112,17 @@ class AsyncRelay:
 
     async def request(self, id: str) -> Dict[str, Any]:
         """The request of a job, if the relay kept it."""
-        answer = await self._tell("request", id=id)
+        answer = await self._send("request", id=id)
         request: Dict[str, Any] = json.loads(answer)
         return request
 
     async def forget(self, id: str) -> None:
         """Deletes an answer and its record. A running answer is cancelled first."""
-        await self._tell("forget", id=id)
+        await self._send("forget", id=id)
 
     async def version(self) -> RelayVersion:
         """The relay's version and state."""
-        return requests.answer(RelayVersion, await self._tell("version"))
+        return requests.answer(RelayVersion, await self._send("version"))
 
     # --- of the relay itself -----------------------------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ class AsyncRelay:
 
             await client.relay.shutdown(if_idle=True)
         """
-        await self._tell("shutdown", if_idle=if_idle)
+        await self._send("shutdown", if_idle=if_idle)
 
     async def back_up(self, folder: Union[str, "os.PathLike[str]"]) -> int:
         """Copies the current state of the relay's store into a new ``folder``, while the relay runs. Only over a Unix socket;
@@ -147,7 +147,7 @@ class AsyncRelay:
 
             await client.relay.back_up("/var/backups/towline-2026-01-01")
         """
-        answer = await self._tell("back_up", folder=os.path.abspath(folder))
+        answer = await self._send("back_up", folder=os.path.abspath(folder))
         copied: int = json.loads(answer)
         return copied
 
@@ -159,7 +159,7 @@ class AsyncRelay:
 
             webbrowser.open(await client.relay.page())
         """
-        answer = await self._tell("page")
+        answer = await self._send("page")
         url: str = json.loads(answer)
         return url
 
@@ -171,7 +171,7 @@ class AsyncRelay:
 
             print("https://relay.example/#" + await client.relay.link("laptop"))
         """
-        answer = await self._tell("link", name=name)
+        answer = await self._send("link", name=name)
         token: str = json.loads(answer)
         return token
 
@@ -195,7 +195,7 @@ class AsyncRelay:
             paired = await client.relay.pair("phone", hosts=["192.168.1.5"])
             print(paired.listen, paired.token)
         """
-        answer = await self._tell("pair", name=name, owner=owner, listen=listen, hosts=list(hosts))
+        answer = await self._send("pair", name=name, owner=owner, listen=listen, hosts=list(hosts))
         return requests.answer(RelayPaired, answer)
 
     async def devices(self) -> List[RelayDevice]:
@@ -205,7 +205,7 @@ class AsyncRelay:
 
             print([device.name for device in await client.relay.devices()])
         """
-        answer = await self._tell("devices")
+        answer = await self._send("devices")
         return [RelayDevice.model_validate(device) for device in json.loads(answer)]
 
     async def revoke(self, name: str) -> None:
@@ -215,13 +215,13 @@ class AsyncRelay:
 
             await client.relay.revoke("phone")
         """
-        await self._tell("revoke", name=name)
+        await self._send("revoke", name=name)
 
     async def _job(self, order: str, **fields: Any) -> RelayJob:
-        return requests.answer(RelayJob, await self._tell(order, **fields))
+        return requests.answer(RelayJob, await self._send(order, **fields))
 
-    async def _tell(self, order: str, **fields: Any) -> bytes:
+    async def _send(self, order: str, **fields: Any) -> bytes:
         check_order(order, fields)
-        told: Dict[str, Any] = {order: fields}
-        call = self._native.relay(json.dumps(told))
+        command: Dict[str, Any] = {order: fields}
+        call = self._native.relay(json.dumps(command))
         return await wait_for(call)

@@ -140,7 +140,7 @@ class AsyncClient(BaseClient):
         stream: bool,
         **options: Unpack[GenerateOptions],
     ) -> Union[GenerateResponse, AsyncStream[GenerateResponse]]: ...
-    @options_of.told(GenerateOptions)
+    @options_of.documented_by(GenerateOptions)
     async def generate(
         self,
         model: str = "",
@@ -197,7 +197,7 @@ class AsyncClient(BaseClient):
         stream: bool,
         **options: Unpack[ChatOptions],
     ) -> Union[ChatResponse, AsyncStream[ChatResponse]]: ...
-    @options_of.told(ChatOptions)
+    @options_of.documented_by(ChatOptions)
     async def chat(
         self,
         model: str = "",
@@ -330,7 +330,7 @@ class AsyncClient(BaseClient):
     async def create(
         self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: bool, **options: Unpack[CreateOptions]
     ) -> Union[ProgressResponse, AsyncStream[ProgressResponse]]: ...
-    @options_of.told(CreateOptions)
+    @options_of.documented_by(CreateOptions)
     async def create(
         self,
         model: str,

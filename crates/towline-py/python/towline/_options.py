@@ -103,7 +103,7 @@ class JobOptions(TypedDict, total=False):
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def told(options: Any) -> Callable[[F], F]:
+def documented_by(options: Any) -> Callable[[F], F]:
     """Makes ``help`` and ``inspect.signature`` show the names in ``**`` of a function."""
 
     def show(function: F) -> F:

@@ -39,7 +39,7 @@ class Relay:
     def __init__(self, native: NativeClient) -> None:
         self._native = native
 
-    @options_of.told(JobFilter)
+    @options_of.documented_by(JobFilter)
     def jobs(self, **which: Unpack[JobFilter]) -> List[RelayJob]:
         """The jobs as they are now, the oldest first. Each argument restricts the list, see
         `JobFilter`.
@@ -48,10 +48,10 @@ class Relay:
 
             client.relay.jobs(state="ended", text="river", since=3600)
         """
-        answer = self._tell("list", **asked("jobs", which))
+        answer = self._send("list", **asked("jobs", which))
         return [RelayJob.model_validate(job) for job in json.loads(answer)]
 
-    @options_of.told(JobFilter)
+    @options_of.documented_by(JobFilter)
     def watch(self, **which: Unpack[JobFilter]) -> Iterator[RelayChange]:
         """The jobs that match the arguments, which are those of `jobs`: first each as it is, then each change.
 
@@ -111,17 +111,17 @@ class Relay:
 
     def request(self, id: str) -> Dict[str, Any]:
         """The request of a job, if the relay kept it."""
-        answer = self._tell("request", id=id)
+        answer = self._send("request", id=id)
         request: Dict[str, Any] = json.loads(answer)
         return request
 
     def forget(self, id: str) -> None:
         """Deletes an answer and its record. A running answer is cancelled first."""
-        self._tell("forget", id=id)
+        self._send("forget", id=id)
 
     def version(self) -> RelayVersion:
         """The relay's version and state."""
-        return requests.answer(RelayVersion, self._tell("version"))
+        return requests.answer(RelayVersion, self._send("version"))
 
     # --- of the relay itself -----------------------------------------------------------------------------------------
 
@@ -134,7 +134,7 @@ class Relay:
 
             client.relay.shutdown(if_idle=True)
         """
-        self._tell("shutdown", if_idle=if_idle)
+        self._send("shutdown", if_idle=if_idle)
 
     def back_up(self, folder: Union[str, "os.PathLike[str]"]) -> int:
         """Copies the current state of the relay's store into a new ``folder``, while the relay runs. Only over a Unix socket;
@@ -146,7 +146,7 @@ class Relay:
 
             client.relay.back_up("/var/backups/towline-2026-01-01")
         """
-        answer = self._tell("back_up", folder=os.path.abspath(folder))
+        answer = self._send("back_up", folder=os.path.abspath(folder))
         copied: int = json.loads(answer)
         return copied
 
@@ -158,7 +158,7 @@ class Relay:
 
             webbrowser.openclient.relay.page()
         """
-        answer = self._tell("page")
+        answer = self._send("page")
         url: str = json.loads(answer)
         return url
 
@@ -170,7 +170,7 @@ class Relay:
 
             print("https://relay.example/#" + client.relay.link("laptop"))
         """
-        answer = self._tell("link", name=name)
+        answer = self._send("link", name=name)
         token: str = json.loads(answer)
         return token
 
@@ -194,7 +194,7 @@ class Relay:
             paired = client.relay.pair("phone", hosts=["192.168.1.5"])
             print(paired.listen, paired.token)
         """
-        answer = self._tell("pair", name=name, owner=owner, listen=listen, hosts=list(hosts))
+        answer = self._send("pair", name=name, owner=owner, listen=listen, hosts=list(hosts))
         return requests.answer(RelayPaired, answer)
 
     def devices(self) -> List[RelayDevice]:
@@ -204,7 +204,7 @@ class Relay:
 
             print([device.name for device in client.relay.devices()])
         """
-        answer = self._tell("devices")
+        answer = self._send("devices")
         return [RelayDevice.model_validate(device) for device in json.loads(answer)]
 
     def revoke(self, name: str) -> None:
@@ -214,13 +214,13 @@ class Relay:
 
             client.relay.revoke("phone")
         """
-        self._tell("revoke", name=name)
+        self._send("revoke", name=name)
 
     def _job(self, order: str, **fields: Any) -> RelayJob:
-        return requests.answer(RelayJob, self._tell(order, **fields))
+        return requests.answer(RelayJob, self._send(order, **fields))
 
-    def _tell(self, order: str, **fields: Any) -> bytes:
+    def _send(self, order: str, **fields: Any) -> bytes:
         check_order(order, fields)
-        told: Dict[str, Any] = {order: fields}
-        call = self._native.relay(json.dumps(told))
+        command: Dict[str, Any] = {order: fields}
+        call = self._native.relay(json.dumps(command))
         return call.wait()

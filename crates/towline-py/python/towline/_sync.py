@@ -138,7 +138,7 @@ class Client(BaseClient):
         stream: bool,
         **options: Unpack[GenerateOptions],
     ) -> Union[GenerateResponse, Stream[GenerateResponse]]: ...
-    @options_of.told(GenerateOptions)
+    @options_of.documented_by(GenerateOptions)
     def generate(
         self,
         model: str = "",
@@ -195,7 +195,7 @@ class Client(BaseClient):
         stream: bool,
         **options: Unpack[ChatOptions],
     ) -> Union[ChatResponse, Stream[ChatResponse]]: ...
-    @options_of.told(ChatOptions)
+    @options_of.documented_by(ChatOptions)
     def chat(
         self,
         model: str = "",
@@ -328,7 +328,7 @@ class Client(BaseClient):
     def create(
         self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: bool, **options: Unpack[CreateOptions]
     ) -> Union[ProgressResponse, Stream[ProgressResponse]]: ...
-    @options_of.told(CreateOptions)
+    @options_of.documented_by(CreateOptions)
     def create(
         self,
         model: str,

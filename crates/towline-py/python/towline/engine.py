@@ -93,8 +93,8 @@ class Engine:
         **client: Unpack[TransportOptions],
     ) -> None:
         # Unlike the drop-in client, which like the package ``ollama`` sends everything once, and to Ollama.
-        told: TransportOptions = {"retries": 2, "api": "auto", **client}
-        self._transport = Transport(host, **told)
+        transport: TransportOptions = {"retries": 2, "api": "auto", **client}
+        self._transport = Transport(host, **transport)
         core = EngineCore(
             self._transport.native(),
             threads=checks.count("threads", threads),
@@ -116,7 +116,7 @@ class Engine:
 
     # --- streams ---------------------------------------------------------------------------------------------------
 
-    @options.told(ChatOptions)
+    @options.documented_by(ChatOptions)
     def chat(
         self,
         model: str,
@@ -143,7 +143,7 @@ class Engine:
         body = requests.chat(model=model, messages=messages, stream=True, **request)
         return self._stream("chat", body, name, group, priority, deadline)
 
-    @options.told(GenerateOptions)
+    @options.documented_by(GenerateOptions)
     def generate(
         self,
         model: str,
@@ -185,7 +185,7 @@ class Engine:
         """
         return self._transfer("push", model, insecure, job)
 
-    @options.told(CreateOptions)
+    @options.documented_by(CreateOptions)
     def create(
         self,
         model: str,
@@ -408,7 +408,7 @@ class Engine:
         updates = foreground.drain(max_items, max_ms, self._job)
         for update in updates:
             if update.ended:
-                self._kept.looked_at(update.info.id)
+                self._kept.mark_read(update.info.id)
         return updates
 
     def fileno(self) -> int:
@@ -453,7 +453,7 @@ class Engine:
         is_over = _end(self._core, self._loop, cancel, grace)
         self._end.detach()
         stuck = self._core.stuck() if is_over else []
-        report = Shutdown([], [], [], self._kept.tell_unseen())
+        report = Shutdown([], [], [], self._kept.log_unread_failures())
         for core in self._at_end:
             outcome = core.outcome()
             if outcome is None or core.id in stuck:
@@ -495,7 +495,7 @@ class _Kept:
         self._core = core
         self._limit = 2 * max_ended + 64
         self._works: dict[int, PythonWork] = {}
-        self._looked_at: set[int] = set()
+        self._read_jobs: set[int] = set()
         self._lock = threading.Lock()
 
     def keep(self, made: Work, work: PythonWork) -> None:
@@ -508,34 +508,34 @@ class _Kept:
                     del self._works[number]
         for number, kept in forgotten.items():
             if kept.error is not None:
-                self._tell(number, kept.error)
+                self._log_failure(number, kept.error)
 
     def work_of(self, number: int) -> Optional[PythonWork]:
         return self._works.get(number)
 
-    def looked_at(self, number: int) -> None:
+    def mark_read(self, number: int) -> None:
         with self._lock:
-            self._looked_at.add(number)
-            if len(self._looked_at) > self._limit:
+            self._read_jobs.add(number)
+            if len(self._read_jobs) > self._limit:
                 known = {core.id for core in self._core.jobs()}
-                self._looked_at &= known
+                self._read_jobs &= known
 
-    def tell_unseen(self) -> list[int]:
+    def log_unread_failures(self) -> list[int]:
         """Logs the failed jobs whose result nobody has read, once; returns their numbers."""
-        unseen = []
+        unread = []
         for core in self._core.jobs():
             outcome = core.outcome()
             if outcome is None or outcome.ending not in ("failed", "truncated", "timed_out"):
                 continue
-            if core.id not in self._looked_at:
-                unseen.append(core.id)
+            if core.id not in self._read_jobs:
+                unread.append(core.id)
                 work = self.work_of(core.id)
-                self._tell(core.id, work.error if work is not None and work.error is not None else str(outcome))
-                self.looked_at(core.id)
-        return unseen
+                self._log_failure(core.id, work.error if work is not None and work.error is not None else str(outcome))
+                self.mark_read(core.id)
+        return unread
 
-    def _tell(self, number: int, error: Union[BaseException, str]) -> None:
-        if number in self._looked_at:
+    def _log_failure(self, number: int, error: Union[BaseException, str]) -> None:
+        if number in self._read_jobs:
             return
         trace = error if isinstance(error, BaseException) else None
         log.error("job %s failed, and nobody asked how it ended: %s", number, error, exc_info=trace)
@@ -589,7 +589,7 @@ def _dropped(core: EngineCore, loop: LoopThread, kept: _Kept, process: int) -> N
 
     def finish() -> None:
         _end(core, loop, True, _DROP_GRACE)
-        kept.tell_unseen()
+        kept.log_unread_failures()
 
     try:
         threading.Thread(target=finish, name="towline-end").start()
@@ -606,7 +606,7 @@ def _end_all() -> None:
         if parts is None or parts[2][3] != os.getpid():
             continue
         _end(engine._core, engine._loop, True, 0.0 if engine._loop.is_current() else _DROP_GRACE)
-        engine._kept.tell_unseen()
+        engine._kept.log_unread_failures()
 
 
 async def _wait_for(awaitable: Awaitable[T]) -> T:

@@ -150,7 +150,7 @@ class Job(Coroutine[Any, Any, T_co]):
         """How it ended, with everything it received; ``None`` until it has ended."""
         outcome = self._core.outcome()
         if outcome is not None:
-            self._engine._kept.looked_at(self.id)
+            self._engine._kept.mark_read(self.id)
         return outcome
 
     @property
@@ -251,14 +251,14 @@ class Job(Coroutine[Any, Any, T_co]):
         """
         context = copy_context()
 
-        async def tell() -> None:
+        async def run_when_ended() -> None:
             await arrival(self._core.ended())
-            context.run(self._tell, function)
+            context.run(self._run_callback, function)
 
-        if not self._engine._loop.call(tell):
-            self._tell(function)
+        if not self._engine._loop.call(run_when_ended):
+            self._run_callback(function)
 
-    def _tell(self, function: Callable[[Job[T_co]], object]) -> None:
+    def _run_callback(self, function: Callable[[Job[T_co]], object]) -> None:
         try:
             function(self)
         except Exception:

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 
 use crate::descriptor::Descriptor;
 use crate::failure;
-use crate::forked::Here;
+use crate::forked::ProcessBound;
 use crate::hub::{Board, Hub};
 use crate::leaf::Leaf;
 use crate::parker::Parker;
@@ -82,26 +82,26 @@ impl Wake for Token {
     }
 }
 
-type Waited = Pin<Box<dyn Future<Output = ()> + Send>>;
+type BoxedWait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 enum State {
-    Waiting(Waited),
+    Waiting(BoxedWait),
     Done,
 }
 
 /// A single wait, which can block or be polled.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Wait {
-    state: Here<Leaf<State>>,
+    state: ProcessBound<Leaf<State>>,
 }
 
 impl Wait {
     pub(crate) fn on(future: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self { state: Here::new(Leaf::new(State::Waiting(Box::pin(future)))) }
+        Self { state: ProcessBound::new(Leaf::new(State::Waiting(Box::pin(future)))) }
     }
 
     /// Polls once; returns whether the wait is over.
-    fn look(&self, waker: &Waker) -> PyResult<bool> {
+    fn poll_once(&self, waker: &Waker) -> PyResult<bool> {
         let (has_come, over) = self.state.get()?.with(|state| {
             let future = match state {
                 State::Waiting(future) => future,
@@ -122,7 +122,7 @@ impl Wait {
     /// `True` if the wait is over; else `None`, and `token` is posted at `hub` when a new poll can succeed.
     fn poll(&self, hub: &Hub, token: u64) -> PyResult<Option<bool>> {
         let board = Arc::clone(&hub.board);
-        Ok(self.look(&Arc::new(Token { board, token }).into())?.then_some(true))
+        Ok(self.poll_once(&Arc::new(Token { board, token }).into())?.then_some(true))
     }
 
     /// Blocks until the wait is over (`True`) or times out (`False`). Other threads run meanwhile, and Ctrl-C
@@ -131,10 +131,10 @@ impl Wait {
     fn block(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         let limit = timeout.map(|timeout| seconds("timeout", timeout)).transpose()?.flatten();
         let until = limit.and_then(|limit| Instant::now().checked_add(limit));
-        let parker = Parker::own(py)?;
+        let parker = Parker::of_thread(py)?;
         let waker = Waker::from(Arc::clone(&parker));
         loop {
-            if self.look(&waker)? {
+            if self.poll_once(&waker)? {
                 return Ok(true);
             }
             if until.is_some_and(|until| until <= Instant::now()) {

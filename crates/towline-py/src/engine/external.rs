@@ -14,17 +14,17 @@ use towline::{Error, Event};
 
 use super::bell::Bell;
 use super::job::JobCore;
-use crate::forked::Here;
+use crate::forked::ProcessBound;
 use crate::leaf::Leaf;
 
 /// Pending orders for Python: for each job at most one to begin, one to pause or unpause, and two to cancel.
 #[derive(Debug)]
-pub(crate) struct Orders {
+pub(crate) struct OrderQueue {
     pub(crate) bell: Bell,
     waiting: Leaf<VecDeque<(u64, Order)>>,
 }
 
-impl Orders {
+impl OrderQueue {
     pub(crate) fn new() -> PyResult<Self> {
         Ok(Self { bell: Bell::new()?, waiting: Leaf::default() })
     }
@@ -60,12 +60,12 @@ pub(crate) struct Work {
     number: u64,
     #[pyo3(get)]
     job: Py<JobCore>,
-    external: Here<External>,
+    external: ProcessBound<External>,
 }
 
 impl Work {
     pub(crate) fn new(number: u64, job: Py<JobCore>, external: External) -> Self {
-        Self { number, job, external: Here::new(external) }
+        Self { number, job, external: ProcessBound::new(external) }
     }
 }
 

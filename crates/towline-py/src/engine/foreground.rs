@@ -1,7 +1,7 @@
 //! The news of all jobs of an engine, merged for each job, for any number of foregrounds that draw them.
 //!
-//! The engine reports a change once, to one listener. The foreground that looks passes changes on to all others, so each
-//! sees every change at its own pace, and is woken at most once until it looks.
+//! The engine reports a change once, to one listener. The foreground that polls passes changes on to all others, so each
+//! sees every change at its own pace, and is woken at most once until it polls.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Weak};
@@ -14,13 +14,13 @@ use towline::{Engine, Event};
 use super::bell::{Bell, failed, seconds};
 use super::job::{self, JobCore};
 use super::outcome::PyEvent;
-use crate::forked::Here;
+use crate::forked::ProcessBound;
 use crate::leaf::Leaf;
 
-/// The number of looks after which readers of forgotten jobs are removed.
+/// The number of polls after which readers of forgotten jobs are removed.
 const FORGET_EVERY: u64 = 1_000;
 
-/// The news of one job since the last look.
+/// The news of one job since the last poll.
 ///
 /// ::
 ///
@@ -45,17 +45,17 @@ pub(crate) struct Update {
 /// The foregrounds of one engine.
 #[derive(Debug, Default)]
 pub(crate) struct Foregrounds {
-    all: Leaf<Vec<Weak<Place>>>,
+    all: Leaf<Vec<Weak<ChangeQueue>>>,
 }
 
-/// The place where one foreground learns of changes.
+/// The changes that one foreground has not read yet.
 #[derive(Debug)]
-struct Place {
+struct ChangeQueue {
     bell: Bell,
     changed: Leaf<Changed>,
 }
 
-/// The jobs that changed since the last look, each once.
+/// The jobs that changed since the last poll, each once.
 #[derive(Debug, Default)]
 struct Changed {
     jobs: VecDeque<JobId>,
@@ -78,41 +78,45 @@ impl Changed {
 }
 
 impl Foregrounds {
-    /// Opens another foreground, which finds all jobs at its first look.
+    /// Opens another foreground, which finds all jobs at its first poll.
     ///
     /// # Errors
     /// `OSError` if the operating system has no free thread or descriptor.
     pub(crate) fn open(self: &Arc<Self>, engine: &Engine) -> PyResult<Foreground> {
-        let place = Arc::new(Place { bell: Bell::new()?, changed: Leaf::default() });
-        self.all.with(|all| all.push(Arc::downgrade(&place)));
+        let queue = Arc::new(ChangeQueue { bell: Bell::new()?, changed: Leaf::default() });
+        self.all.with(|all| all.push(Arc::downgrade(&queue)));
         let all = Arc::clone(self);
         // Only the first hook is used, and after the engine's end there are no changes.
         engine.on_change(move || all.ring()).map_err(failed)?;
         let jobs: Vec<JobId> = engine.jobs().iter().map(towline::Job::id).collect();
-        place.changed.with(|changed| changed.add(&jobs));
-        place.bell.ring();
-        let seen = Seen { engine: engine.downgrade(), readers: HashMap::new(), looks: 0 };
-        Ok(Foreground { place: Here::new(place), others: Arc::clone(self), seen: Here::new(Leaf::new(seen)) })
+        queue.changed.with(|changed| changed.add(&jobs));
+        queue.bell.ring();
+        let positions = ReadPositions { engine: engine.downgrade(), readers: HashMap::new(), polls: 0 };
+        Ok(Foreground {
+            queue: ProcessBound::new(queue),
+            others: Arc::clone(self),
+            positions: ProcessBound::new(Leaf::new(positions)),
+        })
     }
 
-    fn places(&self) -> Vec<Arc<Place>> {
+    fn queues(&self) -> Vec<Arc<ChangeQueue>> {
         self.all.with(|all| {
-            all.retain(|place| place.strong_count() > 0);
+            all.retain(|queue| queue.strong_count() > 0);
             all.iter().filter_map(Weak::upgrade).collect()
         })
     }
 
-    /// Wakes all foregrounds after a change; the first one that looks passes the change on.
+    /// Wakes all foregrounds after a change; the first one that reads passes the change on.
     fn ring(&self) {
-        for place in self.places() {
-            place.bell.ring();
+        for queue in self.queues() {
+            queue.bell.ring();
         }
     }
 
-    fn pass_on(&self, changes: &[JobId], own: &Arc<Place>) {
-        for place in self.places() {
-            if place.changed.with(|changed| changed.add(changes)) && !Arc::ptr_eq(&place, own) {
-                place.bell.ring();
+    fn forward(&self, changes: &[JobId], own: &Arc<ChangeQueue>) {
+        for queue in self.queues() {
+            if queue.changed.with(|changed| changed.add(changes)) && !Arc::ptr_eq(&queue, own) {
+                queue.bell.ring();
             }
         }
     }
@@ -121,16 +125,16 @@ impl Foregrounds {
 /// One foreground's view of an engine's jobs. Dropping it does not affect the others.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Foreground {
-    place: Here<Arc<Place>>,
+    queue: ProcessBound<Arc<ChangeQueue>>,
     others: Arc<Foregrounds>,
-    seen: Here<Leaf<Seen>>,
+    positions: ProcessBound<Leaf<ReadPositions>>,
 }
 
 /// The position up to which a foreground has read each job.
-struct Seen {
+struct ReadPositions {
     engine: WeakEngine,
     readers: HashMap<JobId, Reader>,
-    looks: u64,
+    polls: u64,
 }
 
 /// The news of one job, before they become Python objects.
@@ -147,12 +151,12 @@ struct News {
 impl Foreground {
     /// The descriptor, which is readable if there is news, and at first.
     fn fileno(&self) -> PyResult<i32> {
-        Ok(self.place.get()?.bell.fileno())
+        Ok(self.queue.get()?.bell.fileno())
     }
 
     /// Makes `fileno()` readable.
     fn wake(&self) -> PyResult<()> {
-        self.place.get()?.bell.ring();
+        self.queue.get()?.bell.ring();
         Ok(())
     }
 
@@ -165,43 +169,45 @@ impl Foreground {
         wrap: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<Update>> {
         let time = seconds("max_ms", max_ms / 1e3)?;
-        let (place, seen) = (self.place.get()?, self.seen.get()?);
-        let news = py.detach(|| seen.with(|seen| seen.look(place, &self.others, max_items.max(1), time)));
+        let (queue, positions) = (self.queue.get()?, self.positions.get()?);
+        let news = py.detach(|| {
+            positions.with(|positions| positions.poll(queue, &self.others, max_items.max(1), time))
+        });
         news.into_iter().map(|news| news.into_update(py, wrap)).collect()
     }
 }
 
-impl Seen {
-    /// Reads the news of up to `max_items` jobs for about `max_time`. The rest waits for the next look, and wakes it.
-    fn look(
+impl ReadPositions {
+    /// Reads the news of up to `max_items` jobs for about `max_time`. The rest waits for the next poll, and wakes it.
+    fn poll(
         &mut self,
-        place: &Arc<Place>,
+        queue: &Arc<ChangeQueue>,
         others: &Foregrounds,
         max_items: usize,
         max_time: Option<Duration>,
     ) -> Vec<News> {
-        place.bell.quiet();
+        queue.bell.quiet();
         let Some(engine) = self.engine.upgrade() else { return Vec::new() };
         let until = max_time.and_then(|time| Instant::now().checked_add(time));
         let changes: Vec<JobId> = engine.changes().jobs.iter().map(|info| info.id).collect();
-        others.pass_on(&changes, place);
+        others.forward(&changes, queue);
         let mut news = Vec::new();
         while news.len() < max_items && (news.is_empty() || until.is_none_or(|until| Instant::now() < until))
         {
-            let Some(id) = place.changed.with(Changed::pop) else { break };
-            news.extend(self.look_at(&engine, id));
+            let Some(id) = queue.changed.with(Changed::pop) else { break };
+            news.extend(self.read_job(&engine, id));
         }
-        if place.changed.with(|changed| !changed.jobs.is_empty()) {
-            place.bell.ring();
+        if queue.changed.with(|changed| !changed.jobs.is_empty()) {
+            queue.bell.ring();
         }
-        self.looks += 1;
-        if self.looks.is_multiple_of(FORGET_EVERY) {
+        self.polls += 1;
+        if self.polls.is_multiple_of(FORGET_EVERY) {
             self.readers.retain(|id, _| engine.job(*id).is_some());
         }
         news
     }
 
-    fn look_at(&mut self, engine: &Engine, id: JobId) -> Option<News> {
+    fn read_job(&mut self, engine: &Engine, id: JobId) -> Option<News> {
         let core = engine.job(id)?;
         let reader = self.readers.entry(id).or_insert_with(|| core.reader(StartAt::Beginning));
         if reader.is_ended() {

@@ -12,7 +12,7 @@ use towline::{Deadline, Job};
 
 use super::bell::{Wait, seconds};
 use super::outcome::{PyEvent, PyOutcome};
-use crate::forked::Here;
+use crate::forked::ProcessBound;
 use crate::leaf::Leaf;
 
 /// A job. Any thread may use it; no call waits.
@@ -21,12 +21,12 @@ pub(crate) struct JobCore {
     /// A copy, so that a forked process can show it too.
     #[pyo3(get)]
     id: u64,
-    job: Here<Job>,
+    job: ProcessBound<Job>,
 }
 
 impl From<Job> for JobCore {
     fn from(job: Job) -> Self {
-        Self { id: job.id().0, job: Here::new(job) }
+        Self { id: job.id().0, job: ProcessBound::new(job) }
     }
 }
 
@@ -172,14 +172,14 @@ impl JobCore {
 
     fn cursor(&self) -> PyResult<Cursor> {
         let reader = self.job()?.reader(StartAt::Beginning);
-        Ok(Cursor { reader: Here::new(Leaf::new(reader)) })
+        Ok(Cursor { reader: ProcessBound::new(Leaf::new(reader)) })
     }
 }
 
 /// A position in a job's log. Dropping it does not affect the job.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Cursor {
-    reader: Here<Leaf<Reader>>,
+    reader: ProcessBound<Leaf<Reader>>,
 }
 
 #[pymethods]

@@ -11,10 +11,10 @@ use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, StreamSpec};
 use towline::{Client, Engine};
 
 use super::bell::{Wait, failed, seconds};
-use super::external::{Orders, Work};
+use super::external::{OrderQueue, Work};
 use super::foreground::{Foreground, Foregrounds};
 use super::job::JobCore;
-use crate::forked::Here;
+use crate::forked::ProcessBound;
 use crate::native::{self, NativeClient};
 use crate::relay;
 
@@ -22,14 +22,14 @@ struct Running {
     engine: Engine,
     client: Client,
     resume: Resume,
-    orders: Arc<Orders>,
+    orders: Arc<OrderQueue>,
     foregrounds: Arc<Foregrounds>,
 }
 
 /// An engine of the Rust library, with a client for one server.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct EngineCore {
-    running: Here<Running>,
+    running: ProcessBound<Running>,
     next_work: AtomicU64,
 }
 
@@ -55,9 +55,9 @@ impl EngineCore {
             ..EngineConfig::default()
         };
         let engine = Engine::start(config).map_err(failed)?;
-        let (orders, foregrounds) = (Arc::new(Orders::new()?), Arc::default());
+        let (orders, foregrounds) = (Arc::new(OrderQueue::new()?), Arc::default());
         let running = Running { engine, client, resume, orders, foregrounds };
-        Ok(Self { running: Here::new(running), next_work: AtomicU64::new(1) })
+        Ok(Self { running: ProcessBound::new(running), next_work: AtomicU64::new(1) })
     }
 
     /// Starts the stream that `body` requests from `model`: `chat`, `generate`, `pull`, `push` or `create`.
