@@ -309,7 +309,7 @@ test("the history of the relay's own user is listed, searched and read, and is n
   await guest.locator("h2", { hasText: "Not here" }).waitFor()
 })
 
-test("what the own relay's page asks is in the history, and continues what is there", async (t) => {
+test("what the own relay's page asks is in the history, and continues the conversation that is there", async (t) => {
   const place = ownPlace(model)
   const page = await open(t, await place.run("page", "--print"))
   const ask = async (text) => {

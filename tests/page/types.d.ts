@@ -31,7 +31,7 @@ interface Part {
 
 /** A listener for changes of the list of answers. */
 interface Watcher {
-  tell(answer: Answer): void
+  update(answer: Answer): void
   removed(id: string): void
   /** All others were deleted. */
   only(ids: Set<string>): void

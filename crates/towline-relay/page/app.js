@@ -77,7 +77,7 @@ function begin() {
 	signIn.hidden = true
 	byId("app").hidden = false
 	ended = new AbortController()
-	for (const answer of JSON.parse(byId("first").textContent ?? "")) list.tell(answer)
+	for (const answer of JSON.parse(byId("first").textContent ?? "")) list.update(answer)
 	list.paint()
 	watch(list, ended.signal)
 	list.search(search.value).catch(() => {})

@@ -37,7 +37,7 @@ export class List {
 	}
 
 	/** @param {Answer} answer */
-	tell(answer) {
+	update(answer) {
 		const known = this.answers.get(answer.id)
 		this.answers.set(answer.id, answer)
 		this.#ask(known !== undefined && +moment(known) === +moment(answer), answer.id)
@@ -103,7 +103,7 @@ export class List {
 	}
 
 	/** @param {Shown} shown */
-	#row(address = "", shown, told = "") {
+	#row(address = "", shown, details = "") {
 		const parts = [el("bdi", { class: "name" }), el("span", { class: "state" }), el("span", { class: "question", dir: "auto" }), el("span", { class: "facts" })]
 		const row = this.#rows.get(address) ?? el("li", {}, el("a", { href: address }, ...parts))
 		this.#rows.set(address, row)
@@ -113,7 +113,7 @@ export class List {
 		say(name, shown.name)
 		sayState(state, shown.state)
 		say(question, (shown.question ?? "").slice(0, 200))
-		say(last, told)
+		say(last, details)
 		return row
 	}
 
@@ -131,8 +131,8 @@ export class List {
 		for (const answer of wanted.sort((a, b) => rank(b) - rank(a))) put(title(answer), this.#rows.get(`#/answer/${answer.id}`))
 		const listed = new Set(wanted.map(({ conversation }) => conversation))
 		for (const { id, title, around, model, turns, updated_at, ...past } of this.#past.filter(({ id }) => !listed.has(id))) {
-			const told = [model, `${turns} ${turns === 1 ? "question" : "questions"}`, new Date(updated_at).toLocaleDateString()]
-			put("History", this.#row(`#/history/${id}`, { ...past, state: "", question: around ?? title }, told.filter(Boolean).join(" · ")))
+			const details = [model, `${turns} ${turns === 1 ? "question" : "questions"}`, new Date(updated_at).toLocaleDateString()]
+			put("History", this.#row(`#/history/${id}`, { ...past, state: "", question: around ?? title }, details.filter(Boolean).join(" · ")))
 		}
 		const sections = [...this.#sections.querySelectorAll("section")]
 		const shown = [...groups].map(([title, rows]) => {

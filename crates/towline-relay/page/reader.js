@@ -180,17 +180,17 @@ export class Reader {
 			return button
 		}
 		/** @param {string} name @param {object} [body] */
-		const told = async (name, body) => this.update(await order(this.answer.id, name, body))
-		add("Stop", "running", () => told("cancel", { reason: "from the page" })).classList.add("stop")
-		add("Pause", "reading", () => told("pause"))
-		add("Unpause", "paused", () => told("unpause"))
-		add("+5 min", "running", () => told("deadline", this.answer.deadline_s == null ? { in_s: 300 } : { extend_s: 300 }))
-		add("No limit", "running", () => told("deadline", { none: true }))
+		const command = async (name, body) => this.update(await order(this.answer.id, name, body))
+		add("Stop", "running", () => command("cancel", { reason: "from the page" })).classList.add("stop")
+		add("Pause", "reading", () => command("pause"))
+		add("Unpause", "paused", () => command("unpause"))
+		add("+5 min", "running", () => command("deadline", this.answer.deadline_s == null ? { in_s: 300 } : { extend_s: 300 }))
+		add("No limit", "running", () => command("deadline", { none: true }))
 		add("Copy", "always", (button) => copy(this.text, button))
 		add("Retry", "kept", async () => (location.hash = `#/answer/${(await order(this.answer.id, "retry")).id}`))
 		add("Rename", "always", async () => {
 			const name = await ask({ title: "Rename the answer", yes: "Rename", value: this.answer.name })
-			if (name !== null) await told("rename", { name })
+			if (name !== null) await command("rename", { name })
 		})
 		add("Forget", "ended", async () => {
 			const text = `“${this.answer.name}” and its record are deleted. This cannot be undone.`

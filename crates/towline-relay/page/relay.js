@@ -97,9 +97,9 @@ export async function watch(watcher, signal) {
 			came()
 			const lines = (rest + decoder.decode(piece, { stream: true })).split("\n")
 			rest = lines.pop() ?? ""
-			for (const told of lines.map((line) => JSON.parse(line))) {
-				if (told.removed) watcher.removed(told.removed)
-				else watcher.tell(told)
+			for (const change of lines.map((line) => JSON.parse(line))) {
+				if (change.removed) watcher.removed(change.removed)
+				else watcher.update(change)
 			}
 		}
 		throw new Error("the relay ended the list")

@@ -20,7 +20,7 @@ use towline::client::Timeouts;
 
 pub use self::fsync::{Fsync, NotAFsync};
 pub use self::hook::{OnAnswer, PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
-pub use self::places::{Listen, NotAPlace, Store};
+pub use self::places::{BadListenAddress, Listen, Store};
 pub use self::token::{MIN_SECRET_BYTES, NewSecret, Role, Token};
 pub(crate) use self::token::{Roles, secret_in};
 pub use self::units::{bytes, moment};

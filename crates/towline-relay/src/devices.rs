@@ -40,11 +40,11 @@ pub(crate) const FILE: &str = "devices.json";
 pub(crate) struct Devices {
     /// The file of the devices that survive a restart; `None` if none do.
     file: Option<PathBuf>,
-    known: Mutex<Known>,
+    known: Mutex<DeviceTable>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct DeviceTable {
     links: Vec<Link>,
     devices: Vec<Device>,
 }
@@ -97,7 +97,7 @@ pub(crate) struct Entered {
 
 /// A device in a list.
 #[derive(Debug, Serialize)]
-pub(crate) struct Shown {
+pub(crate) struct DeviceInfo {
     pub(crate) name: String,
     pub(crate) owner: String,
     pub(crate) created_at: String,
@@ -125,7 +125,7 @@ impl Devices {
         for device in &mut devices {
             device.grant.is_kept = true;
         }
-        Ok(Self { file, known: Mutex::new(Known { links: Vec::new(), devices }) })
+        Ok(Self { file, known: Mutex::new(DeviceTable { links: Vec::new(), devices }) })
     }
 
     /// The secret of a new link.
@@ -175,7 +175,7 @@ impl Devices {
             seen_ms: now,
             revoked: watch::Sender::default(),
         });
-        self.keep(&known);
+        self.save(&known);
         secret
     }
 
@@ -192,19 +192,19 @@ impl Devices {
         let entered =
             Entered { grant: device.grant.clone(), revoked: device.revoked.subscribe(), is_renewed };
         if is_renewed {
-            self.keep(&known);
+            self.save(&known);
         }
         Some(entered)
     }
 
     /// The devices of one owner, or all.
-    pub(crate) fn list(&self, owner: Option<&Owner>) -> Vec<Shown> {
+    pub(crate) fn list(&self, owner: Option<&Owner>) -> Vec<DeviceInfo> {
         let mut known = self.lock();
         known.forget_absent(now_ms());
         let devices =
             known.devices.iter().filter(|device| owner.is_none_or(|owner| *owner == device.grant.owner));
         devices
-            .map(|device| Shown {
+            .map(|device| DeviceInfo {
                 name: device.grant.name.clone(),
                 owner: device.grant.owner.as_str().to_owned(),
                 created_at: crate::meta::rfc3339(device.created_ms),
@@ -226,12 +226,12 @@ impl Devices {
         };
         let Some(at) = known.devices.iter().position(is_meant) else { return false };
         known.devices.remove(at).revoked.send_replace(true);
-        self.keep(&known);
+        self.save(&known);
         true
     }
 
     /// Writes the devices that survive. On an error they last only as long as this process.
-    fn keep(&self, known: &Known) {
+    fn save(&self, known: &DeviceTable) {
         let Some(path) = &self.file else { return };
         let kept: Vec<&Device> = known.devices.iter().filter(|device| device.grant.is_kept).collect();
         let new = path.with_extension("new");
@@ -247,12 +247,12 @@ impl Devices {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, DeviceTable> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl DeviceTable {
     fn forget_absent(&mut self, now_ms: u64) {
         self.devices.retain(|device| now_ms.saturating_sub(device.seen_ms) <= DEVICE_DAYS * DAY_MS);
     }
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_device_is_out_and_is_told() {
+    fn a_revoked_device_is_out_and_is_informed() {
         let devices = Devices::open(None).unwrap();
         let secret = devices.add(grant("phone"));
         let revoked = devices.enter(&secret).unwrap().revoked;

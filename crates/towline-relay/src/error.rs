@@ -86,12 +86,12 @@ mod tests {
             Error::Thread(cause()),
         ] {
             assert!(!error.to_string().contains("no such luck"), "{error}");
-            let (mut level, mut said) = (error.source(), 0);
+            let (mut level, mut count) = (error.source(), 0);
             while let Some(cause) = level {
-                said += usize::from(cause.to_string().contains("no such luck"));
+                count += usize::from(cause.to_string().contains("no such luck"));
                 level = cause.source();
             }
-            assert_eq!(said, 1, "{error:?}");
+            assert_eq!(count, 1, "{error:?}");
         }
     }
 }

@@ -26,7 +26,7 @@ const BREATH: usize = 4096;
 ///
 /// # Cancel safety
 /// Dropping the future stops it between two rounds.
-pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
+pub(crate) async fn run(relay: Arc<Relay>) -> Infallible {
     let mut rounds = tokio::time::interval(ROUND);
     let (mut busy, mut last) = (Instant::now(), Instant::now());
     loop {
@@ -61,7 +61,7 @@ fn mend(relay: &Relay) {
     if writer.is_failing() {
         // These answers end now, even if their model servers do not.
         for job in broken(relay).into_iter().filter(is_running).filter_map(|entry| entry.job) {
-            job.looks_at_its_log();
+            job.recheck_log();
         }
     }
     match writer.store().room() {
@@ -101,7 +101,7 @@ fn broken(relay: &Relay) -> Vec<Entry> {
 
 /// The streams of one owner.
 #[derive(Default)]
-struct Owned {
+struct OwnerStreams {
     /// Ended answers: time of the end, size, and entry.
     ended: Vec<(u64, u64, Entry)>,
     ended_bytes: u64,
@@ -113,31 +113,31 @@ struct Owned {
 async fn round(relay: &Relay) {
     let now = steady_now_ms();
     let age = u64::try_from(relay.config.retention.age.as_millis()).unwrap_or(u64::MAX);
-    let mut owners: HashMap<Owner, Owned> = HashMap::new();
+    let mut owners: HashMap<Owner, OwnerStreams> = HashMap::new();
     for owner in relay.registry.owners() {
-        let mut own = Owned::default();
+        let mut own = OwnerStreams::default();
         for (count, entry) in relay.registry.each(owner.clone(), None).enumerate() {
             if count % BREATH == 0 {
                 tokio::task::yield_now().await;
             }
-            own.look(relay, entry, now, age);
+            own.inspect(relay, entry, now, age);
         }
         owners.insert(owner, own);
     }
     let written = owners.iter().map(|(owner, own)| (owner.clone(), own.written_bytes)).collect();
-    relay.registry.note_written(written);
+    relay.registry.set_written(written);
     evict(relay, owners);
 }
 
-impl Owned {
-    fn look(&mut self, relay: &Relay, entry: Entry, now: u64, age: u64) {
+impl OwnerStreams {
+    fn inspect(&mut self, relay: &Relay, entry: Entry, now: u64, age: u64) {
         if entry.is_over(relay.config.retention.longest) {
             return relay.registry.expire(&entry);
         }
         if !is_running(&entry) {
             entry.log.forget_tail();
         }
-        let (bytes, job) = entry.log.look(|meta, bytes| {
+        let (bytes, job) = entry.log.with_meta(|meta, bytes| {
             let request = meta.job.as_ref().and_then(|job| job.request_bytes).unwrap_or(0);
             (bytes + request, meta.job.as_ref().map(|job| job.ended_ms))
         });
@@ -156,7 +156,7 @@ impl Owned {
 
 /// Deletes the answers that ended first of the owner who has the most, until there is enough room. So an
 /// owner never loses answers to another one who has more.
-fn evict(relay: &Relay, mut owners: HashMap<Owner, Owned>) {
+fn evict(relay: &Relay, mut owners: HashMap<Owner, OwnerStreams>) {
     let mut together: u64 = owners.values().map(|own| own.ended_bytes).sum();
     if together <= relay.config.retention.bytes {
         return;
@@ -177,13 +177,13 @@ fn evict(relay: &Relay, mut owners: HashMap<Owner, Owned>) {
 
 /// Makes room for further streams of `owner` if there is none: deletes some of the answers that ended first,
 /// of that owner if the owner has used up a full share, else of the owner who has the most streams.
-pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
-    let Some(whose) = relay.registry.who_makes_place(owner) else { return };
+pub(crate) fn make_room(relay: &Relay, owner: &Owner) {
+    let Some(evicted) = relay.registry.owner_to_evict(owner) else { return };
     let mut ended: Vec<(u64, Entry)> = relay
         .registry
-        .each(whose.clone(), None)
+        .each(evicted.clone(), None)
         .filter_map(|entry| {
-            let ended_ms = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended_ms));
+            let ended_ms = entry.log.with_meta(|meta, _| meta.job.as_ref().and_then(|job| job.ended_ms));
             ended_ms.map(|ended_ms| (ended_ms, entry))
         })
         .collect();
@@ -193,7 +193,7 @@ pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
     for (_, entry) in ended.into_iter().take(count) {
         relay.registry.expire(&entry);
     }
-    tracing::info!(owner = whose.as_str(), "answers are evicted, because there are too many streams");
+    tracing::info!(owner = evicted.as_str(), "answers are evicted, because there are too many streams");
 }
 
 fn is_running(entry: &Entry) -> bool {

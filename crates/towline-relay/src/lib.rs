@@ -71,7 +71,7 @@ mod traces;
 mod upstream;
 
 pub use config::{
-    Config, Fsync, Listen, MIN_SECRET_BYTES, NewSecret, NotAFsync, NotAPlace, NotAServer, OnAnswer,
+    BadListenAddress, Config, Fsync, Listen, MIN_SECRET_BYTES, NewSecret, NotAFsync, NotAServer, OnAnswer,
     PastConversation, PastTurn, PastTurns, PlaceInHistory, RelayLimits, Retention, Role, Store, StoreConfig,
     Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, UserHistory, WhenFull, bytes, moment,
 };

@@ -34,7 +34,7 @@ impl Quota {
 
 /// A limit that an owner has reached: its name and value, and when requests are accepted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reached {
+pub(crate) struct ReachedLimit {
     pub(crate) limit: &'static str,
     pub(crate) most: u64,
     pub(crate) retry_after_s: u64,
@@ -42,10 +42,10 @@ pub(crate) struct Reached {
 
 /// The usage of all owners, in memory. A start counts today's tokens again from the stored answers.
 #[derive(Debug, Default)]
-pub(crate) struct Usage(Mutex<HashMap<Owner, Used>>);
+pub(crate) struct Usage(Mutex<HashMap<Owner, OwnerUsage>>);
 
 #[derive(Debug, Default)]
-struct Used {
+struct OwnerUsage {
     /// The time up to which the accepted requests would be spread evenly, in Unix milliseconds (GCRA).
     spread_until_ms: u64,
     /// The day of the counted tokens, since 1970.
@@ -54,7 +54,7 @@ struct Used {
 }
 
 impl Usage {
-    fn used(&self) -> MutexGuard<'_, HashMap<Owner, Used>> {
+    fn used(&self) -> MutexGuard<'_, HashMap<Owner, OwnerUsage>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -62,7 +62,7 @@ impl Usage {
     ///
     /// # Errors
     /// The limit.
-    pub(crate) fn ask(&self, owner: &Owner, quota: Quota, now_ms: u64) -> Result<(), Reached> {
+    pub(crate) fn ask(&self, owner: &Owner, quota: Quota, now_ms: u64) -> Result<(), ReachedLimit> {
         if quota == Quota::default() {
             return Ok(());
         }
@@ -73,7 +73,7 @@ impl Usage {
             && used.tokens >= most
         {
             let retry_after_s = (DAY_MS - now_ms % DAY_MS).div_ceil(1000);
-            return Err(Reached { limit: "tokens_per_day", most, retry_after_s });
+            return Err(ReachedLimit { limit: "tokens_per_day", most, retry_after_s });
         }
         if let Some(most) = quota.requests_per_minute {
             let each_ms = MINUTE_MS / u64::from(most).max(1);
@@ -82,7 +82,11 @@ impl Usage {
             let until_ms = used.spread_until_ms.max(now_ms) + each_ms;
             if until_ms > now_ms + room_ms {
                 let retry_after_s = (until_ms - now_ms - room_ms).div_ceil(1000);
-                return Err(Reached { limit: "requests_per_minute", most: u64::from(most), retry_after_s });
+                return Err(ReachedLimit {
+                    limit: "requests_per_minute",
+                    most: u64::from(most),
+                    retry_after_s,
+                });
             }
             used.spread_until_ms = until_ms;
         }
@@ -138,7 +142,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(usage.ask(&ann, quota, NOW_MS), Ok(()));
         }
-        let reached = Reached { limit: "requests_per_minute", most: 3, retry_after_s: 20 };
+        let reached = ReachedLimit { limit: "requests_per_minute", most: 3, retry_after_s: 20 };
         assert_eq!(usage.ask(&ann, quota, NOW_MS), Err(reached));
         assert_eq!(usage.ask(&Owner::named("bob"), quota, NOW_MS), Ok(()), "each has an own limit");
         assert_eq!(usage.ask(&ann, quota, NOW_MS + 20_000), Ok(()));
@@ -156,7 +160,7 @@ mod tests {
         assert_eq!(usage.ask(&ann, quota, NOW_MS), Ok(()));
         usage.spend(&ann, 1, NOW_MS);
         usage.spend(&ann, 500, NOW_MS - DAY_MS);
-        let reached = Reached { limit: "tokens_per_day", most: 100, retry_after_s: 86_399 };
+        let reached = ReachedLimit { limit: "tokens_per_day", most: 100, retry_after_s: 86_399 };
         assert_eq!(usage.ask(&ann, quota, NOW_MS), Err(reached));
         assert_eq!(usage.ask(&ann, quota, NOW_MS + DAY_MS), Ok(()), "another day");
         assert_eq!(

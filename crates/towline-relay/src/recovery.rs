@@ -19,7 +19,7 @@ const END_BYTES: u64 = 256 << 10;
 
 /// Restores a stream, and closes it if it was running when the process ended. If the model server had sent
 /// its terminal record, that is the outcome; otherwise the relay appends a terminal record.
-pub(crate) fn put_back(registry: &StreamRegistry, usage: &Usage, incarnation: u64, found: Recovered) {
+pub(crate) fn restore(registry: &StreamRegistry, usage: &Usage, incarnation: u64, found: Recovered) {
     let mut meta: Meta = match serde_json::from_slice(&found.meta) {
         Ok(meta) => meta,
         Err(error) => {
@@ -35,7 +35,7 @@ pub(crate) fn put_back(registry: &StreamRegistry, usage: &Usage, incarnation: u6
         meta.incarnations.resume(incarnation, found.end);
     }
     let log = StreamLog::recovered(found.stream, Arc::clone(registry.writer()), meta.clone(), found.end);
-    registry.put_back(&meta, Arc::clone(&log), None);
+    registry.restore(&meta, Arc::clone(&log), None);
     if is_cut {
         let sent = meta.job.as_ref().is_none_or(|job| job.sent);
         let end = End::read(registry.writer(), log.no, found.end).unwrap_or_else(|error| {
@@ -69,15 +69,15 @@ pub(crate) fn mend(registry: &StreamRegistry, entry: &Entry) -> Result<(), Store
 }
 
 /// Closes an answer that has no job any more and whose log has this end.
-pub(crate) fn close(log: &Arc<StreamLog>, meta: &Meta, end: &End, unsaid: impl FnOnce() -> Ended) {
+pub(crate) fn close(log: &Arc<StreamLog>, meta: &Meta, end: &End, interrupted: impl FnOnce() -> Ended) {
     let Some(job) = &meta.job else { return };
     let kind = Recorded::of_path(&job.path).unwrap_or(Recorded::Chat);
-    let ended = end.said(kind, &meta.media_type(), job.framing).unwrap_or_else(unsaid);
+    let ended = end.stored_ending(kind, &meta.media_type(), job.framing).unwrap_or_else(interrupted);
     let closed = log.change(|log| {
-        let record = error_record(&ended, kind, &log.look().media_type(), &end.bytes);
+        let record = error_record(&ended, kind, &log.meta().media_type(), &end.bytes);
         log.append(&record);
         log.close();
-        if let Some(job) = &mut log.meta().job {
+        if let Some(job) = &mut log.meta_mut().job {
             job.ended = Some(ended.state.clone());
             job.ended_ms = Some(now_ms());
             job.cause.clone_from(&ended.cause);
@@ -111,7 +111,7 @@ impl End {
     }
 
     /// The ending that the model server sent; `None` if it sent none.
-    fn said(&self, kind: Recorded, media_type: &str, framing: Framing) -> Option<Ended> {
+    fn stored_ending(&self, kind: Recorded, media_type: &str, framing: Framing) -> Option<Ended> {
         if framing == Framing::Whole && media_type == "application/json" {
             let mut value = OneValue::default();
             value.received(&self.bytes);
@@ -154,30 +154,30 @@ mod tests {
 
     use super::*;
 
-    fn said(kind: Recorded, framing: Framing, log: &str) -> Option<AnswerState> {
+    fn stored_ending(kind: Recorded, framing: Framing, log: &str) -> Option<AnswerState> {
         let end = End { bytes: log.into(), is_all: true };
-        end.said(kind, framing.content_type(), framing).map(|ended| ended.state)
+        end.stored_ending(kind, framing.content_type(), framing).map(|ended| ended.state)
     }
 
     #[test]
     fn what_the_server_said_before_the_process_died_is_the_end() {
         let text = "{\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":false}\n";
         let done = "{\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n";
-        let chat = |log: &str| said(Recorded::Chat, Framing::Lines, log);
+        let chat = |log: &str| stored_ending(Recorded::Chat, Framing::Lines, log);
         assert_eq!(chat(text), None);
         assert_eq!(chat(""), None);
         assert_eq!(chat(&format!("{text}{done}")), Some(AnswerState::Completed));
         assert_eq!(chat(&format!("{text}{{\"error\":\"no\"}}\n")), Some(AnswerState::Failed));
         let events = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
-        let openai = |log: &str| said(Recorded::OpenAiChat, Framing::Events, log);
+        let openai = |log: &str| stored_ending(Recorded::OpenAiChat, Framing::Events, log);
         assert_eq!(openai(events), None);
         assert_eq!(openai(&format!("{events}data: [DONE]\n\n")), Some(AnswerState::Completed));
-        let messages = |log: &str| said(Recorded::Messages, Framing::Events, log);
+        let messages = |log: &str| stored_ending(Recorded::Messages, Framing::Events, log);
         let begun = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"content\":[]}}\n\n";
         assert_eq!(messages(begun), None);
         let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
         assert_eq!(messages(&format!("{begun}{stop}")), Some(AnswerState::Completed));
-        let whole = |log: &str| said(Recorded::Chat, Framing::Whole, log);
+        let whole = |log: &str| stored_ending(Recorded::Chat, Framing::Whole, log);
         assert_eq!(whole(done), Some(AnswerState::Completed));
         assert_eq!(whole(text), Some(AnswerState::Truncated));
         assert_eq!(whole(&done[..20]), None);
@@ -189,8 +189,12 @@ mod tests {
         let cut = "tent\":\"a\"},\"done\":false}\n";
         let done = "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n";
         let media_type = "application/x-ndjson";
-        assert!(end(&format!("{cut}{done}")).said(Recorded::Chat, media_type, Framing::Lines).is_some());
-        assert!(end(cut).said(Recorded::Chat, media_type, Framing::Lines).is_none());
-        assert!(end("no end of a record").said(Recorded::Chat, media_type, Framing::Lines).is_none());
+        assert!(
+            end(&format!("{cut}{done}")).stored_ending(Recorded::Chat, media_type, Framing::Lines).is_some()
+        );
+        assert!(end(cut).stored_ending(Recorded::Chat, media_type, Framing::Lines).is_none());
+        assert!(
+            end("no end of a record").stored_ending(Recorded::Chat, media_type, Framing::Lines).is_none()
+        );
     }
 }

@@ -55,7 +55,7 @@ impl Entry {
     pub(crate) fn is_over(&self, longest: Duration) -> bool {
         let (now, steady) = (now_ms(), steady_now_ms());
         let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        self.log.look(|meta, _| {
+        self.log.with_meta(|meta, _| {
             let own = meta.expires_ms().is_some_and(|at| at <= now);
             let longest = meta.job.is_none() && meta.created_ms.saturating_add(longest) <= steady;
             own || longest
@@ -92,7 +92,7 @@ pub(crate) struct StreamRegistry {
 
 /// The streams of one owner.
 #[derive(Debug, Default)]
-struct Own {
+struct OwnerIndex {
     by_id: BTreeMap<StreamId, StreamNo>,
     /// The names of its jobs.
     by_name: HashMap<String, StreamNo>,
@@ -102,7 +102,7 @@ struct Own {
     by_no: BTreeMap<StreamNo, Entry>,
 }
 
-impl Own {
+impl OwnerIndex {
     fn get(&self, id: &StreamId) -> Option<&Entry> {
         self.by_no.get(self.by_id.get(id)?)
     }
@@ -140,7 +140,7 @@ impl Own {
         let runs = |no: &StreamNo| {
             let entry = self.by_no.get(no);
             entry.is_some_and(|entry| {
-                entry.log.look(|meta, _| {
+                entry.log.with_meta(|meta, _| {
                     job_state(entry.job.as_ref(), meta).is_some_and(|state| !state.is_ended())
                 })
             })
@@ -178,16 +178,16 @@ impl Own {
 
 /// The name of an entry's job; `None` for a stream that a client writes.
 fn name_of(entry: &Entry) -> Option<String> {
-    entry.log.look(|meta, _| meta.job.as_ref().map(|job| job.name.clone()))
+    entry.log.with_meta(|meta, _| meta.job.as_ref().map(|job| job.name.clone()))
 }
 
 fn number_of(entry: &Entry) -> Option<u32> {
-    entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.number))
+    entry.log.with_meta(|meta, _| meta.job.as_ref().and_then(|job| job.number))
 }
 
 #[derive(Debug, Default)]
 struct Streams {
-    by_owner: HashMap<Owner, Own>,
+    by_owner: HashMap<Owner, OwnerIndex>,
     by_request: HashMap<(Owner, String), StreamId>,
     count: usize,
 }
@@ -202,14 +202,14 @@ pub(crate) enum NotFound {
 
 /// The reason why a job was not renamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum NotNamed {
+pub(crate) enum RenameError {
     Taken,
     Broken(Broken),
 }
 
 /// The reason why a stream was not created.
 #[derive(Debug, Clone)]
-pub(crate) enum NotMade {
+pub(crate) enum CreateError {
     /// A stream with this id exists.
     Exists(Entry),
     /// The maximum number of streams is reached.
@@ -275,7 +275,7 @@ impl StreamRegistry {
     }
 
     /// Restores a stream from the store; `job` if another relay runs it.
-    pub(crate) fn put_back(&self, meta: &Meta, log: Arc<StreamLog>, job: Option<Arc<Job>>) {
+    pub(crate) fn restore(&self, meta: &Meta, log: Arc<StreamLog>, job: Option<Arc<Job>>) {
         let mut streams = self.streams();
         if let Some(request_id) = meta.job.as_ref().and_then(|job| job.request_id.clone()) {
             streams.by_request.insert((meta.owner.clone(), request_id), meta.id.clone());
@@ -287,31 +287,31 @@ impl StreamRegistry {
 
     /// Creates a stream unless there is one with its id or, with a request id, one of that request. If the
     /// job's name is taken, a number is added. `request` is kept with the stream.
-    pub(crate) fn make(
+    pub(crate) fn create(
         &self,
         mut meta: Meta,
         bytes: &[u8],
         request: Option<Bytes>,
         job: impl FnOnce(&Arc<StreamLog>) -> Option<Arc<Job>>,
-    ) -> Result<(Entry, crate::log::Ticket), NotMade> {
+    ) -> Result<(Entry, crate::log::Ticket), CreateError> {
         let (id, owner) = (meta.id.clone(), meta.owner.clone());
         let mut streams = self.streams();
         let request_id = meta.job.as_ref().and_then(|job| job.request_id.clone());
         let of_request = request_id.map(|request_id| (owner.clone(), request_id));
         let same = of_request.as_ref().and_then(|request| streams.by_request.get(request)).unwrap_or(&id);
         if let Some(entry) = streams.by_owner.get(&owner).and_then(|own| own.get(same)) {
-            return Err(NotMade::Exists(entry.clone()));
+            return Err(CreateError::Exists(entry.clone()));
         }
-        let own_count = streams.by_owner.get(&owner).map_or(0, Own::len);
+        let own_count = streams.by_owner.get(&owner).map_or(0, OwnerIndex::len);
         if streams.count >= self.most || own_count >= self.own_most {
-            return Err(NotMade::Full);
+            return Err(CreateError::Full);
         }
         let no = self.number();
         if let Some(job) = &mut meta.job {
             let own = streams.by_owner.get(&owner);
             let is_taken = |name: &str| own.is_some_and(|own| own.by_name.contains_key(name));
             job.name = name::free(&job.name, no, is_taken);
-            job.number = own.map_or(Some(1), Own::free_number);
+            job.number = own.map_or(Some(1), OwnerIndex::free_number);
         }
         let (log, ticket) = StreamLog::create(no, Arc::clone(&self.writer), meta, bytes, request);
         let entry = Entry { id: id.clone(), owner: owner.clone(), job: job(&log), log };
@@ -339,12 +339,12 @@ impl StreamRegistry {
     }
 
     /// Renames a job. The name must be unique among the owner's jobs.
-    pub(crate) fn rename(&self, entry: &Entry, name: &str) -> Result<(), NotNamed> {
+    pub(crate) fn rename(&self, entry: &Entry, name: &str) -> Result<(), RenameError> {
         let mut streams = self.streams();
         let own = streams.by_owner.entry(entry.owner.clone()).or_default();
         let no = entry.log.no;
         if own.by_name.get(name).is_some_and(|known| *known != no) {
-            return Err(NotNamed::Taken);
+            return Err(RenameError::Taken);
         }
         let before = name_of(entry);
         own.by_name.insert(name.to_owned(), no);
@@ -355,11 +355,11 @@ impl StreamRegistry {
         }
         drop(streams);
         let named = entry.log.change(|log| {
-            if let Some(job) = &mut log.meta().job {
+            if let Some(job) = &mut log.meta_mut().job {
                 name.clone_into(&mut job.name);
             }
         });
-        named.map_err(NotNamed::Broken)?;
+        named.map_err(RenameError::Broken)?;
         self.changed(entry);
         Ok(())
     }
@@ -377,7 +377,7 @@ impl StreamRegistry {
     }
 
     /// Replaces the entry of the same stream.
-    pub(crate) fn put_in_place(&self, entry: Entry) {
+    pub(crate) fn replace(&self, entry: Entry) {
         let mut streams = self.streams();
         let Some(own) = streams.by_owner.get_mut(&entry.owner) else { return };
         if let Some(known) = own.by_no.get_mut(&entry.log.no) {
@@ -400,7 +400,7 @@ impl StreamRegistry {
 
     /// Removes a stream that is no longer in the store, or was never there.
     pub(crate) fn forget(&self, entry: &Entry) {
-        if self.take_away(entry) {
+        if self.remove_entry(entry) {
             entry.log.is_gone();
             self.changed(entry);
         }
@@ -408,7 +408,7 @@ impl StreamRegistry {
 
     /// Deletes a stream with its bytes. `None` if it is already gone.
     pub(crate) fn remove(&self, entry: &Entry) -> Option<crate::log::Ticket> {
-        if !self.take_away(entry) {
+        if !self.remove_entry(entry) {
             return None;
         }
         let ticket = entry.log.remove();
@@ -417,7 +417,7 @@ impl StreamRegistry {
     }
 
     /// `false` if there is none.
-    fn take_away(&self, entry: &Entry) -> bool {
+    fn remove_entry(&self, entry: &Entry) -> bool {
         let mut streams = self.streams();
         let Some(own) = streams.by_owner.get_mut(&entry.owner) else { return false };
         if !own.get(&entry.id).is_some_and(|found| Arc::ptr_eq(&found.log, &entry.log)) {
@@ -428,7 +428,7 @@ impl StreamRegistry {
         if entry.job.is_none() {
             self.incarnation.fetch_add(1, Ordering::Relaxed);
         }
-        let request_id = entry.log.look(|meta, _| meta.job.as_ref()?.request_id.clone());
+        let request_id = entry.log.with_meta(|meta, _| meta.job.as_ref()?.request_id.clone());
         if let Some(request_id) = request_id {
             streams.by_request.remove(&(entry.owner.clone(), request_id));
         }
@@ -436,7 +436,7 @@ impl StreamRegistry {
     }
 
     /// The owner whose answers must be deleted for a new stream of `owner`; `None` if there is room.
-    pub(crate) fn who_makes_place(&self, owner: &Owner) -> Option<Owner> {
+    pub(crate) fn owner_to_evict(&self, owner: &Owner) -> Option<Owner> {
         let streams = self.streams();
         if streams.by_owner.get(owner).is_some_and(|own| own.len() >= self.own_most) {
             return Some(owner.clone());
@@ -447,7 +447,7 @@ impl StreamRegistry {
         streams.by_owner.iter().max_by_key(|(_, own)| own.len()).map(|(owner, _)| owner.clone())
     }
 
-    pub(crate) fn note_written(&self, written: HashMap<Owner, u64>) {
+    pub(crate) fn set_written(&self, written: HashMap<Owner, u64>) {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 

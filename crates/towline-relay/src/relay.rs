@@ -11,7 +11,7 @@ use crate::access::{AccessControl, Rules};
 use crate::config::{Config, Fsync, Listen, Store};
 use crate::devices::Devices;
 use crate::error::Error;
-use crate::job::{self, AdmissionQueue, Attached, Claim, Finished, NoPlace, Permit, Places, Task};
+use crate::job::{self, AdmissionLimits, AdmissionQueue, Attached, Claim, Finished, Permit, QueueFull, Task};
 use crate::listen::LateDoor;
 use crate::log::{Ticket, Writer};
 use crate::meta::{JobRecord, now_ms};
@@ -53,7 +53,7 @@ pub(crate) struct Relay {
     /// Number of answers that have begun and not ended.
     pub(crate) running: AtomicUsize,
     pub(crate) connections: AtomicUsize,
-    life: watch::Sender<Life>,
+    life: watch::Sender<RelayPhase>,
     /// The addresses on which it listens, for display.
     pub(crate) listening: OnceLock<Vec<Listen>>,
     /// The state for other relays, if several share the store.
@@ -62,7 +62,7 @@ pub(crate) struct Relay {
 
 /// The stage of a relay's life, which only advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Life {
+pub(crate) enum RelayPhase {
     Running,
     /// It is shutting down and accepts no new work. Running answers can still be read, watched and
     /// controlled.
@@ -73,9 +73,9 @@ pub(crate) enum Life {
 
 /// The reason why a job was not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NotBegun {
+pub(crate) enum StartError {
     Draining,
-    NoPlace(NoPlace),
+    QueueFull(QueueFull),
 }
 
 impl Relay {
@@ -129,7 +129,7 @@ impl Relay {
         ));
         let usage = Arc::new(Usage::default());
         for found in recovery.streams {
-            recovery::put_back(&registry, &usage, recovery.incarnation, found);
+            recovery::restore(&registry, &usage, recovery.incarnation, found);
         }
         let access = Arc::new(AccessControl::new(Rules::new(&config)?));
         let shared = redis.map(|store| {
@@ -152,11 +152,11 @@ impl Relay {
             usage,
             hop: Hop::random(),
             began: Instant::now(),
-            admission: AdmissionQueue::new(Places::of(&config)),
+            admission: AdmissionQueue::new(AdmissionLimits::of(&config)),
             bodies: Arc::new(Semaphore::new(config.limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
-            life: watch::Sender::new(Life::Running),
+            life: watch::Sender::new(RelayPhase::Running),
             listening: OnceLock::new(),
             shared: shared.transpose()?,
             config,
@@ -173,11 +173,11 @@ impl Relay {
 
     /// Starts the shutdown.
     pub(crate) fn end(&self) {
-        self.moves_to(Life::Draining);
+        self.moves_to(RelayPhase::Draining);
     }
 
     /// The stage never goes back.
-    pub(crate) fn moves_to(&self, next: Life) {
+    pub(crate) fn moves_to(&self, next: RelayPhase) {
         self.life.send_if_modified(|life| {
             let is_new = next > *life;
             *life = next.max(*life);
@@ -186,24 +186,24 @@ impl Relay {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        *self.life.borrow() >= Life::Draining
+        *self.life.borrow() >= RelayPhase::Draining
     }
 
     /// Waits until it is so far.
     ///
     /// # Cancel safety
     /// Safe.
-    pub(crate) async fn reaches(&self, awaited: Life) {
+    pub(crate) async fn reaches(&self, awaited: RelayPhase) {
         // This relay holds the sender itself.
         drop(self.life.subscribe().wait_for(|life| *life >= awaited).await);
     }
 
     /// A permit for another job.
-    pub(crate) fn may_begin(&self, claim: Claim) -> Result<Permit, NotBegun> {
+    pub(crate) fn may_begin(&self, claim: Claim) -> Result<Permit, StartError> {
         if self.is_draining() {
-            return Err(NotBegun::Draining);
+            return Err(StartError::Draining);
         }
-        self.admission.take(claim).map_err(NotBegun::NoPlace)
+        self.admission.take(claim).map_err(StartError::QueueFull)
     }
 
     /// Starts or queues the job of `entry`. If other relays could answer the same request, no model server is
@@ -214,7 +214,7 @@ impl Relay {
             task.job.may_run();
         }
         self.running.fetch_add(1, Ordering::Relaxed);
-        self.metrics.begun();
+        self.metrics.count_begun();
         let relay = Arc::clone(self);
         let mut changes = task.job.watch();
         self.tasks.start(async move {
@@ -230,10 +230,10 @@ impl Relay {
                 }
             };
             relay.running.fetch_sub(1, Ordering::Relaxed);
-            let bytes = entry.log.seen().end.position;
+            let bytes = entry.log.visible().end.position;
             relay.metrics.answers.ended(series(&entry), &state, bytes, &measured);
             if let (Some(traces), Some(span)) = (&relay.traces, &span) {
-                entry.log.look(|meta, _| traces.ended(span, meta, &state, &measured));
+                entry.log.with_meta(|meta, _| traces.ended(span, meta, &state, &measured));
             }
             if let Some(tokens) = measured.output_tokens {
                 relay.usage.spend(&entry.owner, tokens, now_ms());
@@ -243,7 +243,7 @@ impl Relay {
             }
             relay.registry.changed(&entry);
             if let Some(on_answer) = &relay.config.on_answer {
-                on_answer.tell(&entry.id);
+                on_answer.notify(&entry.id);
             }
             tracing::info!(stream = entry.id.as_str(), state = state.as_str(), bytes, "an answer has ended");
         });
@@ -277,14 +277,14 @@ impl Relay {
             Room::Failed if self.shared.is_some() => return Some("Redis does not answer"),
             Room::Failed => return Some("the store has failed"),
         }
-        let is_any_well = self.upstreams.all().iter().any(|upstream| upstream.is_well());
-        (!is_any_well).then_some("no model server answers")
+        let is_any_healthy = self.upstreams.all().iter().any(|upstream| upstream.is_healthy());
+        (!is_any_healthy).then_some("no model server answers")
     }
 }
 
 /// The metric labels of an answer.
 fn series(entry: &Entry) -> Series {
     let of = |record: &JobRecord| (record.model.clone(), record.upstream.clone());
-    let (model, server) = entry.log.look(|meta, _| meta.job.as_ref().map(of)).unwrap_or_default();
+    let (model, server) = entry.log.with_meta(|meta, _| meta.job.as_ref().map(of)).unwrap_or_default();
     Series { model, server, owner: entry.owner.as_str().to_owned() }
 }

@@ -226,8 +226,8 @@ fn span(
 }
 
 fn attributes(known: &[(&str, Option<Value>)]) -> Vec<Value> {
-    let said = known.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
-    said.map(|(key, value)| json!({ "key": key, "value": value })).collect()
+    let known = known.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    known.map(|(key, value)| json!({ "key": key, "value": value })).collect()
 }
 
 #[cfg(test)]

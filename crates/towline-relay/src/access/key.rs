@@ -119,9 +119,9 @@ mod tests {
         let odd = Token { secret: None, secret_sha256: Some("9f".into()), ..Token::new("ann", "") };
         let signed = Token { secret: None, secret_sha256: Some("+f".repeat(32)), ..Token::new("ann", "") };
         let digits = "64 hexadecimal digits";
-        for (token, said) in [(both, "needs one of"), (odd, digits), (signed, digits)] {
+        for (token, expected) in [(both, "needs one of"), (odd, digits), (signed, digits)] {
             let error = Key::of(&token).unwrap_err().to_string();
-            assert!(error.contains(said) && !error.contains(SECRET), "{error}");
+            assert!(error.contains(expected) && !error.contains(SECRET), "{error}");
         }
     }
 

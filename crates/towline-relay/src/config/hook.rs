@@ -19,7 +19,7 @@ impl OnAnswer {
         Self(Arc::new(call))
     }
 
-    pub(crate) fn tell(&self, id: &StreamId) {
+    pub(crate) fn notify(&self, id: &StreamId) {
         (self.0)(id);
     }
 }
@@ -60,13 +60,13 @@ pub trait UserHistory: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// A text for the log. The retry is sent anyway.
-    fn ask_again(&self, place: &PlaceInHistory) -> Result<Option<PlaceInHistory>, String>;
+    fn record_retry(&self, place: &PlaceInHistory) -> Result<Option<PlaceInHistory>, String>;
 
     /// Removes a question that was not sent after all, or the new answer of a retry.
     ///
     /// # Errors
     /// In words for the log.
-    fn take_back(&self, place: &PlaceInHistory) -> Result<(), String>;
+    fn withdraw(&self, place: &PlaceInHistory) -> Result<(), String>;
 }
 
 /// The place of an answer in the history: its `Towline-Conversation` and `Towline-Turn`.

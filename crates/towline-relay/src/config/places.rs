@@ -49,12 +49,12 @@ impl Listen {
 /// The error for a text that is not an address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected unix:/path, 127.0.0.1:11435, [::1]:11435, or own for your own socket")]
-pub struct NotAPlace;
+pub struct BadListenAddress;
 
 impl FromStr for Listen {
-    type Err = NotAPlace;
+    type Err = BadListenAddress;
 
-    fn from_str(text: &str) -> Result<Self, NotAPlace> {
+    fn from_str(text: &str) -> Result<Self, BadListenAddress> {
         if text == "own" {
             return Ok(Self::Own);
         }
@@ -62,14 +62,14 @@ impl FromStr for Listen {
             return Ok(Self::Unix(PathBuf::from(path)));
         }
         let text = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
-        text.replace("localhost:", "127.0.0.1:").parse().map(Self::Tcp).map_err(|_| NotAPlace)
+        text.replace("localhost:", "127.0.0.1:").parse().map(Self::Tcp).map_err(|_| BadListenAddress)
     }
 }
 
 impl TryFrom<String> for Listen {
-    type Error = NotAPlace;
+    type Error = BadListenAddress;
 
-    fn try_from(text: String) -> Result<Self, NotAPlace> {
+    fn try_from(text: String) -> Result<Self, BadListenAddress> {
         text.parse()
     }
 }
@@ -136,6 +136,6 @@ mod tests {
         assert_eq!("unix:/run/x.sock".parse(), Ok(Listen::Unix("/run/x.sock".into())));
         assert_eq!("localhost:1".parse(), Ok(Listen::Tcp(([127, 0, 0, 1], 1).into())));
         assert_eq!("own".parse(), Ok(Listen::Own));
-        assert_eq!("nowhere".parse::<Listen>(), Err(NotAPlace));
+        assert_eq!("nowhere".parse::<Listen>(), Err(BadListenAddress));
     }
 }

@@ -15,12 +15,12 @@ use super::{input, streams};
 use crate::access::Caller;
 use crate::housekeeping;
 use crate::id::{Owner, StreamId};
-use crate::job::{Claim, Group, Job, NoPlace, Places, Question, Recorded, Task, name};
+use crate::job::{AdmissionLimits, Claim, Group, Job, Question, QueueFull, Recorded, Task, name};
 use crate::log::{StreamLog, Ticket};
 use crate::meta::{JobRecord, Meta, now_ms};
-use crate::quota::Reached;
-use crate::registry::{Entry, NotMade, Reading};
-use crate::relay::{NotBegun, Relay};
+use crate::quota::ReachedLimit;
+use crate::registry::{CreateError, Entry, Reading};
+use crate::relay::{Relay, StartError};
 use crate::traces::SpanContext;
 use crate::upstream::Choice;
 
@@ -79,7 +79,7 @@ impl RequestHeaders {
         Ok(Self {
             detach: input::is_true(headers, "towline-detach"),
             request_id,
-            name: name::given(&name),
+            name: name::as_handle(&name),
             conversation: label(headers, "towline-conversation")?,
             turn: label(headers, "towline-turn")?,
             asked_by: label(headers, "towline-asked-by")?,
@@ -182,7 +182,7 @@ pub(super) fn chosen(relay: &Relay, caller: &Caller, text: &str) -> Result<Choic
 /// A request that is ready to start.
 pub(super) struct Ask {
     pub(super) kind: Recorded,
-    pub(super) wishes: RequestHeaders,
+    pub(super) options: RequestHeaders,
     pub(super) choice: Choice,
     /// For the model server.
     pub(super) headers: Headers,
@@ -196,7 +196,7 @@ pub(super) struct Ask {
 }
 
 /// The result of starting a request.
-pub(super) enum Begun {
+pub(super) enum StartedRequest {
     /// Its job runs or is queued. A request that is not detached reads it.
     New { entry: Entry, job: Arc<Job>, ticket: Ticket, reading: Option<Reading> },
     /// The same request was made before.
@@ -204,8 +204,8 @@ pub(super) enum Begun {
 }
 
 /// Starts the job of a request.
-pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Begun, Refusal> {
-    let Ask { kind, wishes, choice, headers, body, room, digest, retry_of } = ask;
+pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<StartedRequest, Refusal> {
+    let Ask { kind, options, choice, headers, body, room, digest, retry_of } = ask;
     let limits = &relay.config.limits;
     let quota = relay.access.rules().quota(&caller.owner);
     relay.usage.ask(&caller.owner, quota, now_ms()).map_err(|reached| over_quota(&caller.owner, reached))?;
@@ -223,11 +223,11 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     if upstreams.is_empty() {
         return Err(Refusal::new(Code::NotFound, NO_OLLAMA));
     }
-    let group = wishes.group.clone().map(|name| Group {
+    let group = options.group.clone().map(|name| Group {
         name,
-        running: wishes.group_running.unwrap_or(usize::MAX),
+        running: options.group_running.unwrap_or(usize::MAX),
         // On an own relay, only its user decides how many run.
-        is_beside: caller.names_servers && wishes.group_running.is_some(),
+        is_beside: caller.names_servers && options.group_running.is_some(),
     });
     let is_grouped = group.is_some();
     // Requests that manage models are not limited.
@@ -236,32 +236,32 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     let permit = relay.may_begin(claim).map_err(|why| refused(relay, why, is_grouped))?;
     let question = Question::of(&body);
     let keeps_request =
-        relay.config.retention.requests && wishes.keeps_request && body.len() <= limits.request_bytes;
+        relay.config.retention.requests && options.keeps_request && body.len() <= limits.request_bytes;
     let request = keeps_request.then(|| body.clone());
     let id = StreamId::random();
     let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.registry.incarnation());
     meta.job = Some(JobRecord {
-        name: name_of(&wishes, kind, &question, &model),
+        name: name_of(&options, kind, &question, &model),
         // Assigned when the job enters the registry.
         number: None,
         question: question.text,
         questions_before: question.before,
-        conversation: wishes.conversation,
-        turn: wishes.turn,
-        asked_by: wishes.asked_by,
-        group: wishes.group,
-        group_running: wishes.group_running,
+        conversation: options.conversation,
+        turn: options.turn,
+        asked_by: options.asked_by,
+        group: options.group,
+        group_running: options.group_running,
         sent: !is_grouped && permit.may_run(),
         retry_of,
         model,
         path: kind.path().to_owned(),
         upstream: upstreams.first().map(|upstream| upstream.name().to_owned()).unwrap_or_default(),
-        server: choice.kept(),
+        server: choice.stored(),
         request_bytes: request.as_ref().map(|request| request.len() as u64),
-        request_id: wishes.request_id,
+        request_id: options.request_id,
         request_digest: digest,
         framing,
-        detached: wishes.detach,
+        detached: options.detach,
         ended: None,
         ended_ms: None,
         cause: None,
@@ -270,16 +270,17 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         tokens: None,
         tokens_per_second: None,
     });
-    housekeeping::make_place(relay, &caller.owner);
-    let job =
-        |log: &Arc<StreamLog>| Some(Job::new(Arc::clone(log), kind, framing, wishes.detach, wishes.deadline));
-    let (entry, ticket) = match relay.registry.make(meta, b"", request, job) {
+    housekeeping::make_room(relay, &caller.owner);
+    let job = |log: &Arc<StreamLog>| {
+        Some(Job::new(Arc::clone(log), kind, framing, options.detach, options.deadline))
+    };
+    let (entry, ticket) = match relay.registry.create(meta, b"", request, job) {
         Ok(made) => made,
-        Err(NotMade::Exists(entry)) => return Ok(Begun::Known(entry)),
-        Err(NotMade::Full) => return Err(streams::too_many(relay)),
+        Err(CreateError::Exists(entry)) => return Ok(StartedRequest::Known(entry)),
+        Err(CreateError::Full) => return Err(streams::too_many(relay)),
     };
     let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is created with its job") };
-    let span = relay.traces.as_ref().and_then(|_| SpanContext::of(wishes.traceparent.as_deref()));
+    let span = relay.traces.as_ref().and_then(|_| SpanContext::of(options.traceparent.as_deref()));
     let headers = span.as_ref().map_or_else(|| headers.clone(), |span| span.carried_on(&headers));
     let task = Task {
         span,
@@ -293,17 +294,19 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         log_bytes: limits.log_bytes,
     };
     // Attached before the start, so that the job is never without a reader.
-    let reading = if wishes.detach { None } else { relay.attach(entry.clone()) };
+    let reading = if options.detach { None } else { relay.attach(entry.clone()) };
     relay.begin(entry.clone(), task, ticket.clone());
-    Ok(Begun::New { entry, job, ticket, reading })
+    Ok(StartedRequest::New { entry, job, ticket, reading })
 }
 
 /// The name from the client, else one derived from the question, else one derived from the operation.
-fn name_of(wishes: &RequestHeaders, kind: Recorded, question: &Question, model: &str) -> String {
+fn name_of(options: &RequestHeaders, kind: Recorded, question: &Question, model: &str) -> String {
     let verb = kind.path().rsplit('/').next().unwrap_or_default();
-    let made =
-        [name::made(question.text.as_deref().unwrap_or_default()), name::made(&format!("{verb} {model}"))];
-    let named = std::iter::once(wishes.name.clone()).chain(made);
+    let made = [
+        name::of_question(question.text.as_deref().unwrap_or_default()),
+        name::of_question(&format!("{verb} {model}")),
+    ];
+    let named = std::iter::once(options.name.clone()).chain(made);
     named.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
@@ -313,28 +316,28 @@ pub(super) fn draining() -> Refusal {
         .with("retry-after", "1")
 }
 
-fn over_quota(owner: &Owner, reached: Reached) -> Refusal {
-    let Reached { limit, most, retry_after_s } = reached;
+fn over_quota(owner: &Owner, reached: ReachedLimit) -> Refusal {
+    let ReachedLimit { limit, most, retry_after_s } = reached;
     let message =
         format!("{limit} of {} is {most}, which is reached; try again in {retry_after_s} s", owner.as_str());
     Refusal::new(Code::Limit, message).with("retry-after", retry_after_s.to_string())
 }
 
-fn refused(relay: &Relay, why: NotBegun, is_grouped: bool) -> Refusal {
-    let places = Places::of(&relay.config);
+fn refused(relay: &Relay, why: StartError, is_grouped: bool) -> Refusal {
+    let limits = AdmissionLimits::of(&relay.config);
     let waiting = if is_grouped { "limits.grouped" } else { "limits.queued" };
     let refusal = match why {
-        NotBegun::Draining => return draining(),
-        NotBegun::NoPlace(NoPlace::InAll) => {
-            let (running, queued) = (places.running, if is_grouped { places.grouped } else { places.queued });
+        StartError::Draining => return draining(),
+        StartError::QueueFull(QueueFull::InAll) => {
+            let (running, queued) = (limits.running, if is_grouped { limits.grouped } else { limits.queued });
             let message = format!(
                 "{running} answers run (limits.running) and {queued} wait ({waiting}); try again later"
             );
             Refusal::new(Code::Limit, message)
         }
-        NotBegun::NoPlace(NoPlace::OfOwner) => {
-            let running = places.own_running;
-            let queued = if is_grouped { places.own_grouped } else { places.own_queued };
+        StartError::QueueFull(QueueFull::OfOwner) => {
+            let running = limits.own_running;
+            let queued = if is_grouped { limits.own_grouped } else { limits.own_queued };
             let message = format!(
                 "{running} answers of this owner run and {queued} wait, which is limits.share of limits.running and {waiting}; \
                  try again later"
@@ -364,9 +367,9 @@ mod tests {
     #[test]
     fn a_job_is_named_by_its_client_its_question_or_what_it_does() {
         let name = |given: &str, kind, question: Option<&str>| {
-            let wishes = RequestHeaders { name: given.into(), ..RequestHeaders::default() };
+            let options = RequestHeaders { name: given.into(), ..RequestHeaders::default() };
             let question = Question { text: question.map(str::to_owned), before: 0 };
-            name_of(&wishes, kind, &question, "llama3:8b")
+            name_of(&options, kind, &question, "llama3:8b")
         };
         assert_eq!(name("mine", Recorded::Chat, Some("why?")), "mine");
         assert_eq!(name("", Recorded::Chat, Some("Why so?")), "why-so");

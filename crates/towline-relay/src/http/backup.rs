@@ -34,7 +34,7 @@ pub(super) async fn back_up(
     if !caller.over_unix || !caller.roles.allow(Role::Admin) {
         return Err(Refusal::new(Code::Forbidden, "a relay can be backed up only over its Unix socket"));
     }
-    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let body = input::read(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let BackupOrder { folder } = parsed(&body)?;
     if !folder.is_absolute() {
         return Err(Refusal::bad("folder takes an absolute path"));

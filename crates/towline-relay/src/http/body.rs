@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use towline::forward::ResponseBytes;
 
-use crate::log::{Cursor, Got, StreamLog};
+use crate::log::{Cursor, CursorRead, StreamLog};
 use crate::meta::Framing;
 use crate::registry::Reading;
 
@@ -24,9 +24,9 @@ pub(crate) enum Body {
     /// The whole body; `None` once it was sent.
     Whole(Option<Bytes>),
     /// A growing log, from a position on.
-    Live(Box<Live>),
+    Live(Box<LiveBody>),
     /// A response that is passed through as it arrives.
-    Passed(Box<Passed>),
+    Passed(Box<PassedBody>),
     /// Pieces that a task makes.
     Pieces(mpsc::Receiver<Bytes>),
     /// An existing part of a log.
@@ -65,7 +65,7 @@ impl From<Infallible> for Cut {
 }
 
 /// A log, read live.
-pub(crate) struct Live {
+pub(crate) struct LiveBody {
     cursor: Cursor,
     /// Holds the reader's slot until the body is dropped.
     reading: Reading,
@@ -85,7 +85,7 @@ struct Heartbeat {
 }
 
 /// A response that is passed through.
-pub(crate) struct Passed {
+pub(crate) struct PassedBody {
     pub(crate) body: ResponseBytes,
     pub(crate) buffer: Vec<u8>,
     /// Whether the body was cut after the bytes in the buffer.
@@ -138,13 +138,13 @@ impl Body {
         Self::Revocable(Box::new(Revocable { body: self, revoked }))
     }
 
-    pub(crate) fn live(reading: Reading, position: u64, trailers: bool, lag_bytes: u64) -> Live {
+    pub(crate) fn live(reading: Reading, position: u64, trailers: bool, lag_bytes: u64) -> LiveBody {
         let cursor = Cursor::new(reading.entry.log.clone(), position);
-        Live { cursor, reading, heartbeat: None, trailers, lag_bytes, had_caught_up: false, ended: false }
+        LiveBody { cursor, reading, heartbeat: None, trailers, lag_bytes, had_caught_up: false, ended: false }
     }
 }
 
-impl Live {
+impl LiveBody {
     /// The same body, with a heartbeat after each such silence, and at once if the silence began before the
     /// body.
     pub(crate) fn with_heartbeat(mut self, every: Duration, framing: Framing, is_silent: bool) -> Self {
@@ -157,19 +157,19 @@ impl Live {
         if self.ended {
             return Poll::Ready(None);
         }
-        if self.had_caught_up && self.cursor.behind() > self.lag_bytes {
+        if self.had_caught_up && self.cursor.lag() > self.lag_bytes {
             tracing::debug!(stream = self.reading.entry.id.as_str(), "a lagging reader is disconnected");
             return self.end("towline-lagged");
         }
         match self.cursor.poll_read(cx) {
-            Poll::Ready(Got::Bytes(bytes)) => {
+            Poll::Ready(CursorRead::Bytes(bytes)) => {
                 if let Some(heartbeat) = &mut self.heartbeat {
                     heartbeat.received(&bytes);
                 }
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Poll::Ready(Got::Closed) => self.end("stream-closed"),
-            Poll::Ready(Got::Broken(broken)) => {
+            Poll::Ready(CursorRead::Closed) => self.end("stream-closed"),
+            Poll::Ready(CursorRead::Broken(broken)) => {
                 self.ended = true;
                 Poll::Ready(Some(Err(Cut::Log(broken.to_string()))))
             }
@@ -200,27 +200,27 @@ impl Live {
 }
 
 impl Part {
-    fn left(&self) -> u64 {
+    fn remaining(&self) -> u64 {
         self.until.saturating_sub(self.cursor.position())
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let left = self.left();
+        let left = self.remaining();
         if left == 0 {
             return Poll::Ready(None);
         }
         match ready!(self.cursor.poll_read(cx)) {
-            Got::Bytes(mut bytes) => {
+            CursorRead::Bytes(mut bytes) => {
                 bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Got::Closed => Poll::Ready(None),
-            Got::Broken(broken) => Poll::Ready(Some(Err(Cut::Log(broken.to_string())))),
+            CursorRead::Closed => Poll::Ready(None),
+            CursorRead::Broken(broken) => Poll::Ready(Some(Err(Cut::Log(broken.to_string())))),
         }
     }
 }
 
-impl Passed {
+impl PassedBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if self.is_cut {
             return Poll::Ready(Some(Err(Cut::Upstream)));
@@ -261,7 +261,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Live(live) => live.ended,
-            Self::Part(part) => part.left() == 0,
+            Self::Part(part) => part.remaining() == 0,
             Self::Revocable(revocable) => revocable.body.is_end_stream(),
             Self::Passed(_) | Self::Pieces(_) => false,
         }
@@ -270,7 +270,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Part(part) => SizeHint::with_exact(part.left()),
+            Self::Part(part) => SizeHint::with_exact(part.remaining()),
             Self::Revocable(revocable) => revocable.body.size_hint(),
             Self::Live(_) | Self::Passed(_) | Self::Pieces(_) => SizeHint::default(),
         }

@@ -16,14 +16,14 @@ use towline_core::http1::Headers;
 use towline_core::job::Deadline;
 
 use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
-use super::ask::{self, Ask, Begun, RequestHeaders};
+use super::ask::{self, Ask, RequestHeaders, StartedRequest};
 use super::body::Body;
 use super::{backup, devices, front, history, input, jobs, streams};
 use crate::access::Caller;
 use crate::config::Role;
 use crate::job::{Job, Recorded, Sent, job_state, name};
 use crate::meta::{now_ms, rfc3339};
-use crate::registry::{Entry, NotFound, NotNamed};
+use crate::registry::{Entry, NotFound, RenameError};
 use crate::relay::Relay;
 use crate::store::StoreError;
 use crate::upstream::Choice;
@@ -99,7 +99,7 @@ pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry
     let shown: String = handle.chars().filter(|c| !c.is_control()).take(100).collect();
     let missing = || Refusal::new(Code::NotFound, format!("this relay has no job {shown}"));
     match relay.registry.resolve(&caller.owner, &handle) {
-        Ok(entry) => entry.log.look(|meta, _| meta.job.is_some()).then_some(entry).ok_or_else(missing),
+        Ok(entry) => entry.log.with_meta(|meta, _| meta.job.is_some()).then_some(entry).ok_or_else(missing),
         Err(NotFound::None) => Err(missing()),
         Err(NotFound::Several(count)) => Err(Refusal::bad(format!(
             "{count} jobs have an id that begins with {shown}: give more of it, or a name"
@@ -109,12 +109,12 @@ pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry
 
 /// The job of an entry, for display; `None` for a stream that is not an answer.
 pub(super) fn shown(entry: &Entry) -> Option<relay::Job> {
-    let look = entry.job.as_ref().map(|job| job.look());
-    let end = entry.log.seen().end;
-    entry.log.look(|meta, bytes| {
+    let snapshot = entry.job.as_ref().map(|job| job.snapshot());
+    let end = entry.log.visible().end;
+    entry.log.with_meta(|meta, bytes| {
         let record = meta.job.as_ref()?;
         let state = job_state(entry.job.as_ref(), meta)?;
-        let running = look.filter(|_| !state.is_ended());
+        let running = snapshot.filter(|_| !state.is_ended());
         let seconds = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
         let until = record.ended_ms.unwrap_or_else(now_ms);
         let mut job = relay::Job::new(entry.id.as_str(), state);
@@ -130,21 +130,21 @@ pub(super) fn shown(entry: &Entry) -> Option<relay::Job> {
         job.retry_of = record.retry_of.as_ref().map(|id| id.as_str().to_owned());
         job.model = Some(record.model.clone());
         job.path.clone_from(&record.path);
-        job.upstream = Some(running.as_ref().map_or(&record.upstream, |look| &look.upstream).clone());
+        job.upstream = Some(running.as_ref().map_or(&record.upstream, |now| &now.upstream).clone());
         job.created_at = rfc3339(meta.created_ms);
         job.ended_at = record.ended_ms.map(rfc3339);
         job.bytes = bytes;
-        job.records = running.as_ref().map_or(record.records, |look| look.records);
+        job.records = running.as_ref().map_or(record.records, |now| now.records);
         job.not_understood = record.not_understood;
-        job.tokens = running.as_ref().map_or(record.tokens, |look| look.tokens);
-        let rate = running.as_ref().map_or(record.tokens_per_second, |look| look.tokens_per_second);
+        job.tokens = running.as_ref().map_or(record.tokens, |now| now.tokens);
+        let rate = running.as_ref().map_or(record.tokens_per_second, |now| now.tokens_per_second);
         job.tokens_per_second = rate.map(|rate| (rate * 10.0).round() / 10.0);
         job.age_s = until.saturating_sub(meta.created_ms) as f64 / 1000.0;
-        job.since_last_s = running.as_ref().and_then(|look| look.since_last).map(seconds);
-        job.deadline_s = running.as_ref().and_then(|look| look.deadline).map(seconds);
-        job.readers = running.as_ref().map_or(0, |look| look.readers as u64);
+        job.since_last_s = running.as_ref().and_then(|now| now.since_last).map(seconds);
+        job.deadline_s = running.as_ref().and_then(|now| now.deadline).map(seconds);
+        job.readers = running.as_ref().map_or(0, |now| now.readers as u64);
         job.has_request = record.request_bytes.is_some();
-        job.detached = running.as_ref().map_or(record.detached, |look| look.detached);
+        job.detached = running.as_ref().map_or(record.detached, |now| now.detached);
         job.offset = end.to_string();
         job.content_type = Some(meta.content_type.clone());
         job.cause.clone_from(&record.cause);
@@ -165,11 +165,11 @@ async fn retry(
     headers: &HeaderMap,
 ) -> Result<Answer, Refusal> {
     let body = kept_request(relay, entry).await?;
-    let Some(record) = entry.log.look(|meta, _| meta.job.clone()) else {
+    let Some(record) = entry.log.with_meta(|meta, _| meta.job.clone()) else {
         return Err(Refusal::new(Code::NotFound, "there is no such job here"));
     };
     let named = ask::choice(relay, caller, headers)?;
-    let is_same = named.kept() == record.server;
+    let is_same = named.stored() == record.server;
     let choice = match &record.server {
         Some(_) if is_same => named,
         Some(server) => ask::chosen(relay, caller, server)?,
@@ -186,7 +186,7 @@ async fn retry(
             "an earlier version started this job, so it cannot be retried",
         ));
     };
-    let mut wishes = RequestHeaders {
+    let mut options = RequestHeaders {
         detach: true,
         // Without a number that was added to it.
         name: record.name,
@@ -199,11 +199,11 @@ async fn retry(
         ..RequestHeaders::default()
     };
     let retry_of = Some(entry.id.clone());
-    let place = history::ask_again(relay, caller, &mut wishes).await;
-    let ask = Ask { kind, wishes, choice, headers: sent, body, room: None, digest: None, retry_of };
+    let place = history::record_retry(relay, caller, &mut options).await;
+    let ask = Ask { kind, options, choice, headers: sent, body, room: None, digest: None, retry_of };
     match history::begin(relay, caller, place, ask).await? {
-        Begun::New { entry, ticket, .. } => front::accepted(&entry, ticket).await,
-        Begun::Known(_) => unreachable!("a job without a request id is new"),
+        StartedRequest::New { entry, ticket, .. } => front::accepted(&entry, ticket).await,
+        StartedRequest::Known(_) => unreachable!("a job without a request id is new"),
     }
 }
 
@@ -232,7 +232,7 @@ struct RenameOrder {
 }
 
 async fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Answer, Refusal> {
-    let name = name::given(&order.name);
+    let name = name::as_handle(&order.name);
     if name.is_empty() {
         return Err(Refusal::bad("a name takes letters and digits, with -, _ and . between them"));
     }
@@ -243,11 +243,11 @@ async fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Ans
     }
     match relay.registry.rename(entry, &name) {
         Ok(()) => job_answer(entry, StatusCode::OK),
-        Err(NotNamed::Taken) => Err(Refusal::new(
+        Err(RenameError::Taken) => Err(Refusal::new(
             Code::Conflict,
             format!("another job has the name {name}; choose a different one"),
         )),
-        Err(NotNamed::Broken(broken)) => Err(streams::broken(broken)),
+        Err(RenameError::Broken(broken)) => Err(streams::broken(broken)),
     }
 }
 
@@ -295,13 +295,13 @@ async fn ordered(
     order: &str,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let body = input::read(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let over = || {
         let message = "the job has already ended, so it cannot be changed";
         Refusal::new(Code::Conflict, message)
     };
     if let Some(shared) = &relay.shared {
-        shared.has_obeyed().await;
+        shared.apply_pending_orders().await;
     }
     let job = entry.job.as_ref().filter(|job| !job.state().is_ended());
     match order {
@@ -370,7 +370,7 @@ fn version(relay: &Relay) -> Answer {
         .upstreams
         .all()
         .iter()
-        .map(|upstream| json!({"name": upstream.name(), "up": upstream.is_well()}))
+        .map(|upstream| json!({"name": upstream.name(), "up": upstream.is_healthy()}))
         .collect();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -397,7 +397,7 @@ async fn shutdown(relay: &Relay, caller: &Caller, request: Request<Incoming>) ->
         let message = "ending the relay needs its Unix socket, or a token with the role admin";
         return Err(Refusal::new(Code::Forbidden, message));
     }
-    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let body = input::read(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let order: ShutdownOrder = if body.is_empty() { ShutdownOrder::default() } else { parsed(&body)? };
     let running = relay.running.load(Ordering::Relaxed);
     if order.if_idle && running > 0 {

@@ -62,7 +62,7 @@ pub(super) async fn link(
     caller: &Caller,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let body = input::read(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let LinkOrder { name, owner } = parsed(&body)?;
     let owner = match owner {
         None => caller.owner.clone(),
@@ -100,7 +100,7 @@ pub(super) async fn pair(
         let message = "the listener for phones can be opened only over the Unix socket; here POST devices creates a link";
         return Err(Refusal::new(Code::Forbidden, message));
     }
-    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let body = input::read(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let PairOrder { name, owner, listen, hosts } = parsed(&body)?;
     let with_tls = relay.listening.get().into_iter().flatten().find_map(|listen| match listen {
         Listen::Tcp(address) if relay.config.tls.is_some() => Some(*address),
@@ -126,20 +126,20 @@ pub(super) async fn pair(
 
 /// The devices of the caller; for an admin all devices.
 pub(super) fn list(relay: &Relay, caller: &Caller) -> Answer {
-    let devices = relay.devices.list(whose(caller));
+    let devices = relay.devices.list(owner_scope(caller));
     json_answer(StatusCode::OK, &json!({ "devices": devices }))
 }
 
 pub(super) fn revoke(relay: &Relay, caller: &Caller, name: &str) -> Result<Answer, Refusal> {
     let name = percent_decode_str(name).decode_utf8_lossy();
-    if relay.devices.revoke(whose(caller), &name) {
+    if relay.devices.revoke(owner_scope(caller), &name) {
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
     Err(Refusal::new(Code::NotFound, format!("there is no device {shown} here")))
 }
 
-fn whose(caller: &Caller) -> Option<&Owner> {
+fn owner_scope(caller: &Caller) -> Option<&Owner> {
     (!is_admin(caller)).then_some(&caller.owner)
 }
 
@@ -166,7 +166,7 @@ pub(super) async fn session(
     if !is_from_its_page(&request) {
         return Err(Refusal::new(Code::Forbidden, "only the relay's own page can register a device"));
     }
-    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let body = input::read(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let SessionOrder { token } = parsed(&body)?;
     let token = token.trim();
     let secret = relay.devices.exchange(token).or_else(|| {

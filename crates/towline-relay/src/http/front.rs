@@ -12,7 +12,7 @@ use towline::forward;
 use towline_core::http1::{Headers, Method};
 
 use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
-use super::ask::{Ask, Begun, RequestBody, RequestHeaders, choice, draining};
+use super::ask::{Ask, RequestBody, RequestHeaders, StartedRequest, choice, draining};
 use super::body::Body;
 use super::pass::{exchange, request_headers};
 use super::{history, input, streams};
@@ -35,14 +35,15 @@ pub(super) async fn recorded(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let (parts, body) = request.into_parts();
-    let mut wishes = RequestHeaders::read(&parts.headers)?;
+    let mut options = RequestHeaders::read(&parts.headers)?;
     let choice = choice(relay, caller, &parts.headers)?;
-    let input::Held { bytes: body, room } = input::whole(relay, body, relay.config.limits.body_bytes).await?;
-    let digest = wishes.request_id.is_some().then(|| digest(kind, &body));
+    let input::ReceivedBody { bytes: body, room } =
+        input::read(relay, body, relay.config.limits.body_bytes).await?;
+    let digest = options.request_id.is_some().then(|| digest(kind, &body));
     let known = |id: &str| relay.registry.of_request(&caller.owner, id);
-    let detach = wishes.detach;
-    if let Some(entry) = wishes.request_id.as_deref().and_then(known) {
-        return again(relay, entry, digest.as_deref(), detach).await;
+    let detach = options.detach;
+    if let Some(entry) = options.request_id.as_deref().and_then(known) {
+        return repeated(relay, entry, digest.as_deref(), detach).await;
     }
     if relay.is_draining() {
         return Err(draining());
@@ -59,27 +60,27 @@ pub(super) async fn recorded(
             Err(streams::broken(Broken::Full))
         };
     }
-    let reserved = match (&relay.shared, &wishes.request_id) {
+    let reserved = match (&relay.shared, &options.request_id) {
         (Some(shared), Some(id)) => {
             if !shared.reserve(caller.owner.as_str(), id).await.map_err(streams::store_failed)? {
                 let _is_fresh = relay.fresh().await;
                 let entry = known(id).ok_or_else(|| streams::broken(Broken::Taken))?;
-                return again(relay, entry, digest.as_deref(), detach).await;
+                return repeated(relay, entry, digest.as_deref(), detach).await;
             }
             Some((shared, id.clone()))
         }
         (Some(_) | None, _) => None,
     };
-    let place = history::ask(relay, caller, &mut wishes, &body).await;
-    let ask = Ask { kind, wishes, choice, headers, body, room, digest: digest.clone(), retry_of: None };
+    let place = history::ask(relay, caller, &mut options, &body).await;
+    let ask = Ask { kind, options, choice, headers, body, room, digest: digest.clone(), retry_of: None };
     let begun = history::begin(relay, caller, place, ask).await;
     if let (Some((shared, id)), Err(_)) = (&reserved, &begun) {
         shared.release(caller.owner.as_str(), id).await;
     }
     match begun? {
-        Begun::Known(entry) => again(relay, entry, digest.as_deref(), detach).await,
-        Begun::New { entry, ticket, reading: None, .. } => accepted(&entry, ticket).await,
-        Begun::New { job, reading: Some(reading), .. } => given(relay, reading, &job).await,
+        StartedRequest::Known(entry) => repeated(relay, entry, digest.as_deref(), detach).await,
+        StartedRequest::New { entry, ticket, reading: None, .. } => accepted(&entry, ticket).await,
+        StartedRequest::New { job, reading: Some(reading), .. } => send_answer(relay, reading, &job).await,
     }
 }
 
@@ -117,13 +118,13 @@ fn digest(kind: Recorded, body: &[u8]) -> String {
 }
 
 /// The response to a repeated request.
-async fn again(
+async fn repeated(
     relay: &Arc<Relay>,
     entry: Entry,
     digest: Option<&str>,
     detach: bool,
 ) -> Result<Answer, Refusal> {
-    let is_another = entry.log.look(|meta, _| {
+    let is_another = entry.log.with_meta(|meta, _| {
         let known = meta.job.as_ref().and_then(|job| job.request_digest.as_deref());
         known.is_some_and(|known| Some(known) != digest)
     });
@@ -139,7 +140,7 @@ async fn again(
     let job = entry.job.clone();
     let reading = relay.attach(entry).ok_or_else(|| streams::too_many_readers(relay))?;
     match job {
-        Some(job) => given(relay, reading, &job).await,
+        Some(job) => send_answer(relay, reading, &job).await,
         // The process that knew the head has ended.
         None => {
             let head = Head::Open { status: 200, headers: HeaderMap::new() };
@@ -150,7 +151,7 @@ async fn again(
 
 /// Sends the answer as it arrives. A client of a stream gets heartbeats: when the model server has been
 /// silent for the heartbeat time, the relay sends the head of a successful response.
-async fn given(relay: &Arc<Relay>, reading: Reading, job: &Job) -> Result<Answer, Refusal> {
+async fn send_answer(relay: &Arc<Relay>, reading: Reading, job: &Job) -> Result<Answer, Refusal> {
     let patience = match job.framing {
         Framing::Events => Some(relay.config.times.heartbeat),
         Framing::Lines => relay.config.times.heartbeat_lines,
@@ -166,7 +167,7 @@ async fn given(relay: &Arc<Relay>, reading: Reading, job: &Job) -> Result<Answer
 /// The answer from its beginning. Without a head it begins with a heartbeat.
 fn live(relay: &Relay, reading: Reading, head: Option<Head>) -> Answer {
     let entry = reading.entry.clone();
-    let (content_type, framing, words, ended) = entry.log.look(|meta, _| {
+    let (content_type, framing, words, ended) = entry.log.with_meta(|meta, _| {
         let job = meta.job.as_ref();
         let framing = job.map_or(Framing::Events, |job| job.framing);
         let words = job.map_or(Words::Relay, |job| Words::of_path(&job.path));
@@ -220,7 +221,7 @@ fn status_of(status: u16) -> StatusCode {
 
 fn detached(entry: &Entry, status: StatusCode) -> Answer {
     let stream = format!("/streams/{}", entry.id);
-    let name = entry.log.look(|meta, _| meta.job.as_ref().map(|job| job.name.clone()));
+    let name = entry.log.with_meta(|meta, _| meta.job.as_ref().map(|job| job.name.clone()));
     let body = json!({"id": entry.id.as_str(), "name": name, "stream": stream});
     let mut answer = json_answer(status, &body);
     // Relative to the request's URL, because the client may use any name for this relay.

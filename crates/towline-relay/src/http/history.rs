@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::answer::{Answer, Code, Refusal, json_answer};
-use super::ask::{self, Ask, Begun, RequestHeaders};
+use super::ask::{self, Ask, RequestHeaders, StartedRequest};
 use super::input;
 use crate::access::Caller;
 use crate::config::{PlaceInHistory, UserHistory};
@@ -40,30 +40,30 @@ pub(super) async fn one(relay: &Relay, caller: &Caller, id: &str) -> Result<Answ
 pub(super) async fn ask(
     relay: &Relay,
     caller: &Caller,
-    wishes: &mut RequestHeaders,
+    options: &mut RequestHeaders,
     body: &Bytes,
 ) -> Option<PlaceInHistory> {
-    if wishes.asked_by.as_deref() != Some(PAGE) || wishes.turn.is_some() {
+    if options.asked_by.as_deref() != Some(PAGE) || options.turn.is_some() {
         return None;
     }
-    let (conversation, body) = (wishes.conversation.clone(), body.clone());
+    let (conversation, body) = (options.conversation.clone(), body.clone());
     let asked = with(relay, caller, move |history| history.ask(conversation.as_deref(), &body)).await;
     let place = asked.unwrap_or_else(not_written).flatten()?;
-    (wishes.conversation, wishes.turn) = (Some(place.conversation.clone()), Some(place.turn.clone()));
+    (options.conversation, options.turn) = (Some(place.conversation.clone()), Some(place.turn.clone()));
     Some(place)
 }
 
 /// Records a retry of an answer, so that the new answer has a place in the history.
-pub(super) async fn ask_again(
+pub(super) async fn record_retry(
     relay: &Relay,
     caller: &Caller,
-    wishes: &mut RequestHeaders,
+    options: &mut RequestHeaders,
 ) -> Option<PlaceInHistory> {
-    let (conversation, turn) = (wishes.conversation.clone()?, wishes.turn.clone()?);
+    let (conversation, turn) = (options.conversation.clone()?, options.turn.clone()?);
     let before = PlaceInHistory { conversation, turn };
-    let again = with(relay, caller, move |history| history.ask_again(&before)).await;
+    let again = with(relay, caller, move |history| history.record_retry(&before)).await;
     let place = again.unwrap_or_else(not_written).flatten()?;
-    wishes.turn = Some(place.turn.clone());
+    options.turn = Some(place.turn.clone());
     Some(place)
 }
 
@@ -74,15 +74,15 @@ pub(super) async fn begin(
     caller: &Caller,
     place: Option<PlaceInHistory>,
     ask: Ask,
-) -> Result<Begun, Refusal> {
+) -> Result<StartedRequest, Refusal> {
     let begun = ask::begin(relay, caller, ask);
     let Some(place) = place else { return begun };
     match (&begun, &relay.config.on_answer) {
-        (Ok(Begun::New { entry, .. }), Some(on_answer)) => on_answer.tell(&entry.id),
-        (Ok(Begun::New { .. }), None) => {}
-        (Ok(Begun::Known(_)) | Err(_), _) => {
-            let taken_back = with(relay, caller, move |history| history.take_back(&place)).await;
-            taken_back.unwrap_or_else(not_written);
+        (Ok(StartedRequest::New { entry, .. }), Some(on_answer)) => on_answer.notify(&entry.id),
+        (Ok(StartedRequest::New { .. }), None) => {}
+        (Ok(StartedRequest::Known(_)) | Err(_), _) => {
+            let withdrawn = with(relay, caller, move |history| history.withdraw(&place)).await;
+            withdrawn.unwrap_or_else(not_written);
         }
     }
     begun

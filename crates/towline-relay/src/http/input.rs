@@ -16,7 +16,7 @@ use crate::relay::Relay;
 
 /// The body of a request, and its part of the memory for all bodies.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ReceivedBody {
     pub(crate) bytes: Bytes,
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Held {
 ///
 /// # Cancel safety
 /// Dropping the future drops the bytes that have arrived.
-pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Result<Held, Refusal> {
+pub(crate) async fn read(relay: &Relay, mut body: Incoming, most: usize) -> Result<ReceivedBody, Refusal> {
     let too_large = || {
         let message = format!("the request's body is longer than the limit of {most} bytes");
         Refusal::new(Code::TooLarge, message)
@@ -63,7 +63,7 @@ pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Res
                 }
             }
         }
-        Ok(Held { bytes: first.unwrap_or_else(|| whole.freeze()), room })
+        Ok(ReceivedBody { bytes: first.unwrap_or_else(|| whole.freeze()), room })
     };
     let time = relay.config.limits.body_time;
     match tokio::time::timeout(time, reading).await {

@@ -22,14 +22,14 @@ use crate::id::{Owner, StreamId};
 use crate::job::job_state;
 use crate::meta::now_ms;
 use crate::registry::Entry;
-use crate::relay::{Life, Relay};
+use crate::relay::{Relay, RelayPhase};
 use crate::store::StreamNo;
 
 /// The size at which a piece of a list is sent, in bytes.
 const PIECE_BYTES: usize = 16 << 10;
 /// The number of streams that are checked before the task yields, because a filter may match few of a long
 /// list.
-const LOOKS: usize = 256;
+const YIELD_EVERY: usize = 256;
 /// More rows than a tall screen shows.
 const NEWEST: usize = 30;
 /// The number of changes that wait for a slow watcher.
@@ -86,7 +86,7 @@ impl Filter {
     }
 
     fn takes(&self, entry: &Entry) -> bool {
-        entry.log.look(|meta, _| {
+        entry.log.with_meta(|meta, _| {
             let Some(record) = &meta.job else { return false };
             let Some(state) = job_state(entry.job.as_ref(), meta) else { return false };
             let has = |text: &String| {
@@ -172,8 +172,8 @@ impl Jobs {
     fn next(&mut self) -> (Vec<u8>, bool) {
         let mut is_page = false;
         let mut piece = Vec::new();
-        for (looks, entry) in self.relay.registry.each(self.owner.clone(), self.after).enumerate() {
-            if looks == LOOKS {
+        for (checked, entry) in self.relay.registry.each(self.owner.clone(), self.after).enumerate() {
+            if checked == YIELD_EVERY {
                 return (piece, false);
             }
             self.after = Some(entry.log.no);
@@ -184,7 +184,7 @@ impl Jobs {
             if self.count > 0 {
                 piece.push(b',');
             }
-            piece.append(&mut said(&job));
+            piece.append(&mut to_json(&job));
             self.count += 1;
             if self.count == self.limit {
                 is_page = true;
@@ -196,7 +196,7 @@ impl Jobs {
         }
         let next = self.after.filter(|_| is_page).map(|no| no.to_string());
         piece.extend_from_slice(b"],\"next\":");
-        piece.append(&mut said(&next));
+        piece.append(&mut to_json(&next));
         piece.push(b'}');
         (piece, true)
     }
@@ -211,13 +211,13 @@ fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {
             caller: &caller,
             filter: &filter,
             lines: &lines,
-            told: BTreeMap::new(),
+            reported: BTreeMap::new(),
             running: BTreeMap::new(),
         };
         tokio::select! {
-            _ = watcher.tell() => {}
+            _ = watcher.run() => {}
             () = lines.closed() => {}
-            () = own.reaches(Life::Closing) => {}
+            () = own.reaches(RelayPhase::Closing) => {}
         }
     });
     typed(StatusCode::OK, "application/x-ndjson", Body::Pieces(pieces))
@@ -230,85 +230,85 @@ struct Watcher<'a> {
     filter: &'a Filter,
     lines: &'a Sender<Bytes>,
     /// The streams that were reported and not removed.
-    told: BTreeMap<StreamNo, StreamId>,
+    reported: BTreeMap<StreamNo, StreamId>,
     /// The running ones among these, with their reported sizes in bytes.
     running: BTreeMap<StreamNo, u64>,
 }
 
 impl Watcher<'_> {
-    async fn tell(&mut self) -> Result<(), SendError<Bytes>> {
+    async fn run(&mut self) -> Result<(), SendError<Bytes>> {
         let mut changes = self.relay.registry.watch();
         let mut pause = tokio::time::interval(WATCH_PAUSE);
-        self.tell_all().await?;
+        self.send_all().await?;
         loop {
             tokio::select! {
                 change = changes.recv() => match change {
                     Ok(change) if change.owner != self.caller.owner => {}
-                    Ok(change) => self.tell_change(change.no, &change.id).await?,
-                    Err(RecvError::Lagged(_)) => self.tell_all().await?,
+                    Ok(change) => self.send_change(change.no, &change.id).await?,
+                    Err(RecvError::Lagged(_)) => self.send_all().await?,
                     Err(RecvError::Closed) => return Ok(()),
                 },
-                _ = pause.tick() => self.tell_running().await?,
+                _ = pause.tick() => self.send_running().await?,
             }
         }
     }
 
     /// Reports every job in its current state, and the jobs that are gone since the last report.
-    async fn tell_all(&mut self) -> Result<(), SendError<Bytes>> {
-        let mut gone = std::mem::take(&mut self.told);
+    async fn send_all(&mut self) -> Result<(), SendError<Bytes>> {
+        let mut gone = std::mem::take(&mut self.reported);
         self.running.clear();
         let (relay, caller) = (self.relay, self.caller);
-        for (looks, entry) in (1..).zip(relay.registry.each(caller.owner.clone(), None)) {
-            if looks % LOOKS == 0 {
+        for (checked, entry) in (1..).zip(relay.registry.each(caller.owner.clone(), None)) {
+            if checked % YIELD_EVERY == 0 {
                 tokio::task::yield_now().await;
             }
             if self.filter.takes(&entry) {
                 gone.remove(&entry.log.no);
-                self.tell_one(&entry).await?;
+                self.send_job(&entry).await?;
             }
         }
         for id in gone.into_values() {
-            self.tell_removed(&id).await?;
+            self.send_removed(&id).await?;
         }
         Ok(())
     }
 
-    async fn tell_change(&mut self, no: StreamNo, id: &StreamId) -> Result<(), SendError<Bytes>> {
+    async fn send_change(&mut self, no: StreamNo, id: &StreamId) -> Result<(), SendError<Bytes>> {
         let entry = self.relay.registry.find(&self.caller.owner, id).filter(|entry| entry.log.no == no);
         match entry {
-            Some(entry) if self.filter.takes(&entry) => self.tell_one(&entry).await,
+            Some(entry) if self.filter.takes(&entry) => self.send_job(&entry).await,
             // A job that no longer matches the filter is reported once more.
-            Some(entry) if self.told.remove(&no).is_some() => {
+            Some(entry) if self.reported.remove(&no).is_some() => {
                 self.running.remove(&no);
                 match shown(&entry) {
                     Some(job) => self.send(&job).await,
                     None => Ok(()),
                 }
             }
-            None if self.told.remove(&no).is_some() => {
+            None if self.reported.remove(&no).is_some() => {
                 self.running.remove(&no);
-                self.tell_removed(id).await
+                self.send_removed(id).await
             }
             Some(_) | None => Ok(()),
         }
     }
 
     /// Reports the running jobs that have grown.
-    async fn tell_running(&mut self) -> Result<(), SendError<Bytes>> {
+    async fn send_running(&mut self) -> Result<(), SendError<Bytes>> {
         let ran: Vec<(StreamNo, u64)> = self.running.iter().map(|(no, bytes)| (*no, *bytes)).collect();
         for (no, bytes) in ran {
-            let Some(id) = self.told.get(&no) else { continue };
+            let Some(id) = self.reported.get(&no) else { continue };
             let Some(entry) = self.relay.registry.find(&self.caller.owner, id) else { continue };
-            if entry.log.seen().end.position != bytes && self.filter.takes(&entry) {
-                self.tell_one(&entry).await?;
+            if entry.log.visible().end.position != bytes && self.filter.takes(&entry) {
+                self.send_job(&entry).await?;
             }
         }
         Ok(())
     }
 
-    async fn tell_one(&mut self, entry: &Entry) -> Result<(), SendError<Bytes>> {
+    async fn send_job(&mut self, entry: &Entry) -> Result<(), SendError<Bytes>> {
         let Some(job) = shown(entry) else { return Ok(()) };
-        self.told.insert(entry.log.no, entry.id.clone());
+        self.reported.insert(entry.log.no, entry.id.clone());
         if job.state.is_ended() {
             self.running.remove(&entry.log.no);
         } else {
@@ -317,18 +317,18 @@ impl Watcher<'_> {
         self.send(&job).await
     }
 
-    async fn tell_removed(&self, id: &StreamId) -> Result<(), SendError<Bytes>> {
+    async fn send_removed(&self, id: &StreamId) -> Result<(), SendError<Bytes>> {
         self.send(&json!({"removed": id.as_str()})).await
     }
 
     async fn send(&self, value: &impl Serialize) -> Result<(), SendError<Bytes>> {
-        let mut line = said(value);
+        let mut line = to_json(value);
         line.push(b'\n');
         self.lines.send(line.into()).await
     }
 }
 
-fn said(value: &impl Serialize) -> Vec<u8> {
+fn to_json(value: &impl Serialize) -> Vec<u8> {
     // Plain data can always be written as JSON.
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Code, Refusal, json_answer, set};
 use crate::relay::Relay;
-use crate::upstream::{Choice, Upstream, VIA, all, look};
+use crate::upstream::{Choice, Upstream, VIA, all, health};
 
 /// How long a list waits for a silent model server.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -98,7 +98,7 @@ impl List {
     async fn of(self, upstream: &Upstream, via: &str) -> Option<Vec<Value>> {
         let answer = tokio::time::timeout(
             PATIENCE,
-            look::get(upstream, self.path(), [(VIA, via)].into_iter().collect()),
+            health::get(upstream, self.path(), [(VIA, via)].into_iter().collect()),
         )
         .await;
         let Ok(Some((200, body))) = answer else { return None };

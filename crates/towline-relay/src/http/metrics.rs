@@ -92,7 +92,7 @@ pub(super) fn render(relay: &Relay) -> String {
         say(name, kind, help, &values);
     };
     each("upstream_up", "gauge", "Whether a model server answers.", &|at| {
-        f64::from(u8::from(upstreams[at].is_well()))
+        f64::from(u8::from(upstreams[at].is_healthy()))
     });
     each("upstream_running", "gauge", "Requests that run at a model server.", &|at| {
         gauge(upstreams[at].running())

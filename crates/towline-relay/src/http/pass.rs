@@ -17,7 +17,7 @@ use towline_core::span::Span;
 
 use super::answer::{Answer, Code, Refusal, plain, set};
 use super::ask::{RequestBody, choice};
-use super::body::{Body, Passed};
+use super::body::{Body, PassedBody};
 use super::input;
 use super::lists::List;
 use super::route::Route;
@@ -73,7 +73,7 @@ pub(super) async fn passed(
         let body = upload(relay, &parts.headers, body, Arc::clone(&broken));
         (body, relay.upstreams.for_keeping("", &choice))
     } else {
-        let held = input::whole(relay, body, relay.config.limits.body_bytes).await?;
+        let held = input::read(relay, body, relay.config.limits.body_bytes).await?;
         let candidates = relay.upstreams.for_request(path, RequestBody::read(&held.bytes).model(), &choice);
         _room = held.room;
         (forward::Body::Bytes(held.bytes), candidates)
@@ -123,7 +123,8 @@ pub(super) async fn exchange(
         let response = ready.send(request).await;
         let response = response.map_err(|error| Refusal::new(Code::BadGateway, error.message))?;
         let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let passed = Passed { body: response.body, buffer: Vec::new(), is_cut: false, lease: Some(lease) };
+        let passed =
+            PassedBody { body: response.body, buffer: Vec::new(), is_cut: false, lease: Some(lease) };
         let mut answer = plain(status, Body::Passed(Box::new(passed)));
         *answer.headers_mut() = for_client(&response.headers);
         if !response.headers.contains("content-encoding")

@@ -25,7 +25,7 @@ use crate::relay::Relay;
 
 /// A handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place<'a> {
+enum Handler<'a> {
     Recorded(Recorded),
     Passed(Route),
     Stream(&'a str),
@@ -37,7 +37,7 @@ enum Place<'a> {
     Nowhere,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Handler<'a> {
     fn of(method: &Method, path: &'a str, headers: &HeaderMap) -> Self {
         if let Some(file) = page::File::of(method, path, headers) {
             return Self::Page(file);
@@ -120,7 +120,7 @@ pub(crate) async fn serve(
     relay.metrics.requests.fetch_add(1, Ordering::Relaxed);
     let mut trail = Trail::of(&request, peer);
     let answer = answered(&relay, listener, request, &mut trail).await;
-    trail.tell(&answer);
+    trail.log(&answer);
     Ok(answer)
 }
 
@@ -131,13 +131,13 @@ async fn answered(
     trail: &mut Trail,
 ) -> Answer {
     let uri = request.uri().clone();
-    let place = Place::of(request.method(), uri.path(), request.headers());
+    let handler = Handler::of(request.method(), uri.path(), request.headers());
     if request.method() == Method::OPTIONS {
         return preflight(relay, listener, &request);
     }
-    let words = place.words();
+    let words = handler.words();
     let authorized =
-        match guard::enter(&relay.access.rules(), listener, &request, place.is_open(), &relay.devices) {
+        match guard::enter(&relay.access.rules(), listener, &request, handler.is_open(), &relay.devices) {
             Ok(authorized) => authorized,
             Err(refusal) => {
                 relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
@@ -150,27 +150,27 @@ async fn answered(
         };
     let Authorized { caller, origin, device } = authorized;
     trail.belongs_to(&caller.owner, relay);
-    let role = place.role(request.method());
+    let role = handler.role(request.method());
     if let Some(role) = role.filter(|role| !caller.roles.allow(*role)) {
         let message = format!("this token may not do that: it lacks the role {role}");
         return secured(Refusal::new(Code::Forbidden, message).answer_in(words));
     }
-    let is_fresh = !matches!(place, Place::Stream(_) | Place::Control(_)) || relay.fresh().await;
-    let answered = match place {
-        Place::Recorded(_) | Place::Passed(_) if relay.hop.has_sent(request.headers()) => {
+    let is_fresh = !matches!(handler, Handler::Stream(_) | Handler::Control(_)) || relay.fresh().await;
+    let answered = match handler {
+        Handler::Recorded(_) | Handler::Passed(_) if relay.hop.has_sent(request.headers()) => {
             let message = "this relay sent the request itself, and one of its model servers sent it back: remove that server";
             Err(Refusal::new(Code::Loop, message))
         }
-        Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
-        Place::Passed(_) if role != Some(Role::Read) && relay.is_draining() => Err(ask::draining()),
-        Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,
-        Place::Stream(id) => streams::answer(relay, &caller, id, request).await,
-        Place::Control(rest) => control::answer(relay, &caller, rest, request).await,
-        Place::Session => devices::session(relay, listener, request).await,
+        Handler::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
+        Handler::Passed(_) if role != Some(Role::Read) && relay.is_draining() => Err(ask::draining()),
+        Handler::Passed(route) => pass::passed(relay, &caller, &route, request).await,
+        Handler::Stream(id) => streams::answer(relay, &caller, id, request).await,
+        Handler::Control(rest) => control::answer(relay, &caller, rest, request).await,
+        Handler::Session => devices::session(relay, listener, request).await,
         // The page has its own headers.
-        Place::Page(file) => return page_answer(relay, listener, file, &request),
-        Place::Ops(path) => Ok(ops::answer(relay, path)),
-        Place::Nowhere => Err(Refusal::no_such_path(uri.path())),
+        Handler::Page(file) => return page_answer(relay, listener, file, &request),
+        Handler::Ops(path) => Ok(ops::answer(relay, path)),
+        Handler::Nowhere => Err(Refusal::no_such_path(uri.path())),
     };
     let answered = match answered {
         Err(Refusal { code: Code::NotFound, .. }) if !is_fresh => {
@@ -292,20 +292,20 @@ mod tests {
 
     #[test]
     fn every_path_has_its_place() {
-        let place = |method: Method, path| Place::of(&method, path, &HeaderMap::new());
-        let passed = |path| Place::Passed(Route::of(path).unwrap());
+        let handler = |method: Method, path| Handler::of(&method, path, &HeaderMap::new());
+        let passed = |path| Handler::Passed(Route::of(path).unwrap());
         for path in ["/api/chat", "/api/%63hat", "/api/chat/", "//api/chat"] {
-            assert_eq!(place(Method::POST, path), Place::Recorded(Recorded::Chat), "{path}");
+            assert_eq!(handler(Method::POST, path), Handler::Recorded(Recorded::Chat), "{path}");
         }
-        assert_eq!(place(Method::GET, "/api/chat"), passed("/api/chat"));
-        assert_eq!(place(Method::POST, "/v1/chat/completions"), Place::Recorded(Recorded::OpenAiChat));
-        assert_eq!(place(Method::POST, "/v1/messages"), Place::Recorded(Recorded::Messages));
-        assert_eq!(place(Method::GET, "/api/tags"), passed("/api/tags"));
-        assert_eq!(place(Method::GET, "/streams/a/b"), Place::Stream("a/b"));
-        assert_eq!(place(Method::GET, "/towline/v1/jobs"), Place::Control("jobs"));
-        assert_eq!(place(Method::GET, "/metrics"), Place::Ops("/metrics"));
+        assert_eq!(handler(Method::GET, "/api/chat"), passed("/api/chat"));
+        assert_eq!(handler(Method::POST, "/v1/chat/completions"), Handler::Recorded(Recorded::OpenAiChat));
+        assert_eq!(handler(Method::POST, "/v1/messages"), Handler::Recorded(Recorded::Messages));
+        assert_eq!(handler(Method::GET, "/api/tags"), passed("/api/tags"));
+        assert_eq!(handler(Method::GET, "/streams/a/b"), Handler::Stream("a/b"));
+        assert_eq!(handler(Method::GET, "/towline/v1/jobs"), Handler::Control("jobs"));
+        assert_eq!(handler(Method::GET, "/metrics"), Handler::Ops("/metrics"));
         for path in ["/streams", "/apix", "/api/../metrics", "/api/%2e%2e/%2e%2e/x"] {
-            assert_eq!(place(Method::GET, path), Place::Nowhere, "{path}");
+            assert_eq!(handler(Method::GET, path), Handler::Nowhere, "{path}");
         }
     }
 }

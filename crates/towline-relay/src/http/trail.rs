@@ -50,7 +50,7 @@ impl Trail {
 
     /// Logs the beginning of the response. Requests that ask or change something go to the audit log, others
     /// to the access log.
-    pub(super) fn tell(&self, answer: &Answer) {
+    pub(super) fn log(&self, answer: &Answer) {
         // The level of a line must be a constant.
         macro_rules! line {
             ($level:ident, $log:literal) => {
@@ -115,8 +115,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_not_told() {
-        for (path, told) in [
+    fn names_are_not_logged() {
+        for (path, expected) in [
             ("/towline/v1/jobs/tell-a-secret/cancel", "/towline/v1/jobs/{name}/cancel"),
             ("/towline/v1/jobs/tell-a-secret", "/towline/v1/jobs/{name}"),
             ("/towline/v1/devices/phone", "/towline/v1/devices/{name}"),
@@ -124,7 +124,7 @@ mod tests {
             ("/api/chat", "/api/chat"),
             ("/a\u{7}b", "/ab"),
         ] {
-            assert_eq!(shown(path, "{name}"), told);
+            assert_eq!(shown(path, "{name}"), expected);
         }
     }
 }

@@ -13,11 +13,11 @@ use tokio::sync::Notify;
 use super::Job;
 use crate::config::{Config, RelayLimits};
 use crate::id::Owner;
-use crate::upstream::{Upstream, with_place};
+use crate::upstream::{Upstream, with_room};
 
 /// How many jobs may run and be queued.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Places {
+pub(crate) struct AdmissionLimits {
     pub(crate) running: usize,
     pub(crate) queued: usize,
     /// Queued jobs of groups, in addition to `queued`.
@@ -28,7 +28,7 @@ pub(crate) struct Places {
     pub(crate) own_grouped: usize,
 }
 
-impl Places {
+impl AdmissionLimits {
     /// By the limits.
     pub(crate) fn of(config: &Config) -> Self {
         let RelayLimits { running, queued, grouped, .. } = config.limits;
@@ -71,7 +71,7 @@ pub(crate) struct AdmissionQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    places: Places,
+    limits: AdmissionLimits,
     state: Mutex<State>,
 }
 
@@ -79,13 +79,13 @@ struct Shared {
 struct State {
     running: usize,
     /// Number of running jobs that count towards the limit.
-    taken: usize,
+    counted: usize,
     waiting: Waiting,
-    owners: HashMap<Owner, Line>,
+    owners: HashMap<Owner, OwnerQueue>,
     /// Owners with queued jobs, in the order of their turns.
     turns: VecDeque<Owner>,
     /// Number of jobs so far.
-    came: u64,
+    arrived: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -96,11 +96,11 @@ struct Waiting {
 
 /// The jobs of one owner.
 #[derive(Debug, Default)]
-struct Line {
+struct OwnerQueue {
     running: usize,
     /// The owner's limit of running jobs, from the owner's latest job.
     most: Option<usize>,
-    taken: usize,
+    counted: usize,
     waiting: Waiting,
     /// Number of running jobs of each group.
     groups: HashMap<String, usize>,
@@ -120,13 +120,13 @@ struct Lane {
 struct Admission {
     /// In order of arrival.
     number: u64,
-    given: Mutex<Option<Given>>,
-    told: Notify,
+    grant: Mutex<Option<Grant>>,
+    granted: Notify,
 }
 
 /// The permission to run, with the model server that has room if limits apply.
 #[derive(Debug, Clone)]
-struct Given(Option<Arc<Upstream>>);
+struct Grant(Option<Arc<Upstream>>);
 
 /// A permit to be queued, then to run.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ pub(crate) struct Permit {
 
 /// The reason why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum QueueFull {
     /// The queue is full.
     InAll,
     /// The owner's part of the queue is full.
@@ -147,8 +147,8 @@ pub(crate) enum NoPlace {
 }
 
 impl AdmissionQueue {
-    pub(crate) fn new(places: Places) -> Self {
-        Self(Arc::new(Shared { places, state: Mutex::default() }))
+    pub(crate) fn new(limits: AdmissionLimits) -> Self {
+        Self(Arc::new(Shared { limits, state: Mutex::default() }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -162,19 +162,19 @@ impl AdmissionQueue {
     }
 
     /// A permit, if there is room to run or in the queue.
-    pub(crate) fn take(&self, claim: Claim) -> Result<Permit, NoPlace> {
+    pub(crate) fn take(&self, claim: Claim) -> Result<Permit, QueueFull> {
         let Claim { owner, running, group, mut upstreams } = claim;
         if !upstreams.iter().any(|upstream| upstream.is_limited()) {
             upstreams.clear();
         }
         upstreams.sort_by_key(Arc::as_ptr);
         let mut state = self.state();
-        state.came += 1;
+        state.arrived += 1;
         let admission =
-            Arc::new(Admission { number: state.came, given: Mutex::default(), told: Notify::new() });
+            Arc::new(Admission { number: state.arrived, grant: Mutex::default(), granted: Notify::new() });
         state.enter(&owner, group.as_ref(), upstreams, &admission).most = running;
-        state.admit(self.0.places);
-        let refused = state.no_place(self.0.places, &owner, group.is_some());
+        state.admit(self.0.limits);
+        let refused = state.check_limits(self.0.limits, &owner, group.is_some());
         let permit = Permit { queue: self.clone(), owner, group, admission };
         drop(state);
         match refused {
@@ -192,9 +192,9 @@ impl State {
         group: Option<&Group>,
         upstreams: Vec<Arc<Upstream>>,
         admission: &Arc<Admission>,
-    ) -> &mut Line {
-        let line = self.owners.entry(owner.clone()).or_default();
-        if line.lanes.is_empty() {
+    ) -> &mut OwnerQueue {
+        let queue = self.owners.entry(owner.clone()).or_default();
+        if queue.lanes.is_empty() {
             self.turns.push_back(owner.clone());
         }
         let waits_for_the_same = |lane: &&mut Lane| {
@@ -202,7 +202,7 @@ impl State {
                 && lane.upstreams.len() == upstreams.len()
                 && lane.upstreams.iter().zip(&upstreams).all(|(one, other)| Arc::ptr_eq(one, other))
         };
-        match line.lanes.iter_mut().find(waits_for_the_same) {
+        match queue.lanes.iter_mut().find(waits_for_the_same) {
             Some(lane) => {
                 // The latest job of a group sets the group's limit.
                 lane.group = group.cloned();
@@ -210,46 +210,46 @@ impl State {
             }
             None => {
                 let waiting = VecDeque::from([Arc::clone(admission)]);
-                line.lanes.push(Lane { group: group.cloned(), upstreams, waiting });
+                queue.lanes.push(Lane { group: group.cloned(), upstreams, waiting });
             }
         }
         *self.waiting.of(group.is_some()) += 1;
-        *line.waiting.of(group.is_some()) += 1;
-        line
+        *queue.waiting.of(group.is_some()) += 1;
+        queue
     }
 
     /// The reason why the latest job of `owner` may not be queued; `None` if it may.
-    fn no_place(&self, places: Places, owner: &Owner, is_grouped: bool) -> Option<NoPlace> {
-        let own = self.owners.get(owner).map(|line| line.waiting).unwrap_or_default();
+    fn check_limits(&self, limits: AdmissionLimits, owner: &Owner, is_grouped: bool) -> Option<QueueFull> {
+        let own = self.owners.get(owner).map(|queue| queue.waiting).unwrap_or_default();
         let (waiting, most, own, own_most) = match is_grouped {
-            true => (self.waiting.grouped, places.grouped, own.grouped, places.own_grouped),
-            false => (self.waiting.alone, places.queued, own.alone, places.own_queued),
+            true => (self.waiting.grouped, limits.grouped, own.grouped, limits.own_grouped),
+            false => (self.waiting.alone, limits.queued, own.alone, limits.own_queued),
         };
         match (waiting > most, own > own_most) {
-            (true, _) => Some(NoPlace::InAll),
-            (false, true) => Some(NoPlace::OfOwner),
+            (true, _) => Some(QueueFull::InAll),
+            (false, true) => Some(QueueFull::OfOwner),
             (false, false) => None,
         }
     }
 
     /// Admits queued jobs, in turn, while there is room.
-    fn admit(&mut self, places: Places) {
+    fn admit(&mut self, limits: AdmissionLimits) {
         let mut passed_over = 0;
         while passed_over < self.turns.len() {
             let Some(owner) = self.turns.pop_front() else { return };
-            let Some(line) = self.owners.get_mut(&owner) else { continue };
-            let is_room = self.taken < places.running && line.taken < places.own_running;
-            let is_allowed = line.most.is_none_or(|most| line.running < most);
-            match is_allowed.then(|| line.admit(is_room)).flatten() {
+            let Some(queue) = self.owners.get_mut(&owner) else { continue };
+            let is_room = self.counted < limits.running && queue.counted < limits.own_running;
+            let is_allowed = queue.most.is_none_or(|most| queue.running < most);
+            match is_allowed.then(|| queue.admit(is_room)).flatten() {
                 None => passed_over += 1,
                 Some(group) => {
                     passed_over = 0;
                     self.running += 1;
-                    self.taken += usize::from(takes_place(group.as_ref()));
+                    self.counted += usize::from(counts(group.as_ref()));
                     *self.waiting.of(group.is_some()) -= 1;
                 }
             }
-            if !line.lanes.is_empty() {
+            if !queue.lanes.is_empty() {
                 self.turns.push_back(owner);
             }
         }
@@ -262,27 +262,27 @@ impl Waiting {
     }
 }
 
-impl Line {
+impl OwnerQueue {
     /// Admits the next job that may run, and returns its group. `is_room` says whether there is room for a
     /// job that counts towards the limit.
     fn admit(&mut self, is_room: bool) -> Option<Option<Group>> {
         let running = |group: &Group| self.groups.get(&group.name).copied().unwrap_or(0);
         let may_run = |lane: &Lane| {
-            (is_room || !takes_place(lane.group.as_ref()))
+            (is_room || !counts(lane.group.as_ref()))
                 && lane.group.as_ref().is_none_or(|group| running(group) < group.running)
-                && (lane.upstreams.is_empty() || with_place(&lane.upstreams).is_some())
+                && (lane.upstreams.is_empty() || with_room(&lane.upstreams).is_some())
         };
         let number = |lane: &Lane| lane.waiting.front().map(|admission| admission.number);
         let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| may_run(lane));
         let (at, _) = lanes.min_by_key(|(_, lane)| (lane.group.is_some(), number(lane)))?;
         let lane = &mut self.lanes[at];
         let (admission, group) = (lane.waiting.pop_front()?, lane.group.clone());
-        admission.give(with_place(&lane.upstreams));
+        admission.admit(with_room(&lane.upstreams));
         if lane.waiting.is_empty() {
             self.lanes.remove(at);
         }
         self.running += 1;
-        self.taken += usize::from(takes_place(group.as_ref()));
+        self.counted += usize::from(counts(group.as_ref()));
         *self.waiting.of(group.is_some()) -= 1;
         if let Some(group) = &group {
             *self.groups.entry(group.name.clone()).or_default() += 1;
@@ -293,7 +293,7 @@ impl Line {
     /// A running job of this group has ended.
     fn ended(&mut self, group: Option<&Group>) {
         self.running -= 1;
-        self.taken -= usize::from(takes_place(group));
+        self.counted -= usize::from(counts(group));
         if let Some(group) = group
             && let Some(running) = self.groups.get_mut(&group.name)
         {
@@ -305,7 +305,7 @@ impl Line {
     }
 
     /// Removes a queued job.
-    fn left(&mut self, admission: &Arc<Admission>, is_grouped: bool) {
+    fn remove(&mut self, admission: &Arc<Admission>, is_grouped: bool) {
         for lane in &mut self.lanes {
             lane.waiting.retain(|waiting| !Arc::ptr_eq(waiting, admission));
         }
@@ -315,33 +315,33 @@ impl Line {
 }
 
 /// Whether a job of this group counts towards the limit of running jobs.
-fn takes_place(group: Option<&Group>) -> bool {
+fn counts(group: Option<&Group>) -> bool {
     !group.is_some_and(|group| group.is_beside)
 }
 
 impl Admission {
-    fn given(&self) -> MutexGuard<'_, Option<Given>> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    fn grant(&self) -> MutexGuard<'_, Option<Grant>> {
+        self.grant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give(&self, upstream: Option<Arc<Upstream>>) {
+    fn admit(&self, upstream: Option<Arc<Upstream>>) {
         if let Some(upstream) = &upstream {
             upstream.admitted(true);
         }
-        *self.given() = Some(Given(upstream));
-        self.told.notify_one();
+        *self.grant() = Some(Grant(upstream));
+        self.granted.notify_one();
     }
 }
 
 impl Permit {
     /// Whether its job may run.
     pub(crate) fn may_run(&self) -> bool {
-        self.admission.given().is_some()
+        self.admission.grant().is_some()
     }
 
     /// The model server that has room for it, if one of those that may answer has a limit.
     pub(super) fn upstream(&self) -> Option<Arc<Upstream>> {
-        self.admission.given().as_ref().and_then(|Given(upstream)| upstream.clone())
+        self.admission.grant().as_ref().and_then(|Grant(upstream)| upstream.clone())
     }
 
     /// Waits for the turn of `job`; `false` if the job was cancelled or its deadline passed meanwhile.
@@ -356,7 +356,7 @@ impl Permit {
                 return false;
             }
             tokio::select! {
-                () = self.admission.told.notified() => {}
+                () = self.admission.granted.notified() => {}
                 () = job.ordered.notified() => {}
                 () = tokio::time::sleep_until(orders.deadline.unwrap_or(now + FAR).into()) => {}
             }
@@ -368,30 +368,30 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.queue.state();
-        let given = self.admission.given().clone();
-        let Some(line) = state.owners.get_mut(&self.owner) else { return };
-        match given {
-            Some(Given(upstream)) => {
-                line.ended(self.group.as_ref());
+        let grant = self.admission.grant().clone();
+        let Some(queue) = state.owners.get_mut(&self.owner) else { return };
+        match grant {
+            Some(Grant(upstream)) => {
+                queue.ended(self.group.as_ref());
                 state.running -= 1;
-                state.taken -= usize::from(takes_place(self.group.as_ref()));
+                state.counted -= usize::from(counts(self.group.as_ref()));
                 if let Some(upstream) = upstream {
                     upstream.admitted(false);
                 }
             }
             None => {
-                line.left(&self.admission, self.group.is_some());
-                let is_done = line.lanes.is_empty();
+                queue.remove(&self.admission, self.group.is_some());
+                let is_done = queue.lanes.is_empty();
                 *state.waiting.of(self.group.is_some()) -= 1;
                 if is_done {
                     state.turns.retain(|owner| *owner != self.owner);
                 }
             }
         }
-        if state.owners.get(&self.owner).is_some_and(|line| line.running == 0 && line.lanes.is_empty()) {
+        if state.owners.get(&self.owner).is_some_and(|queue| queue.running == 0 && queue.lanes.is_empty()) {
             state.owners.remove(&self.owner);
         }
-        state.admit(self.queue.0.places);
+        state.admit(self.queue.0.limits);
     }
 }
 
@@ -403,7 +403,7 @@ mod tests {
     use crate::config::{UpstreamApi, UpstreamConfig};
 
     fn queue(running: usize, queued: usize, own_running: usize, own_queued: usize) -> AdmissionQueue {
-        AdmissionQueue::new(Places {
+        AdmissionQueue::new(AdmissionLimits {
             running,
             queued,
             grouped: queued,
@@ -445,7 +445,7 @@ mod tests {
     }
 
     fn queue_is_idle(state: &State) -> bool {
-        state.owners.is_empty() && state.turns.is_empty() && (state.running, state.taken) == (0, 0)
+        state.owners.is_empty() && state.turns.is_empty() && (state.running, state.counted) == (0, 0)
     }
 
     #[test]
@@ -494,10 +494,10 @@ mod tests {
         let (ann, bob) = (Owner::named("ann"), Owner::named("bob"));
         let permits: Vec<Permit> = (0..4).map(|_| queue.take(alone(&ann)).unwrap()).collect();
         assert_eq!(permits.iter().filter(|permit| permit.may_run()).count(), 1);
-        assert_eq!(queue.take(alone(&ann)).unwrap_err(), NoPlace::OfOwner);
+        assert_eq!(queue.take(alone(&ann)).unwrap_err(), QueueFull::OfOwner);
         let bobs: Vec<Permit> = (0..3).map(|_| queue.take(alone(&bob)).unwrap()).collect();
         assert!(bobs[0].may_run() && !bobs[1].may_run());
-        assert_eq!(queue.take(alone(&bob)).unwrap_err(), NoPlace::InAll);
+        assert_eq!(queue.take(alone(&bob)).unwrap_err(), QueueFull::InAll);
     }
 
     #[test]
@@ -566,7 +566,7 @@ mod tests {
         let ann = Owner::named("ann");
         let _running = queue.take(alone(&ann)).unwrap();
         let _waits = queue.take(grouped(&ann, 1, false)).unwrap();
-        assert_eq!(queue.take(grouped(&ann, 1, false)).unwrap_err(), NoPlace::InAll);
+        assert_eq!(queue.take(grouped(&ann, 1, false)).unwrap_err(), QueueFull::InAll);
         assert!(queue.take(alone(&ann)).is_ok());
         assert_eq!(queue.count(), (1, 1), "one that was refused does not wait");
     }

@@ -8,7 +8,7 @@ use towline::relay::AnswerState;
 use towline_core::job::Deadline;
 
 use super::order::end_unread;
-use super::{Head, Holder, Job, Order, Recorded, Sent, Shown};
+use super::{ForwardedOrder, Head, Holder, Job, JobStatus, Recorded, Sent};
 use crate::log::StreamLog;
 use crate::meta::{JobRecord, now_ms};
 use crate::tasks::Tasks;
@@ -17,7 +17,7 @@ impl Job {
     /// A job that another relay runs.
     pub(crate) fn elsewhere(log: Arc<StreamLog>, record: &JobRecord, holder: Holder) -> Arc<Self> {
         let kind = Recorded::of_path(&record.path).unwrap_or(Recorded::Chat);
-        Self::made(log, kind, record.framing, record.detached, None, Some(holder))
+        Self::with_holder(log, kind, record.framing, record.detached, None, Some(holder))
     }
 
     /// Whether another relay runs it.
@@ -26,7 +26,7 @@ impl Job {
     }
 
     /// Updates its state from the other relay.
-    pub(crate) fn is_shown(&self, shown: Shown) {
+    pub(crate) fn is_shown(&self, shown: JobStatus) {
         let mut shared = self.shared();
         if shared.state.is_ended() {
             return;
@@ -56,34 +56,34 @@ impl Job {
     }
 
     /// The state for other relays.
-    pub(crate) fn shown(&self) -> Shown {
-        let look = self.look();
+    pub(crate) fn shown(&self) -> JobStatus {
+        let snapshot = self.snapshot();
         let shared = self.shared();
-        let state = if look.state == AnswerState::Paused { shared.state.clone() } else { look.state };
-        Shown {
+        let state = if snapshot.state == AnswerState::Paused { shared.state.clone() } else { snapshot.state };
+        JobStatus {
             state,
             is_paused: shared.is_paused,
-            upstream: look.upstream,
-            records: look.records,
-            tokens: look.tokens,
-            tokens_per_second: look.tokens_per_second,
-            deadline_ms: look.deadline.map(|time| now_ms().saturating_add(millis(time))),
+            upstream: snapshot.upstream,
+            records: snapshot.records,
+            tokens: snapshot.tokens,
+            tokens_per_second: snapshot.tokens_per_second,
+            deadline_ms: snapshot.deadline.map(|time| now_ms().saturating_add(millis(time))),
         }
     }
 
     /// Carries out an order from a client of another relay; ignores one that arrives too late.
-    pub(crate) fn obey_order(self: &Arc<Self>, order: Order, grace: Duration, tasks: &Tasks) {
+    pub(crate) fn apply_order(self: &Arc<Self>, order: ForwardedOrder, grace: Duration, tasks: &Tasks) {
         let _is_over = match order {
-            Order::Cancel(reason) => self.cancel(&reason),
-            Order::Pause(is_paused) => self.set_paused(is_paused),
-            Order::Deadline(None) => self.set_deadline(Deadline::Never),
-            Order::Deadline(Some(at)) => {
+            ForwardedOrder::Cancel(reason) => self.cancel(&reason),
+            ForwardedOrder::Pause(is_paused) => self.set_paused(is_paused),
+            ForwardedOrder::Deadline(None) => self.set_deadline(Deadline::Never),
+            ForwardedOrder::Deadline(Some(at)) => {
                 self.set_deadline(Deadline::In(Duration::from_millis(at.saturating_sub(now_ms()))))
             }
-            Order::Extend(ms) => self.set_deadline(Deadline::ExtendBy(Duration::from_millis(ms))),
+            ForwardedOrder::Extend(ms) => self.set_deadline(Deadline::ExtendBy(Duration::from_millis(ms))),
             // The registry's.
-            Order::Rename(_) => Ok(Sent::here()),
-            Order::Readers { relay, count } => {
+            ForwardedOrder::Rename(_) => Ok(Sent::local()),
+            ForwardedOrder::Readers { relay, count } => {
                 self.readers_elsewhere(grace, tasks, |elsewhere| {
                     if count == 0 {
                         elsewhere.remove(&relay);
@@ -91,13 +91,13 @@ impl Job {
                         elsewhere.insert(relay, count);
                     }
                 });
-                Ok(Sent::here())
+                Ok(Sent::local())
             }
         };
     }
 
     /// Removes the readers of dead relays.
-    pub(crate) fn keep_readers_of(self: &Arc<Self>, relays: &[u64], grace: Duration, tasks: &Tasks) {
+    pub(crate) fn retain_readers_of(self: &Arc<Self>, relays: &[u64], grace: Duration, tasks: &Tasks) {
         if !self.shared().elsewhere.is_empty() {
             self.readers_elsewhere(grace, tasks, |elsewhere| {
                 elsewhere.retain(|relay, _| relays.contains(relay));

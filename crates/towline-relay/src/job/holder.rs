@@ -17,7 +17,7 @@ const ORDERS: &str = "10000";
 /// An order to the relay that runs an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Order {
+pub(crate) enum ForwardedOrder {
     Cancel(String),
     /// In Unix milliseconds; `None` removes it.
     Deadline(Option<u64>),
@@ -34,7 +34,7 @@ pub(crate) enum Order {
 
 /// The state of a running answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Shown {
+pub(crate) struct JobStatus {
     pub(crate) state: AnswerState,
     pub(crate) is_paused: bool,
     pub(crate) upstream: String,
@@ -55,16 +55,16 @@ pub(crate) struct Holder {
 
 impl Holder {
     /// The number of this relay, not of the holder.
-    pub(crate) fn own(&self) -> u64 {
+    pub(crate) fn own_relay(&self) -> u64 {
         self.outbox.store.relay()
     }
 
     /// Sends an order. Orders from this relay arrive in the sequence in which they were given.
-    pub(crate) fn send(&self, order: &Order) -> Sent {
+    pub(crate) fn send(&self, order: &ForwardedOrder) -> Sent {
         let (arrived, arrives) = oneshot::channel();
         // Plain data can always be written as JSON.
         let order = serde_json::to_string(order).unwrap_or_default();
-        self.outbox.put(Letter { stream: self.stream, to: self.relay, order, arrived });
+        self.outbox.push(QueuedOrder { stream: self.stream, to: self.relay, order, arrived });
         Sent(Some(arrives))
     }
 }
@@ -75,7 +75,7 @@ pub(crate) struct Sent(Option<oneshot::Receiver<Result<(), RedisError>>>);
 
 impl Sent {
     /// An order to this relay itself.
-    pub(crate) fn here() -> Self {
+    pub(crate) fn local() -> Self {
         Self(None)
     }
 
@@ -94,7 +94,7 @@ impl Sent {
 }
 
 #[derive(Debug)]
-struct Letter {
+struct QueuedOrder {
     stream: StreamNo,
     /// The relay that runs it.
     to: u64,
@@ -106,7 +106,7 @@ struct Letter {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     store: Arc<RedisStore>,
-    letters: Mutex<Vec<Letter>>,
+    queued: Mutex<Vec<QueuedOrder>>,
     is_filled: Notify,
     /// The number of sent orders: an order that arrives twice, because a reply was lost, is carried out once.
     sent: AtomicU64,
@@ -114,11 +114,11 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn new(store: Arc<RedisStore>) -> Self {
-        Self { store, letters: Mutex::default(), is_filled: Notify::new(), sent: AtomicU64::new(0) }
+        Self { store, queued: Mutex::default(), is_filled: Notify::new(), sent: AtomicU64::new(0) }
     }
 
-    fn put(&self, letter: Letter) {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+    fn push(&self, order: QueuedOrder) {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner).push(order);
         self.is_filled.notify_one();
     }
 
@@ -129,13 +129,13 @@ impl Outbox {
     pub(crate) async fn send(&self) -> Infallible {
         loop {
             self.is_filled.notified().await;
-            let letters = std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner));
+            let queued = std::mem::take(&mut *self.queued.lock().unwrap_or_else(PoisonError::into_inner));
             let mut commands = Commands::default();
-            for letter in &letters {
-                let key = format!("towline:orders:{}", letter.to);
-                let (stream, own) = (letter.stream.to_string(), self.store.relay().to_string());
+            for order in &queued {
+                let key = format!("towline:orders:{}", order.to);
+                let (stream, own) = (order.stream.to_string(), self.store.relay().to_string());
                 let nth = (self.sent.fetch_add(1, Ordering::Relaxed) + 1).to_string();
-                let add = ["XADD", &key, "MAXLEN", "~", ORDERS, "*", "no", &stream, "order", &letter.order];
+                let add = ["XADD", &key, "MAXLEN", "~", ORDERS, "*", "no", &stream, "order", &order.order];
                 commands.push(&[&add[..], &["by", &own, "nth", &nth]].concat());
                 commands.push(&["PUBLISH", &key, ""]);
             }
@@ -145,7 +145,7 @@ impl Outbox {
             }
             .into_iter();
             let mut last = Err("no reply arrived".to_owned());
-            for letter in letters {
+            for order in queued {
                 // One failure applies to all.
                 last = replies.next().unwrap_or(last);
                 let arrived = match &last {
@@ -156,7 +156,7 @@ impl Outbox {
                     tracing::warn!(%error, "an order did not reach the relay that runs the answer");
                 }
                 // The receiver may be gone.
-                drop(letter.arrived.send(arrived));
+                drop(order.arrived.send(arrived));
             }
         }
     }

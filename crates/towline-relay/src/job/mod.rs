@@ -9,9 +9,9 @@ mod order;
 mod question;
 mod run;
 
-pub(crate) use admission::{AdmissionQueue, Claim, Group, NoPlace, Permit, Places};
+pub(crate) use admission::{AdmissionLimits, AdmissionQueue, Claim, Group, Permit, QueueFull};
 pub(crate) use ending::{Ended, error_record};
-pub(crate) use holder::{Holder, Order, Outbox, Sent, Shown};
+pub(crate) use holder::{ForwardedOrder, Holder, JobStatus, Outbox, Sent};
 pub(crate) use order::{Attached, Head, Job};
 pub(crate) use question::Question;
 pub(crate) use run::{Finished, Task, run};
@@ -26,7 +26,13 @@ use crate::meta::{Framing, Meta};
 /// The state of a job, running or ended.
 pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<AnswerState> {
     let record = meta.job.as_ref()?;
-    Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(AnswerState::Interrupted))
+    Some(
+        record
+            .ended
+            .clone()
+            .or_else(|| job.map(|job| job.snapshot().state))
+            .unwrap_or(AnswerState::Interrupted),
+    )
 }
 
 /// The requests whose answers are recorded.

@@ -9,7 +9,7 @@ const TRIES: u64 = 100;
 
 /// A given name as a handle: letters, digits, `-`, `_` and `.`; everything else becomes `-`. Empty if nothing
 /// is left.
-pub(crate) fn given(text: &str) -> String {
+pub(crate) fn as_handle(text: &str) -> String {
     let clean = |c: char| if c.is_alphanumeric() || matches!(c, '_' | '.') { c } else { '-' };
     let mut name = String::new();
     for c in text.chars().map(clean) {
@@ -23,7 +23,7 @@ pub(crate) fn given(text: &str) -> String {
 }
 
 /// A name from the first words of a question, such as `tell-a-long-story`.
-pub(crate) fn made(question: &str) -> String {
+pub(crate) fn of_question(question: &str) -> String {
     let mut name = String::new();
     let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     for word in words {
@@ -59,9 +59,9 @@ mod tests {
             ("Éa", "éa"),
             ("…?!", ""),
         ] {
-            assert_eq!(made(question), name, "{question}");
+            assert_eq!(of_question(question), name, "{question}");
         }
-        assert_eq!(made(&"x".repeat(100)).len(), MADE_CHARS);
+        assert_eq!(of_question(&"x".repeat(100)).len(), MADE_CHARS);
     }
 
     #[test]
@@ -74,9 +74,9 @@ mod tests {
             (" - ", ""),
             ("Été 3", "Été-3"),
         ] {
-            assert_eq!(given(text), name, "{text}");
+            assert_eq!(as_handle(text), name, "{text}");
         }
-        assert_eq!(given(&"x".repeat(100)).len(), GIVEN_CHARS);
+        assert_eq!(as_handle(&"x".repeat(100)).len(), GIVEN_CHARS);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use towline::relay::AnswerState;
 use towline_core::job::Deadline;
 
 use super::elsewhere::{deadline_ms, millis};
-use super::{Holder, Order, Recorded, Sent};
+use super::{ForwardedOrder, Holder, Recorded, Sent};
 use crate::log::StreamLog;
 use crate::meta::{Framing, JobRecord};
 use crate::tasks::Tasks;
@@ -87,7 +87,7 @@ pub(super) struct Shared {
 
 /// The orders for the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Orders {
+pub(crate) struct JobOrders {
     pub(crate) cancel: Option<String>,
     pub(crate) is_paused: bool,
     pub(crate) deadline: Option<Instant>,
@@ -119,10 +119,10 @@ impl Job {
         detached: bool,
         deadline: Option<Duration>,
     ) -> Arc<Self> {
-        Self::made(log, kind, framing, detached, deadline, None)
+        Self::with_holder(log, kind, framing, detached, deadline, None)
     }
 
-    pub(super) fn made(
+    pub(super) fn with_holder(
         log: Arc<StreamLog>,
         kind: Recorded,
         framing: Framing,
@@ -198,7 +198,7 @@ impl Job {
         }
         shared.cancel.get_or_insert_with(|| reason.to_owned());
         shared.state = AnswerState::Cancelling;
-        Ok(self.order(shared, |_| Order::Cancel(reason.to_owned())))
+        Ok(self.order(shared, |_| ForwardedOrder::Cancel(reason.to_owned())))
     }
 
     /// Cancels it because the relay shuts down. A job that was already cancelled stays cancelled.
@@ -210,12 +210,12 @@ impl Job {
         shared.is_interrupted = shared.cancel.is_none();
         shared.cancel.get_or_insert_with(|| "the relay ended".to_owned());
         shared.state = AnswerState::Cancelling;
-        let _here = self.order(shared, |_| Order::Cancel("the relay ended".to_owned()));
+        let _here = self.order(shared, |_| ForwardedOrder::Cancel("the relay ended".to_owned()));
         Ok(())
     }
 
     /// Makes the task check whether its log can still be written.
-    pub(crate) fn looks_at_its_log(&self) {
+    pub(crate) fn recheck_log(&self) {
         self.ordered.notify_one();
     }
 
@@ -227,8 +227,8 @@ impl Job {
         shared.deadline = deadline.apply(shared.deadline, Instant::now());
         Ok(self.order(shared, |shared| match deadline {
             // Another client may change it too.
-            Deadline::ExtendBy(time) => Order::Extend(millis(time)),
-            Deadline::In(_) | Deadline::Never => Order::Deadline(deadline_ms(shared.deadline)),
+            Deadline::ExtendBy(time) => ForwardedOrder::Extend(millis(time)),
+            Deadline::In(_) | Deadline::Never => ForwardedOrder::Deadline(deadline_ms(shared.deadline)),
         }))
     }
 
@@ -238,24 +238,24 @@ impl Job {
             return Err(IsOver);
         }
         shared.is_paused = paused;
-        Ok(self.order(shared, |_| Order::Pause(paused)))
+        Ok(self.order(shared, |_| ForwardedOrder::Pause(paused)))
     }
 
     /// `None` if this relay runs the job itself.
     pub(crate) fn rename_elsewhere(&self, name: &str) -> Option<Sent> {
         let holder = self.holder.as_ref().filter(|_| !self.state().is_ended())?;
-        Some(holder.send(&Order::Rename(name.to_owned())))
+        Some(holder.send(&ForwardedOrder::Rename(name.to_owned())))
     }
 
-    fn order(&self, shared: MutexGuard<'_, Shared>, order: impl FnOnce(&Shared) -> Order) -> Sent {
-        let sent = self.holder.as_ref().map_or_else(Sent::here, |holder| holder.send(&order(&shared)));
+    fn order(&self, shared: MutexGuard<'_, Shared>, order: impl FnOnce(&Shared) -> ForwardedOrder) -> Sent {
+        let sent = self.holder.as_ref().map_or_else(Sent::local, |holder| holder.send(&order(&shared)));
         drop(shared);
         self.ordered.notify_one();
         self.changed();
         sent
     }
 
-    pub(crate) fn look(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let now = Instant::now();
         let shared = self.shared();
         let is_held =
@@ -278,21 +278,22 @@ impl Job {
 /// The task's side.
 impl Job {
     /// Tells the relay that runs it whether it is read here.
-    fn tell_readers(&self, shared: &Shared) {
+    fn send_readers(&self, shared: &Shared) {
         if let Some(holder) = &self.holder
             && shared.readers <= 1
             && !shared.detached
         {
-            let _unwaited = holder.send(&Order::Readers { relay: holder.own(), count: shared.readers });
+            let _unwaited =
+                holder.send(&ForwardedOrder::Readers { relay: holder.own_relay(), count: shared.readers });
         }
     }
 
-    pub(super) fn orders(&self) -> Orders {
+    pub(super) fn orders(&self) -> JobOrders {
         let shared = self.shared();
-        Orders { cancel: shared.cancel.clone(), is_paused: shared.is_paused, deadline: shared.deadline }
+        JobOrders { cancel: shared.cancel.clone(), is_paused: shared.is_paused, deadline: shared.deadline }
     }
 
-    pub(super) fn goes_to(&self, upstream: &str) {
+    pub(super) fn set_upstream(&self, upstream: &str) {
         upstream.clone_into(&mut self.shared().upstream);
     }
 
@@ -386,7 +387,7 @@ impl Attached {
     pub(crate) fn new(job: &Arc<Job>, grace: Duration, tasks: &Tasks) -> Self {
         let mut shared = job.shared();
         shared.readers += 1;
-        job.tell_readers(&shared);
+        job.send_readers(&shared);
         drop(shared);
         Self { job: Arc::clone(job), grace, tasks: tasks.clone() }
     }
@@ -396,7 +397,7 @@ impl Drop for Attached {
     fn drop(&mut self) {
         let mut shared = self.job.shared();
         shared.readers -= 1;
-        self.job.tell_readers(&shared);
+        self.job.send_readers(&shared);
         let have_left = shared.all_readers() == 0 && !self.job.is_elsewhere();
         drop(shared);
         if have_left {

@@ -130,7 +130,7 @@ pub(crate) async fn run(mut task: Task) -> Finished {
             std::future::poll_fn(|cx| {
                 while ordered.as_mut().poll(cx).is_ready() {
                     ordered.set(job.ordered.notified());
-                    run.obey();
+                    run.apply_orders();
                 }
                 run.poll(cx)
             })
@@ -180,7 +180,7 @@ impl Run {
             length: 0,
             measured: Measured::new(),
         };
-        run.obey();
+        run.apply_orders();
         // If its deadline passed in the queue, the job ends before any server is asked.
         if !run.cancelled && run.deadline.is_none_or(|deadline| now < deadline) {
             run.connect();
@@ -191,7 +191,7 @@ impl Run {
     /// Starts with the next server that may answer; `false` if there is none.
     fn connect(&mut self) -> bool {
         let Some(upstream) = self.upstreams.pop_front() else { return false };
-        self.job.goes_to(upstream.name());
+        self.job.set_upstream(upstream.name());
         let client = upstream.client().clone();
         self.lease = Some(upstream.lease());
         let job = Arc::clone(&self.job);
@@ -203,7 +203,7 @@ impl Run {
         true
     }
 
-    fn obey(&mut self) {
+    fn apply_orders(&mut self) {
         let orders = self.job.orders();
         if let Some(reason) = orders.cancel
             && !self.cancelled
@@ -300,10 +300,10 @@ impl Run {
         let input = self.life.input();
         let count = input.len() - before;
         let now = Instant::now();
-        let kept = keep(&mut self.refused, &self.job, &input[before..]);
+        let kept = append_body(&mut self.refused, &self.job, &input[before..]);
         if self.refused.is_none() {
             self.length += count as u64;
-            note_last(&mut self.last, &input[before..]);
+            append_tail(&mut self.last, &input[before..]);
             if let Some(whole) = &mut self.whole {
                 whole.received(&input[before..]);
             }
@@ -330,7 +330,7 @@ impl Run {
         }
         if self.length > self.log_bytes {
             let limit = self.log_bytes;
-            self.fail(own(format!(
+            self.fail(relay_error(format!(
                 "the answer is longer than {limit} bytes, which is the relay's limits.log"
             )));
         }
@@ -349,7 +349,7 @@ impl Run {
 
     fn cannot_write(&mut self, broken: &Broken) {
         self.is_unwritable = true;
-        self.fail(own(broken.to_string()));
+        self.fail(relay_error(broken.to_string()));
     }
 
     fn send(&mut self, ready: Ready) {
@@ -380,8 +380,8 @@ impl Run {
                 content_type
             };
             let named = self.job.log.change(|log| {
-                if log.look().content_type != content_type {
-                    log.meta().content_type.clone_from(&content_type);
+                if log.meta().content_type != content_type {
+                    log.meta_mut().content_type.clone_from(&content_type);
                 }
             });
             if let Err(broken) = named {
@@ -392,7 +392,7 @@ impl Run {
                 // Its head waits for its end, which the head reports.
                 self.whole = Some(OneValue::default());
             } else {
-                self.tell_open();
+                self.publish_open_head();
             }
         } else {
             self.refused = Some(Vec::new());
@@ -449,10 +449,10 @@ impl Run {
         let job = Arc::clone(&self.job);
         let last = std::mem::take(&mut self.last);
         let closed = job.log.change(|log| {
-            let media_type = media_type(&log.look().content_type);
+            let media_type = media_type(&log.meta().content_type);
             log.append(&error_record(&ended, job.kind, &media_type, &last));
             log.close();
-            if let Some(record) = &mut log.meta().job {
+            if let Some(record) = &mut log.meta_mut().job {
                 job.fill(record);
                 record.sent = self.sent;
                 record.records = outcome.stats.records;
@@ -462,7 +462,7 @@ impl Run {
                 record.cause.clone_from(&ended.cause);
             }
         });
-        self.tell_head(&ended, &outcome.ending, closed.is_ok());
+        self.publish_head(&ended, &outcome.ending, closed.is_ok());
         self.measured.first_chunk = outcome.stats.first_event;
         self.measured.duration = outcome.stats.total;
         (ended.state, closed.ok().map(|((), ticket)| ticket), self.measured)
@@ -472,16 +472,16 @@ impl Run {
         self.whole.as_ref().is_some_and(OneValue::is_whole)
     }
 
-    fn tell_open(&mut self) {
+    fn publish_open_head(&mut self) {
         if let Some((status, headers)) = self.head.take() {
             self.job.has_head(Head::Open { status, headers });
         }
     }
 
     /// Informs those who still wait for the head.
-    fn tell_head(&mut self, ended: &Ended, ending: &Ending, is_closed: bool) {
+    fn publish_head(&mut self, ended: &Ended, ending: &Ending, is_closed: bool) {
         if self.opened && is_closed && self.is_one_value() {
-            return self.tell_open();
+            return self.publish_open_head();
         }
         let head = match (self.refused.take(), self.head.take()) {
             (Some(body), Some((status, headers))) => Head::Refused { status, headers, body: body.into() },
@@ -501,21 +501,21 @@ impl Run {
 
 /// Stores that a model server may receive the request, if that decides whether it can be retried.
 async fn will_send(job: &Arc<Job>) -> Result<(), Error> {
-    if job.log.look(|meta, _| meta.job.as_ref().is_none_or(|record| record.sent)) {
+    if job.log.with_meta(|meta, _| meta.job.as_ref().is_none_or(|record| record.sent)) {
         return Ok(());
     }
     let marked = job.log.change(|log| {
-        if let Some(record) = &mut log.meta().job {
+        if let Some(record) = &mut log.meta_mut().job {
             record.sent = true;
         }
     });
-    let broken = |broken: Broken| own(broken.to_string()).with_effect(false);
+    let broken = |broken: Broken| relay_error(broken.to_string()).with_effect(false);
     let ((), ticket) = marked.map_err(broken)?;
     job.log.written(ticket).await.map_err(broken)
 }
 
 /// Writes the bytes of an answer to the log, and keeps those of a refusal for the client.
-fn keep(refused: &mut Option<Vec<u8>>, job: &Arc<Job>, bytes: &[u8]) -> Result<bool, Broken> {
+fn append_body(refused: &mut Option<Vec<u8>>, job: &Arc<Job>, bytes: &[u8]) -> Result<bool, Broken> {
     match refused {
         _ if bytes.is_empty() => Ok(false),
         Some(body) => {
@@ -526,7 +526,7 @@ fn keep(refused: &mut Option<Vec<u8>>, job: &Arc<Job>, bytes: &[u8]) -> Result<b
     }
 }
 
-fn note_last(last: &mut Vec<u8>, bytes: &[u8]) {
+fn append_tail(last: &mut Vec<u8>, bytes: &[u8]) {
     let tail = &bytes[bytes.len().saturating_sub(LAST_BYTES)..];
     last.extend_from_slice(tail);
     let surplus = last.len().saturating_sub(LAST_BYTES);
@@ -534,7 +534,7 @@ fn note_last(last: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// A failure of the relay itself.
-fn own(message: String) -> Error {
+fn relay_error(message: String) -> Error {
     Error::new(towline_core::error::ErrorKind::Limit, towline_core::error::Fault::Caller, message)
         .with_effect(true)
 }

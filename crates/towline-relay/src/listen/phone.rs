@@ -90,7 +90,9 @@ fn folder(store: &Store) -> io::Result<PathBuf> {
 fn certificate(files: &TlsFiles, hosts: Vec<String>) -> io::Result<String> {
     let pem = match std::fs::read(&files.certificate) {
         Ok(pem) => pem,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(files, hosts)?.into_bytes(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_certificate(files, hosts)?.into_bytes()
+        }
         Err(error) => return Err(error),
     };
     let der = CertificateDer::from_pem_slice(&pem).map_err(io::Error::other)?;
@@ -98,7 +100,7 @@ fn certificate(files: &TlsFiles, hosts: Vec<String>) -> io::Result<String> {
     Ok(digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":"))
 }
 
-fn make(files: &TlsFiles, hosts: Vec<String>) -> io::Result<String> {
+fn create_certificate(files: &TlsFiles, hosts: Vec<String>) -> io::Result<String> {
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let mut names = vec![format!("{machine}.local"), machine, "localhost".to_owned()];
     names.extend(hosts);

@@ -17,7 +17,7 @@ const STORE_READ_BYTES: usize = 256 << 10;
 
 /// The result of a read.
 #[derive(Debug)]
-pub(crate) enum Got {
+pub(crate) enum CursorRead {
     /// The bytes from its position on: all that exist, up to [`READ_BYTES`]; never empty.
     Bytes(Bytes),
     /// Nothing more will come.
@@ -54,46 +54,46 @@ impl Cursor {
     }
 
     /// The next bytes; pending at the end of a log that is not closed.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Got> {
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<CursorRead> {
         loop {
             if let Some(bytes) = self.take_loaded() {
                 self.position += bytes.len() as u64;
-                return Poll::Ready(Got::Bytes(bytes));
+                return Poll::Ready(CursorRead::Bytes(bytes));
             }
             if let Some(loading) = &mut self.loading {
                 let loaded = ready!(Pin::new(loading).poll(cx));
                 self.loading = None;
                 let why = match loaded {
                     Ok(Ok(chunks)) => {
-                        if self.keep(chunks) {
+                        if self.push_chunks(chunks) {
                             continue;
                         }
                         // It was removed meanwhile.
-                        return Poll::Ready(Got::Broken(Broken::Removed));
+                        return Poll::Ready(CursorRead::Broken(Broken::Removed));
                     }
                     Ok(Err(error)) => error.to_string(),
                     Err(error) => error.to_string(),
                 };
-                return Poll::Ready(Got::Broken(Broken::Store(why)));
+                return Poll::Ready(CursorRead::Broken(Broken::Store(why)));
             }
             let mut state = self.log.state();
             if self.position < state.shown {
                 if let Some(bytes) = state.in_tail(self.position, self.whole_appends) {
                     self.position += bytes.len() as u64;
-                    return Poll::Ready(Got::Bytes(bytes));
+                    return Poll::Ready(CursorRead::Bytes(bytes));
                 }
                 if let Some(broken) = state.broken_for_readers() {
-                    return Poll::Ready(Got::Broken(broken.clone()));
+                    return Poll::Ready(CursorRead::Broken(broken.clone()));
                 }
                 drop(state);
                 self.load();
                 continue;
             }
             if let Some(broken) = state.broken_for_readers() {
-                return Poll::Ready(Got::Broken(broken.clone()));
+                return Poll::Ready(CursorRead::Broken(broken.clone()));
             }
             if state.shown_closed {
-                return Poll::Ready(Got::Closed);
+                return Poll::Ready(CursorRead::Closed);
             }
             if state.is_remote && !std::mem::replace(&mut state.is_followed, true) {
                 self.log.writer.store().follow(self.log.no);
@@ -107,7 +107,7 @@ impl Cursor {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
-    pub(crate) async fn read(&mut self) -> Got {
+    pub(crate) async fn read(&mut self) -> CursorRead {
         std::future::poll_fn(|cx| self.poll_read(cx)).await
     }
 
@@ -119,7 +119,7 @@ impl Cursor {
     }
 
     /// How far it is behind, in bytes.
-    pub(crate) fn behind(&self) -> u64 {
+    pub(crate) fn lag(&self) -> u64 {
         self.log.state().shown.saturating_sub(self.position)
     }
 
@@ -127,7 +127,7 @@ impl Cursor {
         let (store, no, from) = (Arc::clone(self.log.writer.store()), self.log.no, self.position);
         if store.is_memory()
             && let Ok(chunks) = store.read(no, from, STORE_READ_BYTES)
-            && self.keep(chunks)
+            && self.push_chunks(chunks)
         {
             return;
         }
@@ -135,7 +135,7 @@ impl Cursor {
     }
 
     /// Keeps the bytes from the position on; `false` if there are none.
-    fn keep(&mut self, chunks: Vec<Chunk>) -> bool {
+    fn push_chunks(&mut self, chunks: Vec<Chunk>) -> bool {
         let shown = self.log.state().shown;
         for Chunk { start, mut bytes } in chunks {
             let skip = usize::try_from(self.position.saturating_sub(start)).unwrap_or(usize::MAX);

@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use cursor::{Cursor, Got};
+pub(crate) use cursor::{Cursor, CursorRead};
 pub(crate) use shared::News;
 pub(crate) use writer::Writer;
 
@@ -51,7 +51,7 @@ pub(crate) struct StreamLog {
 
 /// A consistent snapshot of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct Visible {
     pub(crate) end: Offset,
     pub(crate) closed: bool,
 }
@@ -60,13 +60,13 @@ pub(crate) struct Seen {
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket {
     change: u64,
-    course: Arc<Course>,
+    epoch: Arc<ChangeEpoch>,
 }
 
 /// The changes from one loss to the next. The holder of a ticket learns of the loss however late it asks, and
 /// whatever was changed and lost since.
 #[derive(Debug, Default)]
-struct Course {
+struct ChangeEpoch {
     lost: OnceLock<Loss>,
 }
 
@@ -115,8 +115,8 @@ struct State {
     tail: VecDeque<(u64, Bytes)>,
     tail_bytes: usize,
     broken: Option<Broken>,
-    /// The course of the current changes; `None` if there are none.
-    course: Option<Arc<Course>>,
+    /// The epoch of the current changes; `None` if there are none.
+    epoch: Option<Arc<ChangeEpoch>>,
     /// Whether changes are on the way to the store.
     is_under_way: bool,
     /// Whether other relays write it and their writes are being followed.
@@ -134,7 +134,7 @@ enum Removal {
 }
 
 /// The changes that the writer takes to the store.
-struct Taken {
+struct WritePart {
     chunk: Option<(u64, Bytes)>,
     closed: bool,
     made: u64,
@@ -148,13 +148,13 @@ pub(crate) struct Changing<'a> {
 }
 
 impl Changing<'_> {
-    pub(crate) fn meta(&mut self) -> &mut Meta {
+    pub(crate) fn meta_mut(&mut self) -> &mut Meta {
         (self.state.meta_is_dirty, self.changed) = (true, true);
         &mut self.state.meta
     }
 
     /// The future metadata, without a change.
-    pub(crate) fn look(&self) -> &Meta {
+    pub(crate) fn meta(&self) -> &Meta {
         &self.state.meta
     }
 
@@ -165,7 +165,7 @@ impl Changing<'_> {
     }
 
     pub(crate) fn close(&mut self) {
-        self.meta().closed = true;
+        self.meta_mut().closed = true;
     }
 
     pub(crate) fn end(&self) -> Offset {
@@ -192,7 +192,7 @@ impl StreamLog {
             tail: VecDeque::new(),
             tail_bytes: 0,
             broken: None,
-            course: None,
+            epoch: None,
             is_under_way: false,
             is_remote: false,
             is_followed: false,
@@ -215,7 +215,7 @@ impl StreamLog {
         log.state().request = request;
         let mut state = log.state();
         let created = state.stage(|log| {
-            log.meta().closed = closed;
+            log.meta_mut().closed = closed;
             log.append(bytes);
         });
         // A new log is not broken.
@@ -293,7 +293,7 @@ impl StreamLog {
     pub(crate) async fn written(&self, ticket: Ticket) -> Result<(), Broken> {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
-            if let Some(Loss { after, why }) = ticket.course.lost.get() {
+            if let Some(Loss { after, why }) = ticket.epoch.lost.get() {
                 return Poll::Ready(if ticket.change <= *after { Ok(()) } else { Err(why.clone()) });
             }
             if state.written >= ticket.change {
@@ -332,15 +332,15 @@ impl StreamLog {
     }
 
     /// The part that readers see.
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn visible(&self) -> Visible {
         let state = self.state();
-        Seen { end: state.meta.incarnations.offset(state.shown), closed: state.shown_closed }
+        Visible { end: state.meta.incarnations.offset(state.shown), closed: state.shown_closed }
     }
 
     /// Reads the metadata and the number of bytes.
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&Meta, u64) -> T) -> T {
+    pub(crate) fn with_meta<T>(&self, read: impl FnOnce(&Meta, u64) -> T) -> T {
         let state = self.state();
-        look(&state.meta, state.shown)
+        read(&state.meta, state.shown)
     }
 
     /// Records a read, for the time to live. It is not written at once, so after a restart the stream may
@@ -353,7 +353,7 @@ impl StreamLog {
             state.meta.touched_ms = now_ms;
         } else if since_ms >= ttl_s.saturating_mul(1000 / OTHERS_ARE_TOLD) && state.made == state.written {
             // Otherwise other relays would let it expire.
-            if state.stage(|log| log.meta().touched_ms = now_ms).is_ok() {
+            if state.stage(|log| log.meta_mut().touched_ms = now_ms).is_ok() {
                 self.queue(state);
             }
         }
@@ -380,7 +380,7 @@ impl StreamLog {
         }
         (state.staged, state.shown, state.end) = (BytesMut::new(), end, end);
         state.shown_closed = state.meta.closed;
-        state.lose(why);
+        state.discard(why);
         state.broken = None;
         true
     }
@@ -394,7 +394,7 @@ impl StreamLog {
     }
 
     /// Takes the changes to write now.
-    fn take(&self, writes: &mut Vec<Write>) -> Option<Taken> {
+    fn take(&self, writes: &mut Vec<Write>) -> Option<WritePart> {
         let mut state = self.state();
         match state.removal {
             Removal::No => {}
@@ -402,7 +402,7 @@ impl StreamLog {
                 state.removal = Removal::Written;
                 state.is_under_way = true;
                 writes.push(Write::Remove { stream: self.no });
-                return Some(Taken { chunk: None, closed: false, made: state.made, is_removal: true });
+                return Some(WritePart { chunk: None, closed: false, made: state.made, is_removal: true });
             }
             Removal::Written => return None,
         }
@@ -430,16 +430,16 @@ impl StreamLog {
                 writes.push(Write::Chunk { stream: self.no, start: start + at as u64, bytes });
             }
         }
-        Some(Taken { chunk, closed: state.meta.closed, made: state.made, is_removal: false })
+        Some(WritePart { chunk, closed: state.meta.closed, made: state.made, is_removal: false })
     }
 
     /// Handles the result of a write; `true` if there is more to write.
-    fn taken_is_written(&self, taken: Taken, result: Result<(), Broken>) -> bool {
+    fn finish_write(&self, part: WritePart, result: Result<(), Broken>) -> bool {
         let mut state = self.state();
         state.is_under_way = false;
         match result {
             Ok(()) => {
-                if let Some((start, bytes)) = taken.chunk
+                if let Some((start, bytes)) = part.chunk
                     && state.removal == Removal::No
                 {
                     state.shown = start + bytes.len() as u64;
@@ -447,17 +447,17 @@ impl StreamLog {
                     state.tail.push_back((start, bytes));
                     state.trim_tail();
                 }
-                state.shown_closed = taken.closed;
-                state.written = taken.made;
+                state.shown_closed = part.closed;
+                state.written = part.made;
             }
             // Another relay removed it before.
-            Err(Broken::Removed) if taken.is_removal => state.written = taken.made,
-            Err(why) if taken.is_removal => state.lose(why),
+            Err(Broken::Removed) if part.is_removal => state.written = part.made,
+            Err(why) if part.is_removal => state.discard(why),
             Err(why) => {
                 state.broken.get_or_insert(why);
             }
         }
-        let more = state.made > taken.made && state.removal != Removal::Written;
+        let more = state.made > part.made && state.removal != Removal::Written;
         state.is_queued = more;
         let wakers = std::mem::take(&mut state.waiting);
         drop(state);
@@ -487,13 +487,13 @@ impl State {
 
     /// The ticket of the last change.
     fn ticket(&mut self) -> Ticket {
-        Ticket { change: self.made, course: Arc::clone(self.course.get_or_insert_default()) }
+        Ticket { change: self.made, epoch: Arc::clone(self.epoch.get_or_insert_default()) }
     }
 
     /// Marks all unwritten changes as lost.
-    fn lose(&mut self, why: Broken) {
-        if let Some(course) = self.course.take() {
-            course.lost.get_or_init(|| Loss { after: self.written, why });
+    fn discard(&mut self, why: Broken) {
+        if let Some(epoch) = self.epoch.take() {
+            epoch.lost.get_or_init(|| Loss { after: self.written, why });
         }
         self.written = self.made;
     }

@@ -4,7 +4,7 @@ use std::task::{Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Broken, Removal, State, StreamLog, Taken};
+use super::{Broken, Removal, State, StreamLog, WritePart};
 use crate::meta::Meta;
 
 /// A write of another relay.
@@ -72,7 +72,7 @@ impl StreamLog {
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
-    pub(crate) async fn is_still(&self) {
+    pub(crate) async fn wait_idle(&self) {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
             if !state.is_under_way {
@@ -95,7 +95,7 @@ impl StreamLog {
         (state.meta, state.meta_is_dirty) = (meta, false);
         (state.staged, state.shown, state.end) = (BytesMut::new(), end, end);
         (state.tail, state.tail_bytes) = (std::collections::VecDeque::new(), 0);
-        state.lose(Broken::Taken);
+        state.discard(Broken::Taken);
         state.broken = None;
         wake(state);
         true
@@ -112,17 +112,17 @@ impl StreamLog {
     pub(crate) fn is_gone(&self) {
         let mut state = self.state();
         let why = state.broken.replace(Broken::Removed).unwrap_or(Broken::Removed);
-        state.lose(why);
+        state.discard(why);
         state.removal = Removal::Written;
         wake(state);
     }
 
     /// Stages a failed write again, because the store's log ends at `end`: the missing bytes are written
     /// again, as far as the tail in memory has them. `true` if there is something to write.
-    pub(super) fn write_again(&self, taken: Taken, end: u64) -> bool {
+    pub(super) fn write_again(&self, part: WritePart, end: u64) -> bool {
         let mut state = self.state();
         state.is_under_way = false;
-        let chunk = taken.chunk.map(|(_, bytes)| bytes).unwrap_or_default();
+        let chunk = part.chunk.map(|(_, bytes)| bytes).unwrap_or_default();
         let start = state.end - (state.staged.len() + chunk.len()) as u64;
         let mut all = BytesMut::new();
         let mut first = start;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Broken, Cursor, Got, StreamLog, Writer};
+use super::{Broken, Cursor, CursorRead, StreamLog, Writer};
 use crate::config::Fsync;
 use crate::id::{Owner, StreamId};
 use crate::meta::Meta;
@@ -66,7 +66,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
                 let length = if let Op::Append(length) = op { length } else { 300 << 10 };
                 let bytes = piece(model.bytes.len(), length);
                 let changed = log.change(|log| {
-                    let may = !log.look().closed;
+                    let may = !log.meta().closed;
                     if may {
                         log.append(&bytes);
                     }
@@ -103,14 +103,14 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
                 let from = usize::from(from) * 5 % (model.bytes.len() + 1);
                 let mut cursor = Cursor::new(Arc::clone(&log), from as u64);
                 if model.removed {
-                    assert!(matches!(cursor.read().await, Got::Broken(Broken::Removed)));
+                    assert!(matches!(cursor.read().await, CursorRead::Broken(Broken::Removed)));
                     continue;
                 }
                 let mut read = Vec::new();
                 while !cursor.is_at_end().0 {
                     match cursor.read().await {
-                        Got::Bytes(bytes) => read.extend_from_slice(&bytes),
-                        other @ (Got::Closed | Got::Broken(_)) => panic!("{other:?}"),
+                        CursorRead::Bytes(bytes) => read.extend_from_slice(&bytes),
+                        other @ (CursorRead::Closed | CursorRead::Broken(_)) => panic!("{other:?}"),
                     }
                 }
                 assert!(read == model.bytes[from..], "from {from}");
@@ -121,7 +121,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
                     continue;
                 }
                 writer.end();
-                let meta = log.look(|meta, _| meta.clone());
+                let meta = log.with_meta(|meta, _| meta.clone());
                 drop((log, writer));
                 writer = Writer::start(open(), Fsync::Never).unwrap();
                 let recovery = writer.store().recover().unwrap();
@@ -139,7 +139,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
             }
             Op::ForgetTail => log.forget_tail(),
         }
-        let seen = log.seen();
+        let seen = log.visible();
         assert!(model.removed || seen.end.position == model.bytes.len() as u64);
         assert!(model.removed || seen.closed == model.closed);
     }
@@ -185,13 +185,16 @@ fn a_reader_that_waits_is_woken_by_every_end() {
                     log.remove();
                 }
             });
-            assert!(matches!((close, got), (true, Got::Closed) | (false, Got::Broken(Broken::Removed))));
+            assert!(matches!(
+                (close, got),
+                (true, CursorRead::Closed) | (false, CursorRead::Broken(Broken::Removed))
+            ));
         }
     });
 }
 
 #[test]
-fn a_loss_is_told_however_late_it_is_asked_for() {
+fn a_loss_is_reported_however_late_it_is_asked_for() {
     wait(async {
         let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
         let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
@@ -240,20 +243,20 @@ fn crowd(store: Arc<dyn LogStore>, fsync: Fsync) -> Vec<u64> {
                 }
                 let ((), ticket) = own.change(|log| log.close()).unwrap();
                 wait(async { own.written(ticket).await.unwrap() });
-                assert_eq!(own.seen().end.position, 10 * APPENDS as u64);
-                assert!(own.seen().closed);
+                assert_eq!(own.visible().end.position, 10 * APPENDS as u64);
+                assert!(own.visible().closed);
             });
         }
     });
     let ((), ticket) = logs[0].change(|log| log.close()).unwrap();
     wait(async { logs[0].written(ticket).await.unwrap() });
-    assert_eq!(logs[0].seen().end.position, APPENDERS * APPENDS as u64);
+    assert_eq!(logs[0].visible().end.position, APPENDERS * APPENDS as u64);
     for own in &logs[1..] {
         let chunks = writer.store().read(own.no, 0, usize::MAX).unwrap();
         assert!(chunks.iter().flat_map(|chunk| &chunk.bytes).copied().eq(piece(0, 10 * APPENDS)));
     }
     writer.end();
-    logs.iter().map(|log| log.seen().end.position).collect()
+    logs.iter().map(|log| log.visible().end.position).collect()
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::keeper::Keeper;
-use super::{Broken, StreamLog, Taken};
+use super::{Broken, StreamLog, WritePart};
 use crate::config::Fsync;
 use crate::metrics::Histogram;
 use crate::store::{LogStore, NotWritten, Refused, StoreError, Write};
@@ -61,7 +61,7 @@ struct Queue {
 
 /// Changes that are written together.
 struct Batch {
-    logs: Vec<(Arc<StreamLog>, Taken)>,
+    logs: Vec<(Arc<StreamLog>, WritePart)>,
     removals: Vec<Write>,
     began: Instant,
 }
@@ -69,7 +69,7 @@ struct Batch {
 impl Batch {
     /// The removals, if they are still to be written: a full store refuses changes that need room, but accepts
     /// removals.
-    fn left(&self, result: &Result<Vec<Refused>, StoreError>) -> Option<Vec<Write>> {
+    fn remaining_removals(&self, result: &Result<Vec<Refused>, StoreError>) -> Option<Vec<Write>> {
         let is_full = matches!(result, Err(StoreError::Full));
         (is_full && !self.removals.is_empty()).then(|| self.removals.clone())
     }
@@ -275,7 +275,7 @@ impl Writer {
             let _turn = Turn(self);
             while let Some((batch, writes)) = self.take_batch() {
                 let result = self.store.commit_async(writes).await;
-                let removed = match batch.left(&result) {
+                let removed = match batch.remaining_removals(&result) {
                     Some(left) => self.store.commit_async(left).await,
                     None => Ok(Vec::new()),
                 };
@@ -294,7 +294,9 @@ impl Writer {
         let Some((batch, writes)) = self.take_batch() else { return false };
         let durable = self.fsync == Fsync::Always;
         let result = self.store.commit(writes, durable);
-        let removed = batch.left(&result).map_or(Ok(Vec::new()), |left| self.store.commit(left, durable));
+        let removed = batch
+            .remaining_removals(&result)
+            .map_or(Ok(Vec::new()), |removals| self.store.commit(removals, durable));
         self.is_written(batch, result, removed);
         true
     }
@@ -342,10 +344,10 @@ impl Writer {
             }
             let why = refused.iter().find(|refused| refused.stream == log.no).map(|refused| refused.why);
             let more = match why {
-                None => log.taken_is_written(part, result),
+                None => log.finish_write(part, result),
                 Some(NotWritten::Elsewhere { end }) => log.write_again(part, end),
-                Some(NotWritten::Taken) => log.taken_is_written(part, Err(Broken::Taken)),
-                Some(NotWritten::Gone) => log.taken_is_written(part, Err(Broken::Removed)),
+                Some(NotWritten::Taken) => log.finish_write(part, Err(Broken::Taken)),
+                Some(NotWritten::Gone) => log.finish_write(part, Err(Broken::Removed)),
             };
             // Logs with more changes go into the next batch.
             if more {

@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn begun(&self) {
+    pub(crate) fn count_begun(&self) {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::crowd::Crowd;
-use super::watched::{Activity, Watched};
+use super::watched::{Activity, WatchedSocket};
 use crate::http::guard::Listener;
 use crate::http::serve;
 use crate::listen::Stream;
-use crate::relay::{Life, Relay};
+use crate::relay::{Relay, RelayPhase};
 
 /// Maximum number of unsent bytes of one stream: beyond it, the log is not read for that stream.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
@@ -39,7 +39,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// While a listener is crowded, a connection without a request is closed after this time.
 const CROWDED: Duration = Duration::from_secs(2);
 /// How often a connection without a request is checked.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, or closes it gracefully once the relay closes.
 ///
@@ -112,7 +112,7 @@ where
 {
     let limits = relay.config.limits;
     let activity = Arc::new(Activity::default());
-    let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
+    let io = TokioIo::new(WatchedSocket::new(io, Arc::clone(&activity)));
     let (asked, own) = (Arc::clone(&activity), Arc::clone(&relay));
     let handler = service_fn(move |request| {
         let (in_flight, answer) = (asked.begin(), serve(Arc::clone(&relay), listener, peer, request));
@@ -147,7 +147,7 @@ where
                 return;
             }
             () = activity.idle_for(limits.idle_time) => {}
-            () = own.reaches(Life::Closing) => {}
+            () = own.reaches(RelayPhase::Closing) => {}
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
@@ -168,7 +168,7 @@ async fn never_asked(activity: &Activity, crowd: &Crowd, most: Duration) {
         if left.is_zero() {
             return;
         }
-        tokio::time::sleep(left.min(LOOK)).await;
+        tokio::time::sleep(left.min(POLL_INTERVAL)).await;
     }
     std::future::pending().await
 }
@@ -200,9 +200,9 @@ mod tests {
         let asking = async {
             for _ in 0..2 {
                 client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-                let mut said = Vec::new();
-                while !said.ends_with(b"ok\n") {
-                    assert!(client.read_buf(&mut said).await.unwrap() > 0, "the connection was closed");
+                let mut received = Vec::new();
+                while !received.ends_with(b"ok\n") {
+                    assert!(client.read_buf(&mut received).await.unwrap() > 0, "the connection was closed");
                 }
                 tokio::time::sleep(pause).await;
             }
@@ -232,7 +232,7 @@ mod tests {
             let began = Instant::now();
             encrypted(relay(), Listener::Tls(address), stream, &tls, crowd.clone()).await;
             let took = began.elapsed();
-            assert!((patience..patience + LOOK).contains(&took), "{took:?} in a crowd of {most}");
+            assert!((patience..patience + POLL_INTERVAL).contains(&took), "{took:?} in a crowd of {most}");
         }
     }
 }

@@ -17,14 +17,14 @@ use crate::config::{Config, Listen};
 use crate::error::Error;
 use crate::housekeeping;
 use crate::listen::{self, LateDoor, Listener, Stream, Tls};
-use crate::relay::{Life, Relay};
+use crate::relay::{Relay, RelayPhase};
 use crate::shared;
 use crate::tasks::Tasks;
 
 /// How long to wait after a failed accept (mostly out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long the first health check of the model servers may delay the first requests.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
+const FIRST_CHECK: Duration = Duration::from_secs(1);
 /// How long connections may take to end after the last answer.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -169,7 +169,7 @@ impl Server {
             }
             // So that the first requests find the server that has their model; slower servers are checked
             // later.
-            relay.upstreams.look_first(FIRST_LOOK).await;
+            relay.upstreams.check_first(FIRST_CHECK).await;
             let (running, cut) = {
                 let accepting = async {
                     let mut accepts: Vec<_> = listeners
@@ -194,17 +194,17 @@ impl Server {
                         () = accepting => {}
                         () = late(&relay.page_door) => {}
                         () = late(&relay.phone_door) => {}
-                        () = relay.upstreams.keep_looking(relay.config.times.health) => {}
-                        never = housekeeping::keep(Arc::clone(&relay)) => match never {},
+                        () = relay.upstreams.check_periodically(relay.config.times.health) => {}
+                        never = housekeeping::run(Arc::clone(&relay)) => match never {},
                         () = traced(&relay) => {}
-                        () = follows_others(&relay) => {}
+                        () = follow_others(&relay) => {}
                     }
                 };
                 let mut serving = pin!(serving);
                 tokio::select! {
                     () = &mut serving => unreachable!("serving does not end"),
                     () = shutdown => relay.end(),
-                    () = relay.reaches(Life::Draining) => {}
+                    () = relay.reaches(RelayPhase::Draining) => {}
                 }
                 let running = relay.running.load(Ordering::Relaxed);
                 tracing::info!(running, "the relay is draining");
@@ -221,7 +221,7 @@ impl Server {
                 // The collector may be gone too.
                 drop(tokio::time::timeout(CLOSE_TIME, traces.send()).await);
             }
-            relay.moves_to(Life::Closing);
+            relay.moves_to(RelayPhase::Closing);
             if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
                 tracing::info!(connections = connections.running(), "connections are cut");
             }
@@ -238,10 +238,10 @@ impl Server {
 }
 
 /// Follows what other relays do, if there can be any. Never ready.
-async fn follows_others(relay: &Relay) {
+async fn follow_others(relay: &Relay) {
     let Some(shared) = &relay.shared else { return std::future::pending().await };
     tokio::select! {
-        never = shared::keep(shared) => match never {},
+        never = shared::maintain(shared) => match never {},
         never = shared::listen(shared) => match never {},
     }
 }

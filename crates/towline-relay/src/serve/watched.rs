@@ -109,14 +109,14 @@ impl HttpBody for Answering {
 
 /// A socket that reports its end a little late while a request is in flight, and whose writes have a time
 /// limit.
-pub(super) struct Watched<S> {
+pub(super) struct WatchedSocket<S> {
     socket: S,
     activity: Arc<Activity>,
     half_closed: Option<Pin<Box<Sleep>>>,
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Watched<S> {
+impl<S> WatchedSocket<S> {
     pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
         Self { socket, activity, half_closed: None, stuck: None }
     }
@@ -140,7 +140,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -162,7 +162,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::{MISSED, Orders, Positions, Shared};
-use crate::job::{Holder, Job, Order, Shown};
+use super::{MISSED, OrderPositions, Positions, Shared};
+use crate::job::{ForwardedOrder, Holder, Job, JobStatus};
 use crate::log::{News, StreamLog};
 use crate::meta::Meta;
 use crate::registry::Entry;
@@ -43,7 +43,7 @@ async fn read_all(shared: &Shared) -> Result<(), RedisError> {
     let all: Vec<StreamNo> = all.many().iter().filter_map(Reply::number).collect();
     for some in all.chunks(STREAMS) {
         for (stream, stored) in shared.store.stored(some).await? {
-            is_told(shared, stream, stored);
+            apply_entry(shared, stream, stored);
         }
     }
     let all: std::collections::HashSet<StreamNo> = all.into_iter().collect();
@@ -111,7 +111,7 @@ fn apply(shared: &Shared, fields: &[Reply]) {
             let meta = field(fields, "data").and_then(Reply::bytes).cloned();
             let holder = field(fields, "holder").and_then(Reply::number);
             if let (Some(version), Some(meta)) = (version, meta) {
-                is_told(shared, no, Stored { version, meta, end, holder });
+                apply_entry(shared, no, Stored { version, meta, end, holder });
             }
         }
         Some("gone") => {
@@ -121,7 +121,7 @@ fn apply(shared: &Shared, fields: &[Reply]) {
         }
         Some("shown") => {
             let shown = field(fields, "data").and_then(Reply::text);
-            let shown: Option<Shown> = shown.and_then(|text| serde_json::from_str(text).ok());
+            let shown: Option<JobStatus> = shown.and_then(|text| serde_json::from_str(text).ok());
             if let (Some(entry), Some(shown)) = (shared.registry.numbered(no), shown)
                 && let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere())
             {
@@ -150,7 +150,7 @@ pub(super) fn described(stream: StreamNo, stored: &Stored) -> Option<Meta> {
 
 /// Updates a stream from the journal, unless the entry is older. An unknown stream is new. Only for readers
 /// of the journal, because a later entry says whether the stream was removed.
-pub(super) fn is_told(shared: &Shared, stream: StreamNo, stored: Stored) {
+pub(super) fn apply_entry(shared: &Shared, stream: StreamNo, stored: Stored) {
     let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
     match shared.registry.numbered(stream) {
         Some(entry) => is_changed(shared, &entry, stored),
@@ -161,8 +161,8 @@ pub(super) fn is_told(shared: &Shared, stream: StreamNo, stored: Stored) {
     }
 }
 
-/// Like [`is_told`], for a direct read: an unknown stream may have been removed since.
-pub(super) fn is_seen(shared: &Shared, stream: StreamNo, stored: Stored) {
+/// Like [`apply_entry`], for a direct read: an unknown stream may have been removed since.
+pub(super) fn apply_if_known(shared: &Shared, stream: StreamNo, stored: Stored) {
     let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(entry) = shared.registry.numbered(stream) {
         is_changed(shared, &entry, stored);
@@ -170,7 +170,7 @@ pub(super) fn is_seen(shared: &Shared, stream: StreamNo, stored: Stored) {
 }
 
 /// The tokens of an ended answer, and the time of its end.
-fn spent(meta: &Meta) -> Option<(u64, u64)> {
+fn tokens_of_ended(meta: &Meta) -> Option<(u64, u64)> {
     meta.job.as_ref().and_then(|job| Some((job.tokens?, job.ended_ms?)))
 }
 
@@ -189,8 +189,8 @@ fn is_new(shared: &Shared, stream: StreamNo, stored: Stored) {
     if meta.job.is_some() {
         shared.usage.was_asked(&meta.owner, shared.access.rules().quota(&meta.owner), meta.created_ms);
     }
-    shared.registry.put_back(&meta, log, job);
-    if let Some((tokens, at)) = spent(&meta) {
+    shared.registry.restore(&meta, log, job);
+    if let Some((tokens, at)) = tokens_of_ended(&meta) {
         shared.usage.spend(&meta.owner, tokens, at);
     }
     if let Some(entry) = shared.registry.numbered(stream) {
@@ -205,8 +205,8 @@ fn is_changed(shared: &Shared, entry: &Entry, stored: Stored) {
     }
     let Some(meta) = described(stream, &stored) else { return };
     let ended = meta.job.as_ref().and_then(|job| job.ended.clone());
-    let tokens = spent(&meta);
-    let (before, was_ended) = entry.log.look(|meta, _| {
+    let tokens = tokens_of_ended(&meta);
+    let (before, was_ended) = entry.log.with_meta(|meta, _| {
         let job = meta.job.as_ref();
         (job.map(|job| job.name.clone()), job.is_some_and(|job| job.ended.is_some()))
     });
@@ -226,7 +226,7 @@ fn is_changed(shared: &Shared, entry: &Entry, stored: Stored) {
         if let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere()) {
             job.has_ended(state);
             // The rest is in its record.
-            shared.registry.put_in_place(Entry { job: None, ..entry.clone() });
+            shared.registry.replace(Entry { job: None, ..entry.clone() });
         }
         if let Some((tokens, at)) = tokens {
             shared.usage.spend(&entry.owner, tokens, at);
@@ -236,7 +236,7 @@ fn is_changed(shared: &Shared, entry: &Entry, stored: Stored) {
 }
 
 /// Sends the state of the answers that run here to the other relays.
-pub(super) async fn tell_changes(shared: &Shared) -> Result<(), RedisError> {
+pub(super) async fn publish_changes(shared: &Shared) -> Result<(), RedisError> {
     let changed = std::mem::take(&mut *shared.changed.lock().unwrap_or_else(PoisonError::into_inner));
     let mut commands = Commands::default();
     for no in changed {
@@ -244,7 +244,7 @@ pub(super) async fn tell_changes(shared: &Shared) -> Result<(), RedisError> {
         let Some(job) = entry.job.as_ref().filter(|job| !job.state().is_ended()) else { continue };
         // Plain data can always be written as JSON.
         let shown = serde_json::to_string(&job.shown()).unwrap_or_default();
-        let (no, end) = (no.to_string(), entry.log.seen().end.position.to_string());
+        let (no, end) = (no.to_string(), entry.log.visible().end.position.to_string());
         commands.push(&[
             "XADD",
             "towline:journal",
@@ -270,12 +270,12 @@ pub(super) async fn tell_changes(shared: &Shared) -> Result<(), RedisError> {
 }
 
 /// Carries out the orders of other relays' clients, in the sequence of the store.
-pub(super) async fn obey(shared: &Shared) -> Result<(), RedisError> {
+pub(super) async fn apply_orders(shared: &Shared) -> Result<(), RedisError> {
     // A caller that arrives meanwhile finds all earlier orders carried out.
     let mut orders = shared.orders.lock().await;
     let own = shared.relay();
     if orders.relay != own {
-        *orders = Orders { relay: own, ..Orders::default() };
+        *orders = OrderPositions { relay: own, ..OrderPositions::default() };
     }
     let key = format!("towline:orders:{own}");
     loop {
@@ -286,7 +286,7 @@ pub(super) async fn obey(shared: &Shared) -> Result<(), RedisError> {
             orders.read.clone_from(id);
             let of = |name: &str| field(fields, name).and_then(Reply::number);
             let order = field(fields, "order").and_then(Reply::text);
-            let order: Option<Order> = order.and_then(|text| serde_json::from_str(text).ok());
+            let order: Option<ForwardedOrder> = order.and_then(|text| serde_json::from_str(text).ok());
             let (Some(no), Some(by), Some(nth), Some(order)) = (of("no"), of("by"), of("nth"), order) else {
                 continue;
             };
@@ -296,12 +296,12 @@ pub(super) async fn obey(shared: &Shared) -> Result<(), RedisError> {
             }
             *last = nth;
             let Some(entry) = shared.registry.numbered(no) else { continue };
-            if let Order::Rename(name) = &order {
+            if let ForwardedOrder::Rename(name) = &order {
                 // If it has a new holder meanwhile, that one keeps it.
                 drop(shared.registry.rename(&entry, name));
             }
             if let Some(job) = entry.job.as_ref().filter(|job| !job.is_elsewhere()) {
-                job.obey_order(order, shared.grace, &shared.tasks);
+                job.apply_order(order, shared.grace, &shared.tasks);
             }
         }
         if entries.len() < ENTRIES {

@@ -22,13 +22,13 @@ pub(crate) async fn renew(shared: &Shared) -> Infallible {
         let own = shared.relay();
         let pause = match renewed(shared, own, &mut connection).await {
             Ok(is_alive) => {
-                shared.store.has_taken();
-                shared.is_there();
-                if is_alive { RENEWAL } else { another_place(shared).await }
+                shared.store.mark_writable();
+                shared.mark_reachable();
+                if is_alive { RENEWAL } else { register_again(shared).await }
             }
             Err(error) => {
                 connection = None;
-                shared.is_away(&error);
+                shared.mark_unreachable(&error);
                 PAUSE
             }
         };
@@ -37,16 +37,16 @@ pub(crate) async fn renew(shared: &Shared) -> Infallible {
 }
 
 /// Returns the time by which the lease must be renewed.
-async fn another_place(shared: &Shared) -> Duration {
+async fn register_again(shared: &Shared) -> Duration {
     tracing::warn!(relay = shared.relay(), "this relay was silent for too long: others end its answers");
-    reaper::let_go(shared);
-    match shared.take_place().await {
+    reaper::stop_taken_answers(shared);
+    match shared.register().await {
         Ok(()) => {
             shared.poked.notify_one();
             RENEWAL
         }
         Err(error) => {
-            shared.is_away(&error);
+            shared.mark_unreachable(&error);
             PAUSE
         }
     }

@@ -18,15 +18,15 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// Time between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Receives messages until the relay ends. [`look_again`] finds the changes whose messages were missed.
+/// Receives messages until the relay ends. [`refresh_followed`] finds the changes whose messages were missed.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
 pub(crate) async fn listen(shared: &Shared) -> Infallible {
     loop {
         tokio::select! {
-            heard = hear(shared) => {
-                if let Err(error) = heard {
+            received = receive(shared) => {
+                if let Err(error) = received {
                     tracing::debug!(%error, "messages cannot be received");
                 }
                 tokio::time::sleep(PAUSE).await;
@@ -37,7 +37,7 @@ pub(crate) async fn listen(shared: &Shared) -> Infallible {
     }
 }
 
-async fn hear(shared: &Shared) -> Result<(), RedisError> {
+async fn receive(shared: &Shared) -> Result<(), RedisError> {
     let bytes = bytes_channel(shared.store.address().database);
     let mut connection = Connection::open(shared.store.address()).await?;
     let mut commands = Commands::default();
@@ -50,13 +50,13 @@ async fn hear(shared: &Shared) -> Result<(), RedisError> {
     shared.poked.notify_one();
     loop {
         tokio::select! {
-            message = connection.next() => heard(shared, message?).await?,
-            () = shared.store.is_wanted.notified() => follow(shared, &mut connection).await?,
+            message = connection.next() => handle_message(shared, message?).await?,
+            () = shared.store.follow_requested.notified() => follow(shared, &mut connection).await?,
             () = tokio::time::sleep(SILENCE) => {
                 connection.send(&Commands::one(&[b"PING"])).await?;
                 let silent = |_| RedisError::Silent(shared.store.address().to_string());
                 let message = timeout(PATIENCE, connection.next()).await.map_err(silent)??;
-                heard(shared, message).await?;
+                handle_message(shared, message).await?;
             }
         }
     }
@@ -72,7 +72,7 @@ async fn follow(shared: &Shared, connection: &mut Connection) -> Result<(), Redi
             commands.push(&["UNSUBSCRIBE", &format!("{bytes}{stream}")]);
         }
     }
-    for stream in shared.store.take_wanted() {
+    for stream in shared.store.take_to_follow() {
         if let Some(entry) = shared.registry.numbered(stream) {
             shared.followed().insert(stream, entry.log);
             commands.push(&["SUBSCRIBE", &format!("{bytes}{stream}")]);
@@ -81,30 +81,30 @@ async fn follow(shared: &Shared, connection: &mut Connection) -> Result<(), Redi
     connection.send(&commands).await
 }
 
-async fn heard(shared: &Shared, message: Reply) -> Result<(), RedisError> {
+async fn handle_message(shared: &Shared, message: Reply) -> Result<(), RedisError> {
     let bytes = bytes_channel(shared.store.address().database);
-    let [kind, channel, said] = message.many() else { return Ok(()) };
+    let [kind, channel, payload] = message.many() else { return Ok(()) };
     let stream = channel.text().and_then(|channel| channel.strip_prefix(&bytes)?.parse::<StreamNo>().ok());
     match (kind.text(), stream) {
         // From here on no message is missed; earlier writes are read.
-        (Some("subscribe"), Some(stream)) => look(shared, &[stream]).await,
+        (Some("subscribe"), Some(stream)) => refresh(shared, &[stream]).await,
         (Some("message"), Some(stream)) => {
             let log = shared.followed().get(&stream).cloned();
-            let news = said.bytes().and_then(news);
+            let news = payload.bytes().and_then(parse_news);
             match (log, news) {
                 (Some(log), Some(news)) => {
                     if news
                         .bytes
                         .as_ref()
-                        .is_some_and(|bytes| log.seen().end.position + (bytes.len() as u64) < news.end)
+                        .is_some_and(|bytes| log.visible().end.position + (bytes.len() as u64) < news.end)
                     {
                         // A message was lost.
-                        return look(shared, &[stream]).await;
+                        return refresh(shared, &[stream]).await;
                     }
                     log.feed(news);
                     Ok(())
                 }
-                (Some(_), None) => look(shared, &[stream]).await,
+                (Some(_), None) => refresh(shared, &[stream]).await,
                 (None, _) => Ok(()),
             }
         }
@@ -117,22 +117,22 @@ async fn heard(shared: &Shared, message: Reply) -> Result<(), RedisError> {
 }
 
 /// `<position> <bytes>`.
-fn news(said: &Bytes) -> Option<News> {
-    let space = said.iter().position(|byte| *byte == b' ')?;
-    let start: u64 = std::str::from_utf8(&said[..space]).ok()?.parse().ok()?;
-    let bytes = said.slice(space + 1..);
+fn parse_news(payload: &Bytes) -> Option<News> {
+    let space = payload.iter().position(|byte| *byte == b' ')?;
+    let start: u64 = std::str::from_utf8(&payload[..space]).ok()?.parse().ok()?;
+    let bytes = payload.slice(space + 1..);
     Some(News { meta: None, end: start + bytes.len() as u64, bytes: Some(bytes) })
 }
 
-async fn look(shared: &Shared, streams: &[StreamNo]) -> Result<(), RedisError> {
+async fn refresh(shared: &Shared, streams: &[StreamNo]) -> Result<(), RedisError> {
     for (stream, stored) in shared.store.stored(streams).await? {
-        journal::is_seen(shared, stream, stored);
+        journal::apply_if_known(shared, stream, stored);
     }
     Ok(())
 }
 
 /// Checks all followed streams, whether a message arrived or not, and stops following those without readers.
-pub(super) async fn look_again(shared: &Shared) -> Result<(), RedisError> {
+pub(super) async fn refresh_followed(shared: &Shared) -> Result<(), RedisError> {
     let mut unread = Vec::new();
     let mut read = Vec::new();
     shared.followed().retain(|stream, log| {
@@ -146,10 +146,10 @@ pub(super) async fn look_again(shared: &Shared) -> Result<(), RedisError> {
     });
     if !unread.is_empty() {
         shared.unread.lock().unwrap_or_else(PoisonError::into_inner).append(&mut unread);
-        shared.store.is_wanted.notify_one();
+        shared.store.follow_requested.notify_one();
     }
     for some in read.chunks(256) {
-        look(shared, some).await?;
+        refresh(shared, some).await?;
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     /// How long an answer that was not detached runs without any reader.
     grace: Duration,
     read: tokio::sync::Mutex<Positions>,
-    orders: tokio::sync::Mutex<Orders>,
+    orders: tokio::sync::Mutex<OrderPositions>,
     /// Counts the requests to read the journal up to now.
     asked: AtomicU64,
     /// Notified when there are changes to read.
@@ -93,7 +93,7 @@ struct Positions {
 
 /// How far the orders for this relay were read.
 #[derive(Debug)]
-struct Orders {
+struct OrderPositions {
     /// The number of this relay to which they belong.
     relay: u64,
     read: String,
@@ -101,7 +101,7 @@ struct Orders {
     last: HashMap<u64, u64>,
 }
 
-impl Default for Orders {
+impl Default for OrderPositions {
     fn default() -> Self {
         Self { relay: 0, read: "0-0".into(), last: HashMap::new() }
     }
@@ -147,7 +147,7 @@ impl Shared {
             ended_for_others: AtomicU64::new(0),
             lost_to_others: AtomicU64::new(0),
         };
-        own.take_place().await?;
+        own.register().await?;
         Ok(own)
     }
 
@@ -157,7 +157,7 @@ impl Shared {
     }
 
     /// Takes a new relay number.
-    async fn take_place(&self) -> Result<(), RedisError> {
+    async fn register(&self) -> Result<(), RedisError> {
         let relay = self.store.one(&["INCR", "towline:last_relay"]).await?.number().unwrap_or(0);
         let mut commands = Commands::default();
         let lease = LEASE.as_millis().to_string();
@@ -176,12 +176,12 @@ impl Shared {
     }
 
     /// Records that the store answers.
-    fn is_there(&self) {
+    fn mark_reachable(&self) {
         self.there_since().get_or_insert_with(Instant::now);
     }
 
     /// Records that the store does not answer, or refuses a command.
-    fn is_away(&self, error: &RedisError) {
+    fn mark_unreachable(&self, error: &RedisError) {
         *self.there_since() = None;
         let is_full = matches!(error, RedisError::Refused(why) if why.starts_with("OOM"));
         self.store.set_room(if is_full { Room::Full } else { Room::Failed });
@@ -217,8 +217,8 @@ impl Shared {
 
     /// Reads the changes of other relays up to now; `false` if that failed. Known state is kept.
     pub(crate) async fn fresh(&self) -> bool {
-        let looked = journal::catch_up(self).await;
-        looked
+        let refreshed = journal::catch_up(self).await;
+        refreshed
             .inspect_err(|error| tracing::debug!(%error, "the writes of other relays cannot be read"))
             .is_ok()
     }
@@ -228,11 +228,11 @@ impl Shared {
     /// # Errors
     /// If the store does not answer.
     pub(crate) async fn fresh_stream(&self, entry: &Entry) -> Result<(), RedisError> {
-        if entry.log.seen().closed || entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
+        if entry.log.visible().closed || entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
             return Ok(());
         }
         for (stream, stored) in self.store.stored(&[entry.log.no]).await? {
-            journal::is_seen(self, stream, stored);
+            journal::apply_if_known(self, stream, stored);
         }
         Ok(())
     }
@@ -252,36 +252,36 @@ impl Shared {
     ///
     /// # Errors
     /// If the store does not answer.
-    pub(crate) async fn put_back(&self, stream: StreamNo) -> Result<(), RedisError> {
+    pub(crate) async fn restore(&self, stream: StreamNo) -> Result<(), RedisError> {
         // Later journal entries are newer: if the stream was removed meanwhile, they remove it here too.
         let _read = self.read.lock().await;
         for (stream, stored) in self.store.stored(&[stream]).await? {
-            journal::is_told(self, stream, stored);
+            journal::apply_entry(self, stream, stored);
         }
         Ok(())
     }
 
     /// Reads streams that other relays have overwritten.
-    async fn look_at_overwritten(&self) -> Result<(), RedisError> {
+    async fn refresh_overwritten(&self) -> Result<(), RedisError> {
         let overwritten = self.store.take_overwritten();
         for (at, stream) in overwritten.iter().enumerate() {
-            let looked = match self.registry.numbered(*stream) {
-                None => self.put_back(*stream).await,
+            let refreshed = match self.registry.numbered(*stream) {
+                None => self.restore(*stream).await,
                 // It is read once its job has ended.
                 Some(entry) if entry.runs_here() => Ok(()),
                 Some(entry) => self.reload(&entry).await,
             };
-            if looked.is_err() {
+            if refreshed.is_err() {
                 self.store.is_overwritten(&overwritten[at..]);
-                return looked;
+                return refreshed;
             }
         }
         Ok(())
     }
 
     /// Carries out the orders of other relays' clients up to now, so that a local order comes after theirs.
-    pub(crate) async fn has_obeyed(&self) {
-        if let Err(error) = journal::obey(self).await {
+    pub(crate) async fn apply_pending_orders(&self) {
+        if let Err(error) = journal::apply_orders(self).await {
             tracing::debug!(%error, "the orders of other relays cannot be read");
         }
     }
@@ -311,11 +311,11 @@ impl Shared {
         tracing::warn!(stream = entry.id.as_str(), "another relay has ended this answer");
         self.lost_to_others.fetch_add(1, Ordering::Relaxed);
         entry.log.is_written_elsewhere();
-        entry.log.is_still().await;
+        entry.log.wait_idle().await;
         if let Err(error) = self.reload(entry).await {
             tracing::warn!(%error, "an answer that another relay has ended cannot be read");
         }
-        self.registry.put_in_place(Entry { job: None, ..entry.clone() });
+        self.registry.replace(Entry { job: None, ..entry.clone() });
     }
 
     /// Reserves a request id, so that no other relay runs the request while this one starts it. `false` if
@@ -364,7 +364,7 @@ impl Shared {
 ///
 /// # Cancel safety
 /// Dropping the future stops it.
-pub(crate) async fn keep(shared: &Shared) -> Infallible {
+pub(crate) async fn maintain(shared: &Shared) -> Infallible {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut is_failing = false;
@@ -377,7 +377,7 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
             Ok(()) if std::mem::take(&mut is_failing) => tracing::info!("Redis answers again"),
             Ok(()) => {}
             Err(error) => {
-                shared.is_away(&error);
+                shared.mark_unreachable(&error);
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(%error, "Redis does not execute commands");
                 }
@@ -389,12 +389,12 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
 }
 
 async fn round(shared: &Shared, is_round: bool) -> Result<(), RedisError> {
-    journal::tell_changes(shared).await?;
+    journal::publish_changes(shared).await?;
     journal::catch_up(shared).await?;
-    journal::obey(shared).await?;
-    shared.look_at_overwritten().await?;
+    journal::apply_orders(shared).await?;
+    shared.refresh_overwritten().await?;
     if is_round {
-        listen::look_again(shared).await?;
+        listen::refresh_followed(shared).await?;
         reaper::reap(shared).await?;
     }
     Ok(())

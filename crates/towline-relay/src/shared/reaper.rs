@@ -35,7 +35,7 @@ pub(super) async fn reap(shared: &Shared) -> Result<(), RedisError> {
     shared.living.store(living.len(), Ordering::Relaxed);
     if !dead.is_empty() {
         for job in shared.registry.running_here().filter_map(|entry| entry.job) {
-            job.keep_readers_of(&living, shared.grace, &shared.tasks);
+            job.retain_readers_of(&living, shared.grace, &shared.tasks);
         }
     }
     for other in dead {
@@ -50,7 +50,7 @@ pub(super) async fn reap(shared: &Shared) -> Result<(), RedisError> {
 }
 
 /// Stops the answers that run here, because other relays have taken them.
-pub(super) fn let_go(shared: &Shared) {
+pub(super) fn stop_taken_answers(shared: &Shared) {
     for entry in shared.registry.running_here() {
         entry.log.fence();
         if let Some(job) = &entry.job {
@@ -82,9 +82,9 @@ async fn end_all(shared: &Shared, dead: u64) -> Result<(), RedisError> {
 async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
     let Some(stored) = shared.store.found(stream).await? else { return Ok(true) };
     if shared.registry.numbered(stream).is_none() {
-        shared.put_back(stream).await?;
+        shared.restore(stream).await?;
     }
-    journal::is_seen(shared, stream, stored.clone());
+    journal::apply_if_known(shared, stream, stored.clone());
     let Some(mut meta) = journal::described(stream, &stored) else { return Ok(true) };
     if meta.closed {
         return Ok(true);
@@ -115,8 +115,8 @@ async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
     };
     // From here on, offsets of bytes that the dead relay may have shown and lost are refused.
     let resumed = entry.log.change(|log| {
-        log.meta().incarnations.resume(now_ms(), stored.end);
-        log.look().clone()
+        log.meta_mut().incarnations.resume(now_ms(), stored.end);
+        log.meta().clone()
     });
     let Ok((known, _)) = resumed else { return Ok(false) };
     meta = known;
@@ -130,7 +130,7 @@ async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
         return Ok(false);
     }
     shared.ended_for_others.fetch_add(1, Ordering::Relaxed);
-    let state = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended.clone()));
+    let state = entry.log.with_meta(|meta, _| meta.job.as_ref().and_then(|job| job.ended.clone()));
     if let (Some(job), Some(state)) = (entry.job.as_ref().filter(|job| job.is_elsewhere()), state) {
         job.has_ended(state);
     }

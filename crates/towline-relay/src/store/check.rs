@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_without_damage_is_told_as_that() {
+    fn a_store_without_damage_is_reported_as_that() {
         let folder = tempfile::tempdir().unwrap();
         store(folder.path());
         let fine = Checked { streams: 2, damage: Vec::new() };
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_missing_is_told() {
+    fn an_end_that_is_missing_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         store(folder.path());
         let mut described: Meta = serde_json::from_slice(&meta("a")).unwrap();
@@ -249,8 +249,8 @@ mod tests {
         bytes[last - 100] ^= 1;
         std::fs::write(&journal, &bytes).unwrap();
         assert!(DiskStore::open(folder.path(), 0).is_err());
-        let told = check(folder.path(), false).unwrap();
-        assert!(told.damage[0].contains("cannot be opened") && told.streams == 0, "{told:?}");
+        let report = check(folder.path(), false).unwrap();
+        assert!(report.damage[0].contains("cannot be opened") && report.streams == 0, "{report:?}");
         let repaired = check(folder.path(), true).unwrap();
         assert_eq!(repaired.streams, 2);
         assert!(repaired.damage[1].contains("the journal 0.jnl is damaged after byte"), "{repaired:?}");
@@ -303,8 +303,8 @@ mod tests {
         bytes[middle] ^= 1;
         std::fs::write(&table, bytes).unwrap();
 
-        let told = check(&place, false).unwrap();
-        assert!(told.damage[0].contains("what follows cannot be read"), "{told:?}");
+        let report = check(&place, false).unwrap();
+        assert!(report.damage[0].contains("what follows cannot be read"), "{report:?}");
         let repaired = check(&place, true).unwrap();
         assert_eq!(repaired.streams, 3, "{repaired:?}");
         assert!(repaired.damage.iter().any(|line| line.contains("was rebuilt")), "{repaired:?}");
@@ -341,8 +341,11 @@ mod tests {
 
         // The last writes are still in the journal.
         std::fs::remove_file(second).unwrap();
-        let told = check(folder.path(), false).unwrap();
-        assert!(told.damage.iter().any(|line| line.contains("is missing")) && told.streams == 0, "{told:?}");
+        let report = check(folder.path(), false).unwrap();
+        assert!(
+            report.damage.iter().any(|line| line.contains("is missing")) && report.streams == 0,
+            "{report:?}"
+        );
         let repaired = check(folder.path(), true).unwrap();
         assert_eq!((repaired.streams, repaired.damage.len()), (2, 2), "{repaired:?}");
         assert_eq!((read_all(folder.path(), 1), read_all(folder.path(), 2)), (1000, 1000));

@@ -11,12 +11,12 @@ use super::{Chunk, LogStore, Recovered, Recovery, Refused, Room, StoreError, Str
 /// Logs in memory.
 #[derive(Debug, Default)]
 pub(crate) struct MemoryStore {
-    streams: Mutex<HashMap<StreamNo, Kept>>,
+    streams: Mutex<HashMap<StreamNo, StoredStream>>,
     bytes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct StoredStream {
     meta: Bytes,
     request: Option<Bytes>,
     chunks: BTreeMap<u64, Bytes>,
@@ -29,7 +29,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<StreamNo, Kept>> {
+    fn streams(&self) -> MutexGuard<'_, HashMap<StreamNo, StoredStream>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,7 +98,7 @@ impl LogStore for MemoryStore {
     }
 
     fn find(&self, stream: StreamNo) -> Result<Option<Recovered>, StoreError> {
-        let found = |kept: &Kept| Recovered { stream, meta: kept.meta.clone(), end: kept.end };
+        let found = |kept: &StoredStream| Recovered { stream, meta: kept.meta.clone(), end: kept.end };
         Ok(self.streams().get(&stream).map(found))
     }
 

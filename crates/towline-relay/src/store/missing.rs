@@ -11,7 +11,7 @@ use super::StoreError;
 
 /// The section of a list that names the tables.
 const TABLES: &[u8] = b"tables";
-/// The key space with the names of the others, without which they cannot be told apart.
+/// The key space with the names of the others, without which they cannot be distinguished.
 const NAMES: &str = "0";
 /// A table's number, the kind of its checksum, the checksum, and its first sequence number.
 const TABLE_BYTES: usize = 8 + 1 + 16 + 8;
@@ -22,20 +22,20 @@ const TABLE_BYTES: usize = 8 + 1 + 16 + 8;
 /// # Errors
 /// If lists cannot be read or written.
 pub(super) fn missing_tables(folder: &Path, repair: bool) -> Result<Vec<String>, StoreError> {
-    let mut told = Vec::new();
+    let mut problems = Vec::new();
     for entry in std::fs::read_dir(folder.join("keyspaces"))? {
         let keyspace = entry?.path();
         let Some(mut list) = List::read(&keyspace)? else { continue };
-        let missing = list.leave_out(|table| !keyspace.join("tables").join(table.to_string()).exists());
+        let missing = list.remove_where(|table| !keyspace.join("tables").join(table.to_string()).exists());
         let name = keyspace.file_name().unwrap_or_default().display().to_string();
         if repair && !missing.is_empty() && name != NAMES {
             list.write()?;
         }
-        told.extend(
+        problems.extend(
             missing.iter().map(|table| format!("the table {table} of the key space {name} is missing")),
         );
     }
-    Ok(told)
+    Ok(problems)
 }
 
 /// The list of one key space.
@@ -70,13 +70,13 @@ impl List {
     }
 
     /// Returns the removed tables. An empty run is removed too.
-    fn leave_out(&mut self, is_left_out: impl Fn(u64) -> bool) -> Vec<u64> {
+    fn remove_where(&mut self, is_removed: impl Fn(u64) -> bool) -> Vec<u64> {
         let mut left_out = Vec::new();
         for level in &mut self.levels {
             for run in &mut *level {
                 run.retain(|table| {
                     let number = table.first_chunk().map_or(0, |number| u64::from_le_bytes(*number));
-                    let stays = !is_left_out(number);
+                    let stays = !is_removed(number);
                     if !stays {
                         left_out.push(number);
                     }

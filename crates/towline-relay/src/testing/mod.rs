@@ -87,12 +87,12 @@ impl Relay {
     }
 
     fn converse(&self, bytes: &[u8], patience: Option<Duration>) -> Vec<u8> {
-        let mut said = Vec::new();
+        let mut response = Vec::new();
         self.runtime.block_on(async {
             let (client, server) = tokio::io::duplex(PIPE_BYTES);
             let listener = Listener::Tcp(([127, 0, 0, 1], 1).into());
             let serving = talk_over(Arc::clone(&self.relay), listener, server);
-            let said = &mut said;
+            let response = &mut response;
             // This drops both halves, so that the relay sees its client disconnect.
             let client = async move {
                 let (mut reader, mut writer) = tokio::io::split(client);
@@ -100,7 +100,7 @@ impl Relay {
                 let speaking = async { drop(writer.write_all(bytes).await) };
                 let listening = async {
                     loop {
-                        let read = reader.read_buf(said);
+                        let read = reader.read_buf(response);
                         let read = match patience {
                             None => Ok(read.await),
                             Some(patience) => tokio::time::timeout(patience, read).await,
@@ -112,7 +112,7 @@ impl Relay {
             };
             tokio::join!(client, serving);
         });
-        said
+        response
     }
 }
 

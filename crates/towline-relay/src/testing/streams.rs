@@ -56,7 +56,7 @@ impl Op {
 /// The reference: the bytes, and whether the stream is closed.
 type Model = Option<(Vec<u8>, bool)>;
 
-struct Said {
+struct Response {
     status: u16,
     /// The end that it reports, in bytes.
     next: Option<usize>,
@@ -64,7 +64,7 @@ struct Said {
     body: Vec<u8>,
 }
 
-fn ask(relay: &Relay, method: &str, query: &str, closes: bool, body: &[u8]) -> Said {
+fn ask(relay: &Relay, method: &str, query: &str, closes: bool, body: &[u8]) -> Response {
     let closed = if closes { "Stream-Closed: true\r\n" } else { "" };
     let mut request = format!(
         "{method} /streams/s{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/plain\r\n\
@@ -83,7 +83,7 @@ fn ask(relay: &Relay, method: &str, query: &str, closes: bool, body: &[u8]) -> S
             .find(|(is, _)| *is == name)
             .map(|(_, value)| value)
     };
-    Said {
+    Response {
         status: lines[9..12].parse().expect("a status"),
         next: header("stream-next-offset").map(|offset| offset[17..].parse().expect("an offset")),
         closed: header("stream-closed") == Some("true"),
@@ -108,20 +108,20 @@ pub fn play_on_a_stream(mut script: &[u8]) {
 
 fn play(relay: &Relay, op: Op, model: &mut Model, incarnation: &mut u64) {
     let shown = format!("{op:?}");
-    let said = match op {
+    let response = match op {
         Op::Create { closed, body } => {
-            let said = ask(relay, "PUT", "", closed, &body);
+            let response = ask(relay, "PUT", "", closed, &body);
             let status = match model {
                 None => 201,
                 Some((_, was)) if *was == closed => 200,
                 Some(_) => 409,
             };
-            assert_eq!(said.status, status, "{shown}");
+            assert_eq!(response.status, status, "{shown}");
             model.get_or_insert((body, closed));
-            said
+            response
         }
         Op::Append { closes, body } => {
-            let said = ask(relay, "POST", "", closes, &body);
+            let response = ask(relay, "POST", "", closes, &body);
             let status = match model {
                 None => 404,
                 Some(_) if body.is_empty() && !closes => 400,
@@ -138,12 +138,12 @@ fn play(relay: &Relay, op: Op, model: &mut Model, incarnation: &mut u64) {
                     204
                 }
             };
-            assert_eq!(said.status, status, "{shown}");
-            said
+            assert_eq!(response.status, status, "{shown}");
+            response
         }
         Op::Read { from } => {
-            let said = ask(relay, "GET", &format!("?offset={incarnation:016}_{from:016}"), false, b"");
-            read(said, model, Some(from), &shown)
+            let response = ask(relay, "GET", &format!("?offset={incarnation:016}_{from:016}"), false, b"");
+            read(response, model, Some(from), &shown)
         }
         Op::ReadAll => read(ask(relay, "GET", "?offset=-1", false, b""), model, Some(0), &shown),
         Op::ReadEnd => {
@@ -155,33 +155,33 @@ fn play(relay: &Relay, op: Op, model: &mut Model, incarnation: &mut u64) {
             read(ask(relay, "GET", &format!("?offset={odd:016}_{:016}", 0), false, b""), model, None, &shown)
         }
         Op::Look => {
-            let said = ask(relay, "HEAD", "", false, b"");
-            assert_eq!(said.status, if model.is_some() { 200 } else { 404 }, "{shown}");
-            said
+            let response = ask(relay, "HEAD", "", false, b"");
+            assert_eq!(response.status, if model.is_some() { 200 } else { 404 }, "{shown}");
+            response
         }
         Op::Delete => {
-            let said = ask(relay, "DELETE", "", false, b"");
+            let response = ask(relay, "DELETE", "", false, b"");
             let was_there = model.take().is_some();
-            assert_eq!(said.status, if was_there { 204 } else { 404 }, "{shown}");
+            assert_eq!(response.status, if was_there { 204 } else { 404 }, "{shown}");
             *incarnation += u64::from(was_there);
             return;
         }
     };
-    if let (Some((bytes, closed)), 200..300) = (&*model, said.status) {
-        assert_eq!((said.next, said.closed), (Some(bytes.len()), *closed), "{shown}");
+    if let (Some((bytes, closed)), 200..300) = (&*model, response.status) {
+        assert_eq!((response.next, response.closed), (Some(bytes.len()), *closed), "{shown}");
     }
 }
 
 /// Checks a read from a position; `None` means one that the stream does not have.
-fn read(said: Said, model: &Model, from: Option<usize>, shown: &str) -> Said {
+fn read(response: Response, model: &Model, from: Option<usize>, shown: &str) -> Response {
     match (model, from) {
-        (None, _) => assert_eq!(said.status, 404, "{shown}"),
+        (None, _) => assert_eq!(response.status, 404, "{shown}"),
         (Some((bytes, _)), Some(from)) if from <= bytes.len() => {
-            assert_eq!((said.status, said.body.as_slice()), (200, &bytes[from..]), "{shown}");
+            assert_eq!((response.status, response.body.as_slice()), (200, &bytes[from..]), "{shown}");
         }
-        (Some(_), _) => assert_eq!(said.status, 410, "{shown}"),
+        (Some(_), _) => assert_eq!(response.status, 410, "{shown}"),
     }
-    said
+    response
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The model servers behind a relay: selection for requests, and health.
 
 mod headers;
-pub(crate) mod look;
+pub(crate) mod health;
 mod via;
 
 use std::collections::{HashMap, HashSet};
@@ -25,8 +25,8 @@ pub(crate) struct Upstream {
     api: UpstreamApi,
     client: Client,
     /// Whether it answered the last health check, or was not checked yet.
-    is_well: AtomicBool,
-    was_seen: AtomicBool,
+    is_healthy: AtomicBool,
+    was_checked: AtomicBool,
     running: AtomicUsize,
     pub(crate) served: AtomicU64,
     pub(crate) failures: AtomicU64,
@@ -52,7 +52,7 @@ pub(crate) enum Choice {
 
 impl Choice {
     /// The form in which it is stored, for a retry.
-    pub(crate) fn kept(&self) -> Option<String> {
+    pub(crate) fn stored(&self) -> Option<String> {
         match self {
             Self::Any => None,
             Self::One(upstream) => Some(upstream.chosen_by.clone()),
@@ -77,7 +77,7 @@ impl Lease {
     /// Records a failed connection: other servers are preferred until it answers again.
     pub(crate) fn failed(&self) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
-        self.0.set_well(false);
+        self.0.set_healthy(false);
     }
 }
 
@@ -108,8 +108,8 @@ impl Upstream {
             name: config.name.clone(),
             api: config.api,
             client: Client::with_config(config.endpoint.clone(), client_config).map_err(Error::Upstream)?,
-            is_well: AtomicBool::new(true),
-            was_seen: AtomicBool::new(false),
+            is_healthy: AtomicBool::new(true),
+            was_checked: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -134,8 +134,8 @@ impl Upstream {
         &self.client
     }
 
-    pub(crate) fn is_well(&self) -> bool {
-        self.is_well.load(Ordering::Relaxed)
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.is_healthy.load(Ordering::Relaxed)
     }
 
     pub(crate) fn running(&self) -> usize {
@@ -157,7 +157,7 @@ impl Upstream {
         self.most.load(Ordering::Relaxed) != usize::MAX
     }
 
-    fn has_place(&self) -> bool {
+    fn has_room(&self) -> bool {
         self.admitted.load(Ordering::Relaxed) < self.most.load(Ordering::Relaxed)
     }
 
@@ -171,10 +171,10 @@ impl Upstream {
         }
     }
 
-    fn set_well(&self, well: bool) {
-        self.was_seen.store(true, Ordering::Relaxed);
-        if self.is_well.swap(well, Ordering::Relaxed) != well {
-            tracing::info!(upstream = self.name, well, "a model server has changed");
+    fn set_healthy(&self, healthy: bool) {
+        self.was_checked.store(true, Ordering::Relaxed);
+        if self.is_healthy.swap(healthy, Ordering::Relaxed) != healthy {
+            tracing::info!(upstream = self.name, healthy, "a model server has changed");
         }
     }
 
@@ -190,18 +190,18 @@ impl Upstream {
 
 /// Sorts healthy servers first, and the least busy first among them; otherwise the order stays.
 pub(crate) fn least_busy_first(upstreams: &mut [Arc<Upstream>]) {
-    upstreams.sort_by_key(|upstream| (!upstream.is_well(), upstream.running()));
+    upstreams.sort_by_key(|upstream| (!upstream.is_healthy(), upstream.running()));
 }
 
 /// The server for an answer if limits apply: the least busy one with room among the healthy servers, else
 /// among all. `None` if none has room.
-pub(crate) fn with_place(upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
+pub(crate) fn with_room(upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
     let mut fit = upstreams.to_vec();
     least_busy_first(&mut fit);
-    if fit.first().is_some_and(|first| first.is_well()) {
-        fit.retain(|upstream| upstream.is_well());
+    if fit.first().is_some_and(|first| first.is_healthy()) {
+        fit.retain(|upstream| upstream.is_healthy());
     }
-    fit.into_iter().find(|upstream| upstream.has_place())
+    fit.into_iter().find(|upstream| upstream.has_room())
 }
 
 /// All of them.
@@ -262,7 +262,7 @@ impl Upstreams {
             return Some(upstream).into_iter().filter(speaks).cloned().collect();
         }
         let mut fit: Vec<Arc<Upstream>> = self.all.iter().filter(speaks).cloned().collect();
-        if fit.iter().any(|upstream| upstream.is_well() && !upstream.is_spare) {
+        if fit.iter().any(|upstream| upstream.is_healthy() && !upstream.is_spare) {
             fit.retain(|upstream| !upstream.is_spare);
         }
         let any_has = fit.iter().any(|upstream| upstream.has(model));
@@ -282,7 +282,7 @@ impl Upstreams {
         }
         let keeps = |upstream: &&Arc<Upstream>| keeps(upstream) && !upstream.is_spare;
         let mut fit: Vec<Arc<Upstream>> = self.all.iter().filter(keeps).cloned().collect();
-        fit.sort_by_key(|upstream| (!upstream.is_well(), !upstream.has(model)));
+        fit.sort_by_key(|upstream| (!upstream.is_healthy(), !upstream.has(model)));
         fit
     }
 
@@ -290,10 +290,10 @@ impl Upstreams {
     ///
     /// # Cancel safety
     /// Dropping the future stops the checks.
-    pub(crate) async fn keep_looking(&self, pause: std::time::Duration) {
+    pub(crate) async fn check_periodically(&self, pause: std::time::Duration) {
         loop {
             tokio::time::sleep(pause).await;
-            self.look().await;
+            self.check_all().await;
         }
     }
 
@@ -301,13 +301,13 @@ impl Upstreams {
     /// answered by then.
     ///
     /// # Cancel safety
-    /// Like [`look`](Self::look).
-    pub(crate) async fn look_first(&self, time: std::time::Duration) {
-        let is_all = tokio::time::timeout(time, self.look()).await.is_ok();
-        let was_seen = |upstream: &Arc<Upstream>| upstream.was_seen.load(Ordering::Relaxed);
-        if !is_all && self.all.iter().any(|upstream| was_seen(upstream) && upstream.is_well()) {
-            for upstream in self.all.iter().filter(|upstream| !was_seen(upstream)) {
-                upstream.set_well(false);
+    /// Like [`check_all`](Self::check_all).
+    pub(crate) async fn check_first(&self, time: std::time::Duration) {
+        let is_all = tokio::time::timeout(time, self.check_all()).await.is_ok();
+        let was_checked = |upstream: &Arc<Upstream>| upstream.was_checked.load(Ordering::Relaxed);
+        if !is_all && self.all.iter().any(|upstream| was_checked(upstream) && upstream.is_healthy()) {
+            for upstream in self.all.iter().filter(|upstream| !was_checked(upstream)) {
+                upstream.set_healthy(false);
             }
         }
     }
@@ -316,8 +316,8 @@ impl Upstreams {
     ///
     /// # Cancel safety
     /// If the future is dropped, the state of those that have not answered is unchanged.
-    pub(crate) async fn look(&self) {
-        all(self.all.iter().map(|upstream| look::at(upstream)).collect()).await;
+    pub(crate) async fn check_all(&self) {
+        all(self.all.iter().map(|upstream| health::check(upstream)).collect()).await;
     }
 }
 
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spare_is_asked_where_nobody_else_is_well_or_it_is_chosen() {
+    fn a_spare_is_asked_where_nobody_else_is_healthy_or_it_is_chosen() {
         let config = |name: &str, is_spare| UpstreamConfig {
             name: name.into(),
             is_spare,
@@ -385,8 +385,8 @@ mod tests {
         let named = all.at(text).unwrap();
         assert!(Arc::ptr_eq(&named, &all.at(text).unwrap()));
         assert!(!named.name().contains("hush"), "{}", named.name());
-        let kept = Choice::One(named).kept().unwrap();
-        assert_eq!(kept, "openai+https://llm.example:443/x");
+        let stored = Choice::One(named).stored().unwrap();
+        assert_eq!(stored, "openai+https://llm.example:443/x");
         assert!(all.at("exa mple").is_err());
         for port in 1..=200 {
             all.at(&format!("127.0.0.1:{port}")).unwrap();
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_goes_to_who_has_the_model_is_well_and_least_busy() {
+    fn a_request_goes_to_who_has_the_model_is_healthy_and_least_busy() {
         let a = upstream("a", UpstreamApi::Ollama, &["x:latest", "y:1b"]);
         let b = upstream("b", UpstreamApi::Ollama, &["y:1b"]);
         let c = upstream("c", UpstreamApi::OpenAi, &["z"]);

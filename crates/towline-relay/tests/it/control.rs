@@ -297,14 +297,14 @@ async fn while_it_drains_it_accepts_connections_and_refuses_new_work_only() {
         let target = format!("/towline/v1/jobs/{id}/cancel");
         assert_eq!(asks(Method::Post, &target, &[], "{}").await.status, 202);
     }
-    let told = |watch: &crate::support::Answer, state: &str| {
+    let has_reported = |watch: &crate::support::Answer, state: &str| {
         let is_so = |line: &[u8]| {
             let line: Value = serde_json::from_slice(line).unwrap_or_default();
             line["id"] == cancelled.as_str() && line["state"] == state
         };
         watch.read.split(|byte| *byte == b'\n').any(is_so)
     };
-    while !told(&watch, "cancelled") {
+    while !has_reported(&watch, "cancelled") {
         assert!(watch.more().await.unwrap());
     }
     server.open("go");
@@ -317,7 +317,7 @@ async fn while_it_drains_it_accepts_connections_and_refuses_new_work_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_can_only_be_told_to_end_over_its_own_socket() {
+async fn it_can_only_be_ended_over_its_own_socket() {
     let server = stalling();
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(&server.url());

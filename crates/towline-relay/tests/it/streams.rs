@@ -124,7 +124,7 @@ async fn a_thousand_cuts_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stalled_reader_holds_up_nobody() {
+async fn a_stalled_reader_blocks_nobody() {
     const STALLED: usize = 20;
     let records = answer(1 << 20);
     let whole = joined(&records);

@@ -53,7 +53,7 @@ impl UserHistory for Past {
         asked.map(|asked| asked.map(place)).map_err(|error| error.to_string())
     }
 
-    fn ask_again(&self, before: &PlaceInHistory) -> Result<Option<PlaceInHistory>, String> {
+    fn record_retry(&self, before: &PlaceInHistory) -> Result<Option<PlaceInHistory>, String> {
         let (Some(mut history), Some((InHistory::Chat(chat), answer))) =
             (self.open()?, read_place(&before.conversation, &before.turn))
         else {
@@ -63,7 +63,7 @@ impl UserHistory for Past {
         Ok(again.map(|answer| place((chat, answer))))
     }
 
-    fn take_back(&self, place: &PlaceInHistory) -> Result<(), String> {
+    fn withdraw(&self, place: &PlaceInHistory) -> Result<(), String> {
         let Some((InHistory::Chat(chat), answer)) = read_place(&place.conversation, &place.turn) else {
             return Ok(());
         };

@@ -28,19 +28,20 @@ struct Append {
     seq: Option<String>,
 }
 
-enum Done {
+enum AppendResult {
     Appended,
     /// It was appended before; with the producer's progress.
     Duplicate(Producer),
 }
 
 pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>) -> Result<Answer, Refusal> {
-    if entry.job.is_some() || entry.log.look(|meta, _| meta.job.is_some()) {
+    if entry.job.is_some() || entry.log.with_meta(|meta, _| meta.job.is_some()) {
         return Err(Refusal::new(Code::Forbidden, "the stream is an answer; only its job writes it"));
     }
     let (parts, body) = request.into_parts();
     let limits = &relay.config.limits;
-    let input::Held { bytes: body, room: _room } = input::whole(relay, body, limits.append_bytes).await?;
+    let input::ReceivedBody { bytes: body, room: _room } =
+        input::read(relay, body, limits.append_bytes).await?;
     let append = Append::read(&parts.headers, body, &entry)?;
     let producer = append.producer.clone();
     let brings_bytes = !append.bytes.is_empty();
@@ -51,7 +52,7 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
         tries += 1;
         let changed = entry.log.change(|log| {
             let done = append.apply(log, most)?;
-            Ok((done, log.end(), log.look().closed))
+            Ok((done, log.end(), log.meta().closed))
         });
         let written = match changed {
             Ok((result, ticket)) => {
@@ -71,10 +72,10 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
         }
     };
     let (status, shown) = match (done, producer) {
-        (Done::Appended, None) => (StatusCode::NO_CONTENT, None),
-        (Done::Appended, Some((_, producer))) if brings_bytes => (StatusCode::OK, Some(producer)),
-        (Done::Appended, Some((_, producer))) => (StatusCode::NO_CONTENT, Some(producer)),
-        (Done::Duplicate(producer), _) => (StatusCode::NO_CONTENT, Some(producer)),
+        (AppendResult::Appended, None) => (StatusCode::NO_CONTENT, None),
+        (AppendResult::Appended, Some((_, producer))) if brings_bytes => (StatusCode::OK, Some(producer)),
+        (AppendResult::Appended, Some((_, producer))) => (StatusCode::NO_CONTENT, Some(producer)),
+        (AppendResult::Duplicate(producer), _) => (StatusCode::NO_CONTENT, Some(producer)),
     };
     let mut answer = empty(status);
     if let Some(Producer { epoch, seq }) = shown {
@@ -108,7 +109,7 @@ impl Append {
             return Err(Refusal::bad("a Content-Type is needed, the same as the stream's"));
         };
         let media_type = media_type(content_type);
-        let (is_json, closed) = entry.log.look(|meta, _| (meta.is_json(), meta.closed));
+        let (is_json, closed) = entry.log.with_meta(|meta, _| (meta.is_json(), meta.closed));
         // Whether the stream is closed, and its type, are checked again under the lock.
         let takes_json = is_json && !closed && media_type == "application/json";
         let bytes = if takes_json { json::messages(&body, false)? } else { body };
@@ -116,14 +117,14 @@ impl Append {
     }
 
     /// Appends, or returns the refusal without a change.
-    fn apply(&self, log: &mut Changing<'_>, most: u64) -> Result<Done, Refusal> {
+    fn apply(&self, log: &mut Changing<'_>, most: u64) -> Result<AppendResult, Refusal> {
         let end = log.end();
-        let closed = log.look().closed;
+        let closed = log.meta().closed;
         if let Some((id, producer)) = &self.producer
-            && let Some(known) = log.look().producers.get(id).copied()
+            && let Some(known) = log.meta().producers.get(id).copied()
         {
             if producer.epoch == known.epoch && producer.seq <= known.seq {
-                return Ok(Done::Duplicate(known));
+                return Ok(AppendResult::Duplicate(known));
             }
             if producer.epoch < known.epoch {
                 let message = "the producer's epoch is over: a newer one has replaced it";
@@ -133,10 +134,10 @@ impl Append {
         }
         if closed {
             let closes_only = self.closes && self.bytes.is_empty() && self.producer.is_none();
-            return if closes_only { Ok(Done::Appended) } else { Err(is_closed(&end.to_string())) };
+            return if closes_only { Ok(AppendResult::Appended) } else { Err(is_closed(&end.to_string())) };
         }
-        if self.media_type.as_ref().is_some_and(|own| *own != log.look().media_type()) {
-            let is = &log.look().content_type;
+        if self.media_type.as_ref().is_some_and(|own| *own != log.meta().media_type()) {
+            let is = &log.meta().content_type;
             return Err(Refusal::new(
                 Code::Conflict,
                 format!("the Content-Type of the stream is {is}, that of the body is not"),
@@ -146,7 +147,7 @@ impl Append {
             check_order(log, id, *producer)?;
         }
         if let Some(seq) = &self.seq
-            && log.look().last_seq.as_ref().is_some_and(|last| seq <= last)
+            && log.meta().last_seq.as_ref().is_some_and(|last| seq <= last)
         {
             return Err(Refusal::new(Code::Conflict, "Stream-Seq does not follow the last one"));
         }
@@ -154,7 +155,7 @@ impl Append {
             let message = format!("the stream would be longer than {most} bytes, which is limits.log");
             return Err(Refusal::new(Code::TooLarge, message));
         }
-        let meta = log.meta();
+        let meta = log.meta_mut();
         meta.touched_ms = now_ms();
         if self.seq.is_some() {
             meta.last_seq.clone_from(&self.seq);
@@ -167,19 +168,19 @@ impl Append {
             log.close();
         }
         log.append(&self.bytes);
-        Ok(Done::Appended)
+        Ok(AppendResult::Appended)
     }
 }
 
 fn check_order(log: &Changing<'_>, id: &str, producer: Producer) -> Result<(), Refusal> {
-    let known = log.look().producers.get(id).copied();
+    let known = log.meta().producers.get(id).copied();
     let expected = match known {
         Some(known) if producer.epoch == known.epoch => known.seq + 1,
         Some(_) if producer.seq != 0 => {
             return Err(Refusal::bad("a new epoch of a producer begins with Producer-Seq 0"));
         }
         Some(_) => 0,
-        None if log.look().producers.len() >= PRODUCERS => {
+        None if log.meta().producers.len() >= PRODUCERS => {
             return Err(Refusal::new(
                 Code::Limit,
                 format!("the stream has {PRODUCERS} producers, which is the limit"),

@@ -12,14 +12,14 @@ use crate::housekeeping;
 use crate::id::StreamId;
 use crate::log::Broken;
 use crate::meta::{Meta, media_type};
-use crate::registry::{Entry, NotMade};
+use crate::registry::{CreateError, Entry};
 use crate::relay::Relay;
 
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 /// The maximum length of a content type, in bytes.
 const CONTENT_TYPE_BYTES: usize = 256;
 
-pub(super) async fn put(
+pub(super) async fn create(
     relay: &Relay,
     caller: &Caller,
     id: StreamId,
@@ -41,8 +41,8 @@ pub(super) async fn put(
     let mut meta = Meta::new(id.clone(), owner.clone(), content_type, relay.registry.incarnation());
     (meta.ttl_s, meta.expires_at) = lifetime(headers)?;
     meta.closed = input::is_true(headers, "stream-closed");
-    let input::Held { bytes: body, room: _room } =
-        input::whole(relay, body, relay.config.limits.append_bytes).await?;
+    let input::ReceivedBody { bytes: body, room: _room } =
+        input::read(relay, body, relay.config.limits.append_bytes).await?;
     let bytes = if meta.is_json() && !body.is_empty() { json::messages(&body, true)? } else { body };
     if let Some(entry) = relay.registry.find(owner, &id)
         && entry.is_over(relay.config.retention.longest)
@@ -50,9 +50,9 @@ pub(super) async fn put(
         relay.registry.expire(&entry);
     }
     room_for(relay, owner, bytes.len())?;
-    housekeeping::make_place(relay, owner);
+    housekeeping::make_room(relay, owner);
     let wanted = meta.clone();
-    match relay.registry.make(meta, &bytes, None, |_| None) {
+    match relay.registry.create(meta, &bytes, None, |_| None) {
         Ok((entry, ticket)) => {
             match entry.log.written(ticket).await {
                 // Another relay has created a stream with this id meanwhile.
@@ -68,8 +68,8 @@ pub(super) async fn put(
             set(&mut answer, "location", &location);
             Ok(answer)
         }
-        Err(NotMade::Exists(entry)) => known(&entry, &wanted),
-        Err(NotMade::Full) => Err(too_many(relay)),
+        Err(CreateError::Exists(entry)) => known(&entry, &wanted),
+        Err(CreateError::Full) => Err(too_many(relay)),
     }
 }
 
@@ -94,9 +94,9 @@ fn location<B>(caller: &Caller, id: &StreamId, request: &Request<B>) -> Result<S
 
 fn described(entry: &Entry, status: StatusCode) -> Answer {
     let mut answer = empty(status);
-    let seen = entry.log.seen();
-    set(&mut answer, "stream-next-offset", &next_offset(seen));
-    if seen.closed {
+    let visible = entry.log.visible();
+    set(&mut answer, "stream-next-offset", &next_offset(visible));
+    if visible.closed {
         set(&mut answer, "stream-closed", "true");
     }
     describe(&mut answer, entry);
@@ -104,7 +104,7 @@ fn described(entry: &Entry, status: StatusCode) -> Answer {
 }
 
 fn is_same(entry: &Entry, wanted: &Meta) -> bool {
-    entry.log.look(|meta, _| {
+    entry.log.with_meta(|meta, _| {
         meta.job.is_none()
             && media_type(&meta.content_type) == media_type(&wanted.content_type)
             && meta.ttl_s == wanted.ttl_s

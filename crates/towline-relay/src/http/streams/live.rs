@@ -48,12 +48,12 @@ pub(super) async fn long_poll(
 
 /// Waits until there are bytes to read, or there will be none; renews the time to live meanwhile.
 pub(super) async fn wait(cursor: &Cursor, entry: &Entry) {
-    let mut look = Cursor::new(Arc::clone(&entry.log), cursor.position());
+    let mut probe = Cursor::new(Arc::clone(&entry.log), cursor.position());
     let mut renew = tokio::time::interval(RENEW);
     loop {
         tokio::select! {
             // The cursor will see any change.
-            _ = look.read() => return,
+            _ = probe.read() => return,
             _ = renew.tick() => entry.log.touch(crate::meta::now_ms()),
         }
     }
@@ -67,12 +67,12 @@ pub(super) fn raw(
     request: &Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let reading = relay.attach(entry.clone()).ok_or_else(|| too_many_readers(relay))?;
-    let seen = entry.log.seen();
+    let visible = entry.log.visible();
     let wants = |value: &hyper::header::HeaderValue| {
         value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim() == "trailers"))
     };
     let trailers = request.headers().get(TE).is_some_and(wants);
-    let is_over = seen.closed && position >= seen.end.position;
+    let is_over = visible.closed && position >= visible.end.position;
     let body = if is_over {
         Body::empty()
     } else {
@@ -80,7 +80,7 @@ pub(super) fn raw(
     };
     let mut answer = plain(StatusCode::OK, body);
     describe(&mut answer, &entry);
-    let begins = entry.log.look(|meta, _| meta.incarnations.latest(position));
+    let begins = entry.log.with_meta(|meta, _| meta.incarnations.latest(position));
     set_position(&mut answer, &begins.to_string(), false, is_over);
     set(&mut answer, "towline-stream", entry.id.as_str());
     set(&mut answer, "cache-control", "no-store");

@@ -20,7 +20,7 @@ use super::answer::{Answer, Code, Refusal, empty, set};
 use super::{control, input};
 use crate::access::Caller;
 use crate::id::{Owner, StreamId};
-use crate::log::{Broken, Seen};
+use crate::log::{Broken, Visible};
 use crate::registry::Entry;
 use crate::relay::Relay;
 use crate::store::RedisError;
@@ -40,7 +40,7 @@ pub(super) async fn answer(
     match *request.method() {
         Method::GET => read::get(relay, find_fresh(relay, owner, &id).await?, &request).await,
         Method::HEAD => Ok(head(&find_fresh(relay, owner, &id).await?)),
-        Method::PUT => create::put(relay, caller, id, request).await,
+        Method::PUT => create::create(relay, caller, id, request).await,
         Method::POST => append::post(relay, find_fresh(relay, owner, &id).await?, request).await,
         Method::DELETE => delete(relay, &find(relay, owner, &id)?).await,
         _ => Err(Refusal::wrong_method("GET, HEAD, PUT, POST, DELETE")),
@@ -68,10 +68,10 @@ async fn find_fresh(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry
 
 fn head(entry: &Entry) -> Answer {
     let mut answer = empty(StatusCode::OK);
-    let seen = entry.log.seen();
+    let visible = entry.log.visible();
     set(&mut answer, "cache-control", "no-store");
-    set(&mut answer, "stream-next-offset", &seen.end.to_string());
-    if seen.closed {
+    set(&mut answer, "stream-next-offset", &visible.end.to_string());
+    if visible.closed {
         set(&mut answer, "stream-closed", "true");
     }
     describe(&mut answer, entry);
@@ -80,7 +80,7 @@ fn head(entry: &Entry) -> Answer {
 
 /// Sets the headers that every response about a stream has.
 fn describe(answer: &mut Answer, entry: &Entry) {
-    entry.log.look(|meta, _| {
+    entry.log.with_meta(|meta, _| {
         set(answer, "content-type", &meta.content_type);
         if let Some(ttl) = meta.ttl_s {
             set(answer, "stream-ttl", &ttl.to_string());
@@ -115,7 +115,7 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
         match (entry.log.written(ticket).await, &relay.shared) {
             // Other relays have written to it meanwhile; it is deleted anyway.
             (Err(Broken::Taken), Some(shared)) => {
-                shared.put_back(entry.log.no).await.map_err(store_failed)?;
+                shared.restore(entry.log.no).await.map_err(store_failed)?;
                 let Some(found) = relay.registry.numbered(entry.log.no) else { return Ok(()) };
                 entry = found;
             }
@@ -214,6 +214,6 @@ fn cursor(given: Option<&str>) -> String {
     next.to_string()
 }
 
-fn next_offset(seen: Seen) -> String {
-    seen.end.to_string()
+fn next_offset(visible: Visible) -> String {
+    visible.end.to_string()
 }

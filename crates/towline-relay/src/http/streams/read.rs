@@ -11,7 +11,7 @@ use super::super::answer::{Answer, Code, Refusal, empty, plain, set};
 use super::super::body::Body;
 use super::super::input;
 use super::{broken, describe, json, live, set_position, sse, store_failed};
-use crate::log::{Cursor, Got};
+use crate::log::{Cursor, CursorRead};
 use crate::meta::now_ms;
 use crate::offset::Offset;
 use crate::registry::Entry;
@@ -22,7 +22,7 @@ const READ_BYTES: usize = 1 << 20;
 
 /// How a reader follows a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Live {
+enum LiveMode {
     No,
     LongPoll,
     Sse,
@@ -36,42 +36,44 @@ pub(super) async fn get(
 ) -> Result<Answer, Refusal> {
     let query = request.uri().query();
     let live = match input::query(query, "live")?.as_deref() {
-        None => Live::No,
-        Some("long-poll") => Live::LongPoll,
-        Some("sse") => Live::Sse,
-        Some("raw") => Live::Raw,
+        None => LiveMode::No,
+        Some("long-poll") => LiveMode::LongPoll,
+        Some("sse") => LiveMode::Sse,
+        Some("raw") => LiveMode::Raw,
         Some(_) => return Err(Refusal::bad("live takes long-poll, sse or raw")),
     };
     let offset = match input::header(request.headers(), "last-event-id")? {
         // A browser that reconnects requests the same URL, and sends its offset in this header.
-        Some(last) if live == Live::Sse && Offset::parse(last).is_some() => Some(last.to_owned()),
+        Some(last) if live == LiveMode::Sse && Offset::parse(last).is_some() => Some(last.to_owned()),
         Some(_) | None => input::query(query, "offset")?,
     };
-    if offset.is_none() && matches!(live, Live::LongPoll | Live::Sse) {
+    if offset.is_none() && matches!(live, LiveMode::LongPoll | LiveMode::Sse) {
         return Err(Refusal::bad("a live read needs an offset; -1 is the beginning"));
     }
     entry.log.touch(now_ms());
     let position = position(relay, &entry, offset.as_deref()).await?;
     let given_cursor = input::query(query, "cursor")?;
     match live {
-        Live::No => catch_up(&entry, position, offset.as_deref() == Some("now"), request).await,
-        Live::LongPoll => live::long_poll(relay, entry, position, given_cursor.as_deref()).await,
-        Live::Sse => {
-            let seen = entry.log.seen();
-            if seen.closed && position >= seen.end.position && request.headers().contains_key("last-event-id")
+        LiveMode::No => catch_up(&entry, position, offset.as_deref() == Some("now"), request).await,
+        LiveMode::LongPoll => live::long_poll(relay, entry, position, given_cursor.as_deref()).await,
+        LiveMode::Sse => {
+            let visible = entry.log.visible();
+            if visible.closed
+                && position >= visible.end.position
+                && request.headers().contains_key("last-event-id")
             {
                 // The only response after which a browser does not reconnect.
                 return Ok(empty(StatusCode::NO_CONTENT));
             }
             sse::answer(relay, entry, position, given_cursor)
         }
-        Live::Raw => live::raw(relay, entry, position, request),
+        LiveMode::Raw => live::raw(relay, entry, position, request),
     }
 }
 
 /// The position of an offset.
 async fn position(relay: &Relay, entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
-    let end = entry.log.seen().end.position;
+    let end = entry.log.visible().end.position;
     let offset = match offset {
         None | Some("-1") => return Ok(0),
         Some("now") => return Ok(end),
@@ -80,17 +82,17 @@ async fn position(relay: &Relay, entry: &Entry, offset: Option<&str>) -> Result<
         })?,
     };
     let (known, is_json) =
-        entry.log.look(|meta, shown| (meta.incarnations.knows(offset, shown), meta.is_json()));
+        entry.log.with_meta(|meta, shown| (meta.incarnations.knows(offset, shown), meta.is_json()));
     if !known && !is_stored(relay, entry, offset).await? {
         let message = "the data before this offset was lost in a crash or never existed; read from -1 again";
         return Err(
-            Refusal::new(Code::Gone, message).with("stream-next-offset", entry.log.seen().end.to_string())
+            Refusal::new(Code::Gone, message).with("stream-next-offset", entry.log.visible().end.to_string())
         );
     }
     let position = offset.position;
     if is_json && position > 0 && position < end {
         let before = Cursor::new(Arc::clone(&entry.log), position - 1).read().await;
-        if !matches!(before, Got::Bytes(bytes) if bytes.starts_with(b"\n")) {
+        if !matches!(before, CursorRead::Bytes(bytes) if bytes.starts_with(b"\n")) {
             return Err(Refusal::bad("the offset is inside a JSON value"));
         }
     }
@@ -110,9 +112,9 @@ pub(super) async fn available(entry: &Entry, cursor: &mut Cursor) -> Result<Byte
     let mut all = BytesMut::new();
     while !cursor.is_at_end().0 && all.len() + first.as_ref().map_or(0, Bytes::len) < READ_BYTES {
         let bytes = match cursor.read().await {
-            Got::Bytes(bytes) => bytes,
-            Got::Closed => break,
-            Got::Broken(why) => return Err(broken(why)),
+            CursorRead::Bytes(bytes) => bytes,
+            CursorRead::Closed => break,
+            CursorRead::Broken(why) => return Err(broken(why)),
         };
         if first.is_none() && all.is_empty() {
             first = Some(bytes);
@@ -128,11 +130,11 @@ pub(super) async fn available(entry: &Entry, cursor: &mut Cursor) -> Result<Byte
 }
 
 pub(super) fn is_json(entry: &Entry) -> bool {
-    entry.log.look(|meta, _| meta.is_json())
+    entry.log.with_meta(|meta, _| meta.is_json())
 }
 
 pub(super) fn offset_text(entry: &Entry, position: u64) -> String {
-    entry.log.look(|meta, _| meta.incarnations.offset(position)).to_string()
+    entry.log.with_meta(|meta, _| meta.incarnations.offset(position)).to_string()
 }
 
 /// The existing bytes from a position on, as a body.
@@ -156,11 +158,11 @@ pub(super) async fn part(entry: &Entry, position: u64) -> Result<Part, Refusal> 
     if let Some(why) = entry.log.broken() {
         return Err(broken(why));
     }
-    let seen = entry.log.seen();
-    let end = seen.end.position.min(position.saturating_add(READ_BYTES as u64)).max(position);
-    let at_end = end >= seen.end.position;
+    let visible = entry.log.visible();
+    let end = visible.end.position.min(position.saturating_add(READ_BYTES as u64)).max(position);
+    let at_end = end >= visible.end.position;
     let body = Body::part(Arc::clone(&entry.log), position, end);
-    Ok(Part { body, end, at_end, closed: at_end && seen.closed })
+    Ok(Part { body, end, at_end, closed: at_end && visible.closed })
 }
 
 async fn catch_up(

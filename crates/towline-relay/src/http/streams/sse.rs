@@ -30,7 +30,7 @@ enum Encoding {
 
 impl Encoding {
     fn of(entry: &Entry) -> Self {
-        let media_type = entry.log.look(|meta, _| meta.media_type());
+        let media_type = entry.log.with_meta(|meta, _| meta.media_type());
         if media_type.starts_with("text/") || media_type == "application/json" {
             Self::Text
         } else {
@@ -50,9 +50,9 @@ pub(super) fn answer(
     let until = Instant::now() + relay.config.times.sse;
     let (events, pieces) = mpsc::channel(EVENTS);
     relay.tasks.start(async move {
-        let telling = tell(&reading, position, given_cursor, encoding, &events);
+        let sending = send(&reading, position, given_cursor, encoding, &events);
         tokio::select! {
-            () = telling => {}
+            () = sending => {}
             () = events.closed() => {}
             () = tokio::time::sleep_until(until) => {}
         }
@@ -66,7 +66,7 @@ pub(super) fn answer(
 }
 
 /// Sends the existing and the new bytes, until the stream is closed or the reader disconnects.
-async fn tell(
+async fn send(
     reading: &Reading,
     position: u64,
     mut given_cursor: Option<String>,

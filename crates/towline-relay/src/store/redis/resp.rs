@@ -191,9 +191,9 @@ fn length(bytes: &[u8], depth: usize) -> Result<Option<usize>, NotResp> {
 mod tests {
     use super::*;
 
-    const TOLD: &[u8] = b"*3\r\n$7\r\nmessage\r\n$-1\r\n*2\r\n:12\r\n+OK\r\n-ERR no\r\n";
+    const MESSAGES: &[u8] = b"*3\r\n$7\r\nmessage\r\n$-1\r\n*2\r\n:12\r\n+OK\r\n-ERR no\r\n";
 
-    fn told() -> Vec<Reply> {
+    fn replies() -> Vec<Reply> {
         let inner = Reply::Many(vec![Reply::Number(12), Reply::Said("OK".into())]);
         let first = Reply::Many(vec![Reply::Bytes("message".into()), Reply::None, inner]);
         vec![first, Reply::Failed("ERR no".into())]
@@ -201,17 +201,17 @@ mod tests {
 
     #[test]
     fn replies_are_the_same_however_they_are_cut() {
-        for cut in 0..TOLD.len() {
-            let mut bytes = BytesMut::from(&TOLD[..cut]);
+        for cut in 0..MESSAGES.len() {
+            let mut bytes = BytesMut::from(&MESSAGES[..cut]);
             let mut replies = Vec::new();
             while let Some(reply) = Reply::take(&mut bytes).unwrap() {
                 replies.push(reply);
             }
-            bytes.extend_from_slice(&TOLD[cut..]);
+            bytes.extend_from_slice(&MESSAGES[cut..]);
             while let Some(reply) = Reply::take(&mut bytes).unwrap() {
                 replies.push(reply);
             }
-            assert_eq!(replies, told(), "cut at {cut}");
+            assert_eq!(replies, self::replies(), "cut at {cut}");
         }
     }
 

@@ -23,13 +23,13 @@ pub(crate) fn bytes_channel(database: u32) -> String {
 }
 
 /// Maximum number of bytes that a notification about a log includes.
-const TOLD_BYTES: &str = "16384";
+const NOTIFIED_BYTES: &str = "16384";
 
 /// The script that writes, for a database of the server. If replicas must have the bytes before a reader sees
 /// them, the notification does not include bytes.
 pub(crate) fn write(database: u32, replicas: usize) -> String {
-    let told = if replicas == 0 { TOLD_BYTES } else { "-1" };
-    WRITE.replace("CHANNEL", &bytes_channel(database)).replace("TOLD_BYTES", told)
+    let limit = if replicas == 0 { NOTIFIED_BYTES } else { "-1" };
+    WRITE.replace("CHANNEL", &bytes_channel(database)).replace("NOTIFIED_BYTES", limit)
 }
 
 /// Writes a stream if its version is the one that the writer knows, so no relay overwrites another's write.
@@ -76,9 +76,9 @@ end
 redis.call('HSET', h, 'version', new, 'end', number(stop))
 if request ~= '' then redis.call('HSET', h, 'request', request) end
 if #together > 0 then
-  local said = ''
-  if stop - first <= TOLD_BYTES then said = number(first) .. ' ' .. table.concat(together) end
-  redis.call('PUBLISH', 'CHANNEL' .. no, said)
+  local message = ''
+  if stop - first <= NOTIFIED_BYTES then message = number(first) .. ' ' .. table.concat(together) end
+  redis.call('PUBLISH', 'CHANNEL' .. no, message)
 end
 if meta ~= '' then
   redis.call('HSET', h, 'meta', meta)

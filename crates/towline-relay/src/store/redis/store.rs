@@ -43,11 +43,11 @@ pub(crate) struct RedisStore {
     relay: AtomicU64,
     attempts: AtomicU64,
     writing: tokio::sync::Mutex<Option<Connection>>,
-    reading: Mutex<Kept>,
+    reading: Mutex<IdleConnections>,
     versions: Mutex<HashMap<StreamNo, Version>>,
     /// Other relays' streams that have waiting readers.
-    wanted: Mutex<Vec<StreamNo>>,
-    pub(crate) is_wanted: Notify,
+    to_follow: Mutex<Vec<StreamNo>>,
+    pub(crate) follow_requested: Notify,
     /// Streams that other relays have overwritten.
     overwritten: Mutex<Vec<StreamNo>>,
     room: AtomicU8,
@@ -57,7 +57,7 @@ pub(crate) struct RedisStore {
 
 /// Idle connections for reading.
 #[derive(Debug, Default)]
-struct Kept {
+struct IdleConnections {
     connections: Vec<Connection>,
     /// How often the idle connections were dropped.
     round: u64,
@@ -122,8 +122,8 @@ impl RedisStore {
             writing: tokio::sync::Mutex::default(),
             reading: Mutex::default(),
             versions: Mutex::default(),
-            wanted: Mutex::default(),
-            is_wanted: Notify::new(),
+            to_follow: Mutex::default(),
+            follow_requested: Notify::new(),
             overwritten: Mutex::default(),
             room: AtomicU8::new(0),
             write_script: OnceLock::new(),
@@ -154,13 +154,13 @@ impl RedisStore {
 
     /// Records that the server accepts writes; [`mend`](LogStore::mend) checks whether the required replicas
     /// are there.
-    pub(crate) fn has_taken(&self) {
+    pub(crate) fn mark_writable(&self) {
         if self.replicas == 0 || self.room() == Room::Full {
             self.set_room(Room::Enough);
         }
     }
 
-    fn reading(&self) -> MutexGuard<'_, Kept> {
+    fn reading(&self) -> MutexGuard<'_, IdleConnections> {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,8 +182,8 @@ impl RedisStore {
     }
 
     /// Takes the streams that have got waiting readers since the last call.
-    pub(crate) fn take_wanted(&self) -> Vec<StreamNo> {
-        std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take_to_follow(&self) -> Vec<StreamNo> {
+        std::mem::take(&mut *self.to_follow.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Records that other relays have overwritten these streams.
@@ -313,10 +313,10 @@ impl RedisStore {
             }
         }
         let (no, relay) = (part.stream.to_string(), self.relay().to_string());
-        let (expected, said) = (expected.to_string(), new.to_string());
+        let (expected, version) = (expected.to_string(), new.to_string());
         let script = self.write_script.get().map_or("", String::as_str);
         let mut parts: Vec<&[u8]> = vec![b"EVALSHA", script.as_bytes(), b"0"];
-        parts.extend([no.as_bytes(), expected.as_bytes(), said.as_bytes(), relay.as_bytes()]);
+        parts.extend([no.as_bytes(), expected.as_bytes(), version.as_bytes(), relay.as_bytes()]);
         parts.extend([&part.meta[..], &part.request[..], is_job.as_bytes(), is_closed.as_bytes()]);
         parts.extend([owner.as_bytes(), id.as_bytes(), asked.as_bytes(), appended.as_bytes()]);
         parts.extend(part.chunks.iter().map(|chunk| &chunk[..]));
@@ -425,8 +425,8 @@ impl RedisStore {
             }
             return Err(RedisError::Refused(why.clone()).into());
         }
-        let said = reply.many();
-        match said.first().and_then(Reply::number) {
+        let parts = reply.many();
+        match parts.first().and_then(Reply::number) {
             Some(0) if part.is_removal => self.forget(part.stream),
             Some(_) if part.is_removal => {
                 self.forget(part.stream);
@@ -434,9 +434,9 @@ impl RedisStore {
             }
             Some(0) => self.is_at(part.stream, new),
             Some(1) => {
-                let version = said.get(1).and_then(Reply::text).and_then(Version::parse);
-                let end = said.get(2).and_then(Reply::number);
-                let holder = said.get(3).and_then(Reply::number);
+                let version = parts.get(1).and_then(Reply::text).and_then(Version::parse);
+                let end = parts.get(2).and_then(Reply::number);
+                let holder = parts.get(3).and_then(Reply::number);
                 let (Some(version), Some(end)) = (version, end) else { return Ok(Some(NotWritten::Gone)) };
                 let is_own = holder == Some(self.relay()) && version.is_of(self.relay());
                 if !is_own {
@@ -610,7 +610,7 @@ impl LogStore for RedisStore {
     }
 
     fn follow(&self, stream: StreamNo) {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
-        self.is_wanted.notify_one();
+        self.to_follow.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        self.follow_requested.notify_one();
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn source(from: u64, length: u64) -> Vec<u8> {
 
 /// Writes and reads until `events` have been acknowledged, then kills.
 pub(super) async fn until_killed(process: Process, round: usize, events: usize) -> Acknowledged {
-    let (told, mut acknowledged) = mpsc::channel::<()>(1);
+    let (progress, mut acknowledged) = mpsc::channel::<()>(1);
     let mut writers = JoinSet::new();
     let mut readers = JoinSet::new();
     for nth in 0..WRITERS {
@@ -40,7 +40,7 @@ pub(super) async fn until_killed(process: Process, round: usize, events: usize) 
         let (target, headers) = (format!("/streams/{id}"), [("content-type", "text/plain")]);
         let created = ask(&process.client, Method::Put, &target, &headers, b"").await.unwrap();
         assert_eq!(created.status, 201);
-        writers.spawn(write(process.client.clone(), id, told.clone()));
+        writers.spawn(write(process.client.clone(), id, progress.clone()));
     }
     for _ in 0..JOBS {
         let body = chat("slow:300:20000");
@@ -49,9 +49,9 @@ pub(super) async fn until_killed(process: Process, round: usize, events: usize) 
             ask(&process.client, Method::Post, "/api/chat", &headers, body.as_bytes()).await.unwrap();
         assert_eq!(begun.status, 202);
         let id = begun.json().await["id"].as_str().unwrap().to_owned();
-        readers.spawn(read(process.client.clone(), id, told.clone()));
+        readers.spawn(read(process.client.clone(), id, progress.clone()));
     }
-    drop(told);
+    drop(progress);
     for _ in 0..events {
         soon(acknowledged.recv()).await.expect("the load continues until the relay is killed");
     }
@@ -69,7 +69,7 @@ pub(super) async fn until_killed(process: Process, round: usize, events: usize) 
     known
 }
 
-async fn write(client: Client, id: String, told: mpsc::Sender<()>) -> (String, u64, String) {
+async fn write(client: Client, id: String, progress: mpsc::Sender<()>) -> (String, u64, String) {
     let (mut end, mut offset) = (0, "-1".to_owned());
     let mut length = 1;
     loop {
@@ -86,18 +86,18 @@ async fn write(client: Client, id: String, told: mpsc::Sender<()>) -> (String, u
             None => return (id, end, offset),
         }
         // Acknowledgements after the kill are not counted.
-        let _nobody_counts = told.send(()).await;
+        let _nobody_counts = progress.send(()).await;
     }
 }
 
-async fn read(client: Client, id: String, told: mpsc::Sender<()>) -> (String, Vec<u8>) {
+async fn read(client: Client, id: String, progress: mpsc::Sender<()>) -> (String, Vec<u8>) {
     let target = format!("/streams/{id}?offset=-1&live=raw");
     let Some(mut answer) = ask(&client, Method::Get, &target, &[], b"").await else {
         return (id, Vec::new());
     };
     while let Ok(more) = answer.more().await {
         assert!(more, "an answer that still runs ended in good order");
-        let _nobody_counts = told.send(()).await;
+        let _nobody_counts = progress.send(()).await;
     }
     (id, answer.read)
 }

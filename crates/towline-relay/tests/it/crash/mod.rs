@@ -70,7 +70,7 @@ async fn check(process: &Process, known: &Acknowledged) {
     }
     for (id, read) in &known.read {
         let bytes = answer(process, id).await.expect("a stream that was read is there");
-        assert!(bytes.starts_with(read), "{id}: what was read is not what is there");
+        assert!(bytes.starts_with(read), "{id}: the log differs from what was read");
         assert_interrupted(process, id, &bytes).await;
     }
 }

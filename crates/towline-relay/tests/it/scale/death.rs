@@ -396,7 +396,7 @@ async fn a_server_without_room_takes_nothing_and_says_so() {
             tokio::task::yield_now().await;
         }
         assert_eq!(relay.post("/api/chat", &[], &chat("short")).await.status, 507);
-        assert!(!relay.log(&id).await.is_empty(), "what is there is read");
+        assert!(!relay.log(&id).await.is_empty(), "the existing log is read");
     }
     redis.say("CONFIG SET maxmemory 0");
     for relay in [&a, &b] {

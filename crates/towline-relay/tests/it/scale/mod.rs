@@ -287,15 +287,15 @@ async fn a_watcher_sees_what_other_relays_do() {
     let (_redis, _upstream, a, b) = two_relays().await;
     let mut watch = b.get("/towline/v1/jobs?watch=true").await;
     let id = a.detached("short").await;
-    let is_told = |read: &[u8], word: &str| {
+    let has_reported = |read: &[u8], word: &str| {
         let lines = String::from_utf8_lossy(read).into_owned();
         lines.lines().any(|line| line.contains(&id) && line.contains(word))
     };
-    while !is_told(&watch.read, "\"completed\"") {
+    while !has_reported(&watch.read, "\"completed\"") {
         watch.more().await.unwrap();
     }
     a.delete(&format!("/streams/{id}")).await;
-    while !is_told(&watch.read, "\"removed\"") {
+    while !has_reported(&watch.read, "\"removed\"") {
         watch.more().await.unwrap();
     }
     stop_all([a, b]).await;

@@ -251,7 +251,7 @@ async fn check(
         for (id, bytes) in read {
             let log = soon(read_all(vec![client.clone()], 0, id.clone())).await;
             let (log, shown) = (String::from_utf8(log).unwrap(), String::from_utf8_lossy(bytes));
-            assert_eq!(log, shown, "{fault:?}: what was read is what is there");
+            assert_eq!(log, shown, "{fault:?}: the reader has the whole log");
             let is_end = |line: &&str| line.contains("\"done\":true") || line.contains("\"outcome\"");
             let lines: Vec<&str> = log.lines().collect();
             assert_eq!(lines.iter().copied().filter(|line| is_end(line)).count(), 1, "{fault:?}: {log}");

@@ -130,7 +130,7 @@ async fn what_is_gone_does_not_come_back_by_a_look_that_took_long() {
         tokio::task::yield_now().await;
     }
     proxy.hold_replies_to(Some("HMGET"));
-    let looked = async {
+    let listed = async {
         let answer = ask(&b.client, Method::Head, "/streams/log", &[], "").await;
         assert!([200, 404, 503].contains(&answer.status), "{}", answer.status);
     };
@@ -144,7 +144,7 @@ async fn what_is_gone_does_not_come_back_by_a_look_that_took_long() {
         }
         proxy.hold_replies_to(None);
     };
-    soon(async { tokio::join!(looked, removed) }).await;
+    soon(async { tokio::join!(listed, removed) }).await;
     assert_eq!(streams().await, 0);
     assert_eq!(b.get("/streams/log").await.status, 404);
     stop_all([a, b]).await;

@@ -12,7 +12,7 @@ use super::Upstream;
 use crate::config::UpstreamApi;
 
 /// How long a server may take to list its models.
-const LOOK_TIME: Duration = Duration::from_secs(5);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum size of a list of models, in bytes.
 const LIST_BYTES: usize = 8 << 20;
 
@@ -36,15 +36,15 @@ struct OpenAiModel {
     id: String,
 }
 
-pub(super) async fn at(upstream: &Upstream) {
+pub(super) async fn check(upstream: &Upstream) {
     let path = match upstream.api {
         UpstreamApi::Ollama => "/api/tags",
         UpstreamApi::OpenAi => "/v1/models",
     };
-    let answer = tokio::time::timeout(LOOK_TIME, get(upstream, path, Headers::new())).await;
-    let Ok(Some((status, body))) = answer else { return upstream.set_well(false) };
+    let answer = tokio::time::timeout(CHECK_TIMEOUT, get(upstream, path, Headers::new())).await;
+    let Ok(Some((status, body))) = answer else { return upstream.set_healthy(false) };
     // A server without a list of models still answers.
-    upstream.set_well(status < 500);
+    upstream.set_healthy(status < 500);
     let names: Option<HashSet<String>> = match upstream.api {
         UpstreamApi::Ollama => serde_json::from_slice::<OllamaList>(&body)
             .ok()
