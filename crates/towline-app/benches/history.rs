@@ -108,6 +108,6 @@ fn measure(path: &Path) -> Result<(), HistoryError> {
     timed("find the beginning of a name", || {
         history.find("chat-77777").or(history.find("chat-7")).map(|_| 1)
     })?;
-    timed("what a relay has", || Ok(history.left_at_relay()?.len()))?;
+    timed("what a relay has", || Ok(history.detached_at_relay()?.len()))?;
     timed("limits", || history.prune(Limits::default()))
 }

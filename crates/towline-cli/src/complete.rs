@@ -70,7 +70,7 @@ fn completed(command: Command) -> Command {
 }
 
 /// The names that begin with the typed text.
-fn begun(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+fn with_prefix(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     names.into_iter().filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
 }
@@ -96,7 +96,7 @@ fn of_models(typed: &OsStr) -> Vec<CompletionCandidate> {
         let models = server.client.list().await.ok()?.models;
         Some(models.into_iter().map(|model| model.name).collect::<Vec<_>>())
     };
-    begun(typed, soon(asking))
+    with_prefix(typed, soon(asking))
 }
 
 fn answers() -> Vec<Job> {
@@ -109,20 +109,20 @@ fn answers() -> Vec<Job> {
 }
 
 fn of_answers(typed: &OsStr) -> Vec<CompletionCandidate> {
-    begun(typed, answers().iter().map(|job| handle(job).to_owned()))
+    with_prefix(typed, answers().iter().map(|job| handle(job).to_owned()))
 }
 
 fn of_groups(typed: &OsStr) -> Vec<CompletionCandidate> {
     let groups: BTreeSet<String> = answers().into_iter().filter_map(|job| job.group).collect();
-    begun(typed, groups)
+    with_prefix(typed, groups)
 }
 
 fn of_templates(typed: &OsStr) -> Vec<CompletionCandidate> {
-    begun(typed, templates::folder().map(|folder| templates::names(&folder)).unwrap_or_default())
+    with_prefix(typed, templates::folder().map(|folder| templates::names(&folder)).unwrap_or_default())
 }
 
 fn of_servers(typed: &OsStr) -> Vec<CompletionCandidate> {
-    begun(typed, environment().servers.into_keys())
+    with_prefix(typed, environment().servers.into_keys())
 }
 
 fn of_conversations(typed: &OsStr) -> Vec<CompletionCandidate> {
@@ -130,5 +130,5 @@ fn of_conversations(typed: &OsStr) -> Vec<CompletionCandidate> {
         let history = History::open(&path).ok()?;
         history.list(CONVERSATIONS).ok()
     });
-    begun(typed, listed.unwrap_or_default().into_iter().map(|chat| chat.name))
+    with_prefix(typed, listed.unwrap_or_default().into_iter().map(|chat| chat.name))
 }

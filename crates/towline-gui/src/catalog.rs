@@ -21,7 +21,7 @@ pub struct Pull {
 }
 
 #[derive(Debug)]
-struct Answered {
+struct ModelLists {
     installed: Result<Vec<InstalledModel>, Error>,
     loaded: Result<Vec<RunningModel>, Error>,
 }
@@ -37,7 +37,7 @@ pub struct Catalog {
     pub error: Option<String>,
     /// The running and the failed pulls.
     pub pulls: Vec<Pull>,
-    listing: Option<Task<Answered>>,
+    listing: Option<Task<ModelLists>>,
     deleting: Option<(String, Task<Result<(), Error>>)>,
 }
 
@@ -48,8 +48,8 @@ fn is_same(one: &str, other: &str) -> bool {
 
 /// The abilities of a model besides text, if the server reports them: “vision, tools”.
 pub fn abilities(model: &InstalledModel) -> String {
-    let told = model.extra.get("capabilities").and_then(Value::as_array);
-    let can = |ability: &&str| told.is_some_and(|told| told.iter().any(|one| one == ability));
+    let capabilities = model.extra.get("capabilities").and_then(Value::as_array);
+    let can = |ability: &&str| capabilities.is_some_and(|all| all.iter().any(|one| one == ability));
     ["vision", "thinking", "tools"].into_iter().filter(can).collect::<Vec<_>>().join(", ")
 }
 
@@ -60,7 +60,7 @@ impl Catalog {
         self.listing = Some(engine.spawn("list models", async move {
             let installed = client.list().await.map(|list| list.models);
             let loaded = client.ps().await.map(|list| list.models);
-            Answered { installed, loaded }
+            ModelLists { installed, loaded }
         }));
     }
 
@@ -114,7 +114,7 @@ impl Catalog {
 
     /// Takes the results that have arrived. Changes on the server trigger new lists; returns errors for
     /// display.
-    pub fn look(&mut self, engine: &Engine, client: &Client) -> Option<String> {
+    pub fn poll(&mut self, engine: &Engine, client: &Client) -> Option<String> {
         let mut changed = false;
         let mut complaint = None;
         for pull in &mut self.pulls {

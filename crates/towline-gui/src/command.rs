@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use egui::Response;
 use towline::engine::JobId;
-use towline_app::chat::{AnswerId, Settings, Shown, TurnId};
+use towline_app::chat::{AnswerId, Selection, Settings, TurnId};
 use towline_app::servers::ServerSpec;
 
 use crate::chats::{ChatKey, ExportForm};
@@ -124,7 +124,7 @@ pub enum Command {
     /// Continue an answer.
     Continue(AnswerId),
     /// Choose which answers a turn shows.
-    Choose(TurnId, Shown),
+    Choose(TurnId, Selection),
     /// Remove a turn.
     Remove(TurnId),
     /// Edit a question.

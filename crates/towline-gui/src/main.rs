@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use eframe::{CreationContext, NativeOptions, Renderer};
 use towline::{Engine, EngineConfig};
-use towline_app::servers::{Environment, ServerSpec, Wanted};
+use towline_app::servers::{Environment, RunTarget, ServerSpec};
 use towline_app::settings::{self, Config, Remember, folders, templates};
 use towline_gui::desktop;
-use towline_gui::server::{self, Sought};
+use towline_gui::server::{self, ServerSearch};
 use towline_gui::store::State;
 use towline_gui::window::{Setup, Target, Window};
 
@@ -53,7 +53,7 @@ impl eframe::App for App {
         } else if context.input(|input| input.viewport().close_requested()) && !self.window.may_close() {
             context.send_viewport_cmd(egui::ViewportCommand::CancelClose);
         }
-        self.window.look();
+        self.window.update();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
@@ -141,11 +141,11 @@ fn main() -> ExitCode {
         ..Environment::read(|name| std::env::var_os(name)).with(&config)
     };
     let wanted = match is_direct {
-        true => Wanted::Here,
-        false => Wanted::by_default(&config.relay, &environment, host.is_some()),
+        true => RunTarget::Here,
+        false => RunTarget::by_default(&config.relay, &environment, host.is_some()),
     };
     let configured = config.relay.clone();
-    let sought = Sought { spec: ServerSpec { host, server: None }, environment, wanted, configured };
+    let sought = ServerSearch { spec: ServerSpec { host, server: None }, environment, wanted, configured };
     let stop = Stop::default();
     match run(&config, sought, stop.clone()) {
         Ok(()) => stop.signal().map_or(ExitCode::SUCCESS, stop::exit),
@@ -161,7 +161,7 @@ fn icon() -> egui::IconData {
     eframe::icon_data::from_png_bytes(include_bytes!("../icon.png")).unwrap_or_default()
 }
 
-fn run(config: &Config, sought: Sought, stop: Stop) -> Result<(), String> {
+fn run(config: &Config, sought: ServerSearch, stop: Stop) -> Result<(), String> {
     let folder = folders::data();
     let history = (config.history != Remember::Nothing).then_some(config.history_limits);
     let state = folder.as_deref().map(|folder| State::read(&State::path(folder))).unwrap_or_default();

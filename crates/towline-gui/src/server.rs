@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use towline::client::{Endpoint, host};
 use towline::engine::Task;
 use towline::{Client, Config, Engine};
-use towline_app::servers::{self, Answering, Environment, ServerSpec, Wanted};
-use towline_app::settings::Through;
+use towline_app::servers::{self, Answering, Environment, RunTarget, ServerSpec};
+use towline_app::settings::RelaySetting;
 
 /// The name of the program that has the built-in model.
 const PROGRAM: &str = "towline";
@@ -22,28 +22,33 @@ const NO_SERVER: &str = "no server found: using the built-in model";
 
 /// The inputs of the search for a server.
 #[derive(Debug, Clone)]
-pub struct Sought {
+pub struct ServerSearch {
     /// The server that was named.
     pub spec: ServerSpec,
     /// The settings of the environment and the configuration.
     pub environment: Environment,
     /// Where answers run.
-    pub wanted: Wanted,
+    pub wanted: RunTarget,
     /// Where the configuration makes them run: a window in which they run also knows that relay, and can
     /// switch to it.
-    pub configured: Through,
+    pub configured: RelaySetting,
 }
 
-impl Sought {
+impl ServerSearch {
     /// The environment's settings, with answers that run in the window.
     pub fn direct(environment: Environment) -> Self {
-        Self { spec: ServerSpec::default(), environment, wanted: Wanted::Here, configured: Through::Own }
+        Self {
+            spec: ServerSpec::default(),
+            environment,
+            wanted: RunTarget::Here,
+            configured: RelaySetting::Own,
+        }
     }
 }
 
 /// A server that was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct ConnectedServer {
     /// A client of it, or of the relay in front of it.
     pub client: Client,
     /// Where it is, for people: no path, no credentials.
@@ -58,7 +63,7 @@ pub struct Found {
     pub why_here: Option<String>,
 }
 
-impl Found {
+impl ConnectedServer {
     /// The server of this client.
     pub fn direct(client: Client) -> Self {
         let shown = client.endpoint().to_string();
@@ -70,69 +75,69 @@ impl Found {
 #[derive(Debug)]
 pub enum Server {
     /// It continues.
-    Looking(Task<Result<Found, String>>),
+    Searching(Task<Result<ConnectedServer, String>>),
     /// There is one.
-    Here(Box<Found>),
+    Connected(Box<ConnectedServer>),
     /// There is none; with the reason, and what to do.
-    Nowhere(String),
+    NotFound(String),
 }
 
 impl Server {
     /// Searches for a server on the engine.
-    pub fn find(sought: Sought, engine: &Engine) -> Self {
-        Self::Looking(engine.spawn("find the server", find(sought)))
+    pub fn find(search: ServerSearch, engine: &Engine) -> Self {
+        Self::Searching(engine.spawn("find the server", find(search)))
     }
 
     /// Takes the result once there is one: `true` if a server was found.
-    pub fn look(&mut self, engine: &Engine) -> bool {
-        let Self::Looking(task) = self else { return false };
+    pub fn poll(&mut self, engine: &Engine) -> bool {
+        let Self::Searching(task) = self else { return false };
         if task.job.outcome().is_none() {
             return false;
         }
         engine.forget(task.job.id());
         *self = match task.take_value() {
-            Some(Ok(found)) => Self::Here(Box::new(found)),
-            Some(Err(why)) => Self::Nowhere(why),
-            None => Self::Nowhere("the search for a server was stopped".to_owned()),
+            Some(Ok(found)) => Self::Connected(Box::new(found)),
+            Some(Err(why)) => Self::NotFound(why),
+            None => Self::NotFound("the search for a server was stopped".to_owned()),
         };
         true
     }
 
     /// The found server, once there is one.
-    pub fn found(&self) -> Option<&Found> {
+    pub fn connected(&self) -> Option<&ConnectedServer> {
         match self {
-            Self::Here(found) => Some(found),
-            Self::Looking(_) | Self::Nowhere(_) => None,
+            Self::Connected(found) => Some(found),
+            Self::Searching(_) | Self::NotFound(_) => None,
         }
     }
 
     /// The client, once there is a server.
     pub fn client(&self) -> Option<&Client> {
-        self.found().map(|found| &found.client)
+        self.connected().map(|found| &found.client)
     }
 
     /// Whether answers run on a relay.
     pub fn is_on_relay(&self) -> bool {
-        self.found().is_some_and(|found| found.is_on_relay)
+        self.connected().is_some_and(|found| found.is_on_relay)
     }
 
     /// Whether answers come from the built-in model.
     pub fn is_builtin(&self) -> bool {
-        self.found().is_some_and(|found| found.is_builtin)
+        self.connected().is_some_and(|found| found.is_builtin)
     }
 
     /// Where it is, for people: no path, no credentials.
     pub fn shown(&self) -> &str {
         match self {
-            Self::Looking(_) => "looking for a server…",
-            Self::Here(found) => &found.shown,
-            Self::Nowhere(why) => why,
+            Self::Searching(_) => "looking for a server…",
+            Self::Connected(found) => &found.shown,
+            Self::NotFound(why) => why,
         }
     }
 }
 
-async fn find(sought: Sought) -> Result<Found, String> {
-    let Sought { spec, environment, wanted, .. } = sought;
+async fn find(search: ServerSearch) -> Result<ConnectedServer, String> {
+    let ServerSearch { spec, environment, wanted, .. } = search;
     let answering = Answering::find(&wanted, &spec, &environment, "window").await;
     match answering.map_err(|error| error.to_string())? {
         Answering::Relay { reached, shown } => {
@@ -142,10 +147,15 @@ async fn find(sought: Sought) -> Result<Found, String> {
                 Some(server) => format!("{server}, through {}", reached.place.shown()),
                 None => format!("through {}", reached.place.shown()),
             };
-            Ok(Found { shown, is_on_relay: true, is_builtin, ..Found::direct(reached.client) })
+            Ok(ConnectedServer {
+                shown,
+                is_on_relay: true,
+                is_builtin,
+                ..ConnectedServer::direct(reached.client)
+            })
         }
         Answering::Here { server: Some(server), why } => {
-            Ok(Found { why_here: why, ..Found::direct(server.client) })
+            Ok(ConnectedServer { why_here: why, ..ConnectedServer::direct(server.client) })
         }
         Answering::Here { server: None, why } => {
             let starting =
@@ -154,7 +164,13 @@ async fn find(sought: Sought) -> Result<Found, String> {
             let endpoint = Endpoint::http(builtin.address.ip().to_string(), builtin.address.port());
             let client = servers::client(endpoint, Config::default()).map_err(|error| error.to_string())?;
             let (shown, builtin) = (NO_SERVER.to_owned(), Some(builtin));
-            Ok(Found { shown, is_builtin: true, builtin, why_here: why, ..Found::direct(client) })
+            Ok(ConnectedServer {
+                shown,
+                is_builtin: true,
+                builtin,
+                why_here: why,
+                ..ConnectedServer::direct(client)
+            })
         }
     }
 }

@@ -17,8 +17,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// The context use of a conversation, with the size that the server `told`, in tokens.
-    pub fn of(conversation: &Conversation, told: Option<u64>) -> Self {
+    /// The context use of a conversation, with the size that the server `reported`, in tokens.
+    pub fn of(conversation: &Conversation, reported: Option<u64>) -> Self {
         let settings = &conversation.settings;
         let used = conversation.turns().iter().rev().find_map(|turn| {
             let mut answers = turn.side_by_side().into_iter();
@@ -28,7 +28,7 @@ impl Context {
             Some(usage.prompt_tokens.unwrap_or(0) + usage.completion_tokens.unwrap_or(0))
         });
         let set = settings.options.0.get("num_ctx").and_then(serde_json::Value::as_u64);
-        Self { used: used.unwrap_or(0), size: set.or(told).filter(|size| *size > 0) }
+        Self { used: used.unwrap_or(0), size: set.or(reported).filter(|size| *size > 0) }
     }
 
     /// Whether it is worth asking the server for the size.

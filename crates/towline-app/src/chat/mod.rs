@@ -125,14 +125,14 @@ pub struct AtRelay {
     /// The relay's id of the answer.
     pub id: String,
     /// How much of the answer existed before.
-    pub before: Held,
+    pub before: Size,
     /// It has ended, so nothing more will arrive.
     pub is_over: bool,
 }
 
-/// How much of an answer exists.
+/// The size of an answer, or of the part of it that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Held {
+pub struct Size {
     /// Bytes of text.
     pub text: usize,
     /// Bytes of reasoning.
@@ -143,7 +143,7 @@ pub struct Held {
     pub images: usize,
 }
 
-impl Held {
+impl Size {
     /// Removes from a repeated piece the part that already exists; `None` if all of it does.
     pub fn skip(&mut self, event: Event) -> Option<Event> {
         let rest = |known: &mut usize, mut text: String| {
@@ -216,17 +216,17 @@ impl Variant {
 
     /// Whether the answer is empty.
     pub fn is_empty(&self) -> bool {
-        self.held() == Held::default()
+        self.held() == Size::default()
     }
 
     /// How much of the answer is there.
-    pub fn held(&self) -> Held {
+    pub fn held(&self) -> Size {
         let Message { content, thinking, tool_calls, images, .. } = &self.answer;
-        Held { text: content.len(), thinking: thinking.len(), calls: tool_calls.len(), images: images.len() }
+        Size { text: content.len(), thinking: thinking.len(), calls: tool_calls.len(), images: images.len() }
     }
 
     /// The relay that has the rest of an answer, if its end is not known yet.
-    pub fn left_at_relay(&self) -> Option<&AtRelay> {
+    pub fn detached_at_relay(&self) -> Option<&AtRelay> {
         self.at_relay.as_ref().filter(|at| !at.is_over)
     }
 
@@ -249,13 +249,13 @@ impl Variant {
 
     /// Whether the answer is empty and has ended.
     fn is_nothing(&self) -> bool {
-        self.is_empty() && self.answered != Answered::Whole && self.left_at_relay().is_none()
+        self.is_empty() && self.answered != Answered::Whole && self.detached_at_relay().is_none()
     }
 }
 
 /// Which of its variants a turn shows, and which one later requests include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+pub enum Selection {
     /// This one.
     One(u32),
     /// The last variant of each model, side by side. A later request includes the answer of the model that it
@@ -271,7 +271,7 @@ pub struct Turn {
     /// The question.
     pub question: Message,
     /// The shown variant.
-    pub shown: Shown,
+    pub shown: Selection,
     /// Never empty.
     variants: Vec<Variant>,
     /// Fields of the `question` record that this version does not know.
@@ -282,7 +282,7 @@ impl Turn {
     fn new(id: TurnId, models: &[impl AsRef<str>], question: Message) -> Self {
         let variant = |(number, model)| Variant::new(AnswerId { turn: id, variant: number }, model, None);
         let variants: Vec<Variant> = (1..).zip(models.iter().map(AsRef::as_ref)).map(variant).collect();
-        let shown = if variants.len() > 1 { Shown::SideBySide } else { Shown::One(1) };
+        let shown = if variants.len() > 1 { Selection::SideBySide } else { Selection::One(1) };
         Self { id, question, shown, variants, extra: Map::new() }
     }
 
@@ -300,15 +300,15 @@ impl Turn {
     pub fn answer(&self) -> &Variant {
         let last = self.variants.len() - 1;
         let shown = match self.shown {
-            Shown::One(number) => self.variants.iter().position(|variant| variant.id.variant == number),
-            Shown::SideBySide => None,
+            Selection::One(number) => self.variants.iter().position(|variant| variant.id.variant == number),
+            Selection::SideBySide => None,
         };
         &self.variants[shown.unwrap_or(last)]
     }
 
     /// The shown answers: one, or the last of each model.
     pub fn side_by_side(&self) -> Vec<&Variant> {
-        if self.shown != Shown::SideBySide {
+        if self.shown != Selection::SideBySide {
             return vec![self.answer()];
         }
         let is_last =
@@ -338,29 +338,29 @@ impl Turn {
     fn add_as(&mut self, number: u32, model: &str, words: Option<String>) -> AnswerId {
         let id = AnswerId { turn: self.id, variant: number };
         self.variants.push(Variant::new(id, model, words));
-        if self.shown != Shown::SideBySide {
-            self.shown = Shown::One(id.variant);
+        if self.shown != Selection::SideBySide {
+            self.shown = Selection::One(id.variant);
         }
         id
     }
 
     /// Removes an answer, if it is not the only one.
-    fn take_out(&mut self, number: u32) {
+    fn remove_variant(&mut self, number: u32) {
         if self.variants.len() > 1 {
             self.variants.retain(|variant| variant.id.variant != number);
         }
-        if self.shown == Shown::One(number)
+        if self.shown == Selection::One(number)
             && let Some(last) = self.variants.last()
         {
-            self.shown = Shown::One(last.id.variant);
+            self.shown = Selection::One(last.id.variant);
         }
     }
 
     /// The answer that a request to `model` includes.
     fn history_for(&self, model: &str) -> Option<&Variant> {
         match self.shown {
-            Shown::One(_) => Some(self.answer()).filter(|variant| variant.is_history()),
-            Shown::SideBySide => {
+            Selection::One(_) => Some(self.answer()).filter(|variant| variant.is_history()),
+            Selection::SideBySide => {
                 self.variants.iter().rfind(|variant| variant.model == model && variant.is_history())
             }
         }
@@ -480,7 +480,7 @@ impl Conversation {
         self.over_at_relay(id);
         let Some(variant) = self.answer_mut(id) else { return false };
         if variant.is_empty() && answered != Answered::Whole {
-            self.take_out(id);
+            self.remove_answer(id);
             return false;
         }
         variant.answered = answered;
@@ -509,11 +509,11 @@ impl Conversation {
     }
 
     /// Sets the variant that a turn shows.
-    pub fn show(&mut self, id: TurnId, shown: Shown) {
+    pub fn show(&mut self, id: TurnId, shown: Selection) {
         if let Some(turn) = self.turn_mut(id)
             && match shown {
-                Shown::One(number) => turn.variant(number).is_some(),
-                Shown::SideBySide => true,
+                Selection::One(number) => turn.variant(number).is_some(),
+                Selection::SideBySide => true,
             }
         {
             turn.shown = shown;
@@ -524,7 +524,7 @@ impl Conversation {
     /// if that is known.
     pub fn relayed(&mut self, id: AnswerId, name: &str) {
         let Some(variant) = self.answer_mut(id) else { return };
-        if variant.left_at_relay().is_none_or(|at| at.id != name) {
+        if variant.detached_at_relay().is_none_or(|at| at.id != name) {
             variant.at_relay = Some(AtRelay { id: name.to_owned(), before: variant.held(), is_over: false });
         }
     }
@@ -538,9 +538,9 @@ impl Conversation {
 
     /// Leaves an answer to the relay that runs it: the text so far is kept, and the relay has the rest.
     /// `false` if no relay runs it.
-    pub fn leave(&mut self, id: AnswerId) -> bool {
+    pub fn detach(&mut self, id: AnswerId) -> bool {
         match self.answer_mut(id) {
-            Some(variant) if variant.left_at_relay().is_some() => {
+            Some(variant) if variant.detached_at_relay().is_some() => {
                 variant.answered = Answered::Truncated;
                 true
             }
@@ -550,12 +550,12 @@ impl Conversation {
 
     /// Resumes an answer from the relay that runs it: it is pending again. Returns how much of the relay's
     /// text already exists, and the relay's id; `None` if no relay has the rest.
-    pub fn rejoin(&mut self, id: AnswerId) -> Option<(String, Held)> {
+    pub fn rejoin(&mut self, id: AnswerId) -> Option<(String, Size)> {
         let variant = self.answer_mut(id)?;
-        let AtRelay { id, before, .. } = variant.left_at_relay()?.clone();
+        let AtRelay { id, before, .. } = variant.detached_at_relay()?.clone();
         variant.answered = Answered::Pending;
         let held = variant.held();
-        let known = Held {
+        let known = Size {
             text: held.text.saturating_sub(before.text),
             thinking: held.thinking.saturating_sub(before.thinking),
             calls: held.calls.saturating_sub(before.calls),
@@ -579,9 +579,9 @@ impl Conversation {
     }
 
     /// Removes an answer, and its turn if the turn has no other answer.
-    pub fn take_out(&mut self, id: AnswerId) {
+    pub fn remove_answer(&mut self, id: AnswerId) {
         match self.turn_mut(id.turn) {
-            Some(turn) if turn.variants.len() > 1 => turn.take_out(id.variant),
+            Some(turn) if turn.variants.len() > 1 => turn.remove_variant(id.variant),
             Some(_) | None => self.remove(id.turn),
         }
     }
@@ -592,7 +592,7 @@ impl Conversation {
     }
 
     /// Restores a turn that was removed.
-    pub fn put_back(&mut self, turn: Turn) {
+    pub fn restore_turn(&mut self, turn: Turn) {
         let at = self.turns.partition_point(|other| other.id < turn.id);
         self.turns.insert(at, turn);
     }
@@ -711,12 +711,12 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_was_taken_out_is_put_back_where_it_stood() {
+    fn a_removed_turn_is_restored_at_its_position() {
         let mut chat = Conversation::default();
         let [one, two] = ["one", "two"].map(|words| chat.ask("m", Message::user(words)));
         let turn = chat.turn(one.turn).unwrap().clone();
         chat.remove(one.turn);
-        chat.put_back(turn);
+        chat.restore_turn(turn);
         assert_eq!(chat.turns().iter().map(|turn| turn.id).collect::<Vec<_>>(), [one.turn, two.turn]);
     }
 
@@ -732,7 +732,7 @@ mod tests {
     fn what_a_relay_runs_is_left_and_rejoined_without_telling_anything_twice() {
         let mut chat = Conversation::default();
         let one = chat.ask("m", Message::user("one"));
-        assert!(!chat.leave(one), "no relay runs it");
+        assert!(!chat.detach(one), "no relay runs it");
         say(&mut chat, one, "be", &truncated());
         assert!(chat.resume(one));
         chat.relayed(one, "r1");
@@ -740,20 +740,20 @@ mod tests {
         chat.receive(one, &log[0]);
         chat.receive(one, &log[1]);
         chat.relayed(one, "r1");
-        assert!(chat.leave(one));
+        assert!(chat.detach(one));
         assert_eq!(chat.answer(one).unwrap().answered, Answered::Truncated);
         let (name, mut known) = chat.rejoin(one).unwrap();
         assert_eq!((name.as_str(), known.text), ("r1", 6), "what stood there before is not the relay's");
         // In the form in which a reader that is behind gets it.
-        let told = Event::Text("foré and after".into());
-        for event in [told, Event::Text("!".into())] {
+        let event = Event::Text("foré and after".into());
+        for event in [event, Event::Text("!".into())] {
             if let Some(event) = known.skip(event) {
                 chat.receive(one, &event);
             }
         }
         assert_eq!(chat.answer(one).unwrap().answer.content, "beforé and after!");
         chat.end(one, &whole());
-        assert!(chat.rejoin(one).is_none() && !chat.leave(one), "it is over");
+        assert!(chat.rejoin(one).is_none() && !chat.detach(one), "it is over");
     }
 
     #[test]
@@ -765,9 +765,9 @@ mod tests {
         say(&mut chat, other, "2", &whole());
         let next = chat.ask("m", Message::user("next"));
         assert_eq!(sent(chat.request(next)), ["u:uno", "a:2", "u:next"]);
-        chat.show(first.turn, Shown::One(first.variant));
+        chat.show(first.turn, Selection::One(first.variant));
         assert_eq!(sent(chat.request(next)), ["u:one", "a:1", "u:next"]);
-        chat.show(first.turn, Shown::One(9));
+        chat.show(first.turn, Selection::One(9));
         assert_eq!(chat.turn(first.turn).unwrap().answer().id, first, "there is no such variant");
 
         let failed = chat.retry(first.turn, None, None).unwrap();
@@ -793,7 +793,7 @@ mod tests {
         assert_eq!(of(&chat, 1), ["u:one", "a:of a again", "u:two"]);
         assert_eq!(of(&chat, 2), ["u:one", "a:of b", "u:two"]);
         assert_eq!(of(&chat, 3), ["u:two"], "it was not asked");
-        chat.show(turn, Shown::One(b.variant));
+        chat.show(turn, Selection::One(b.variant));
         assert_eq!(of(&chat, 3), ["u:one", "a:of b", "u:two"], "one was chosen");
     }
 }

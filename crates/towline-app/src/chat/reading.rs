@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use towline::error::{ErrorKind, Fault};
 use towline::{Error, Event, Outcome};
 
-use super::{AnswerId, Conversation, Held, session};
+use super::{AnswerId, Conversation, Size, session};
 
 /// An answer that is being read. Its text goes into the conversation, and as records into `lines`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     id: AnswerId,
     /// The part of the conversation that the relay is about to repeat.
-    known: Held,
+    known: Size,
     /// The relay's id of it, once it was recorded.
     relay: Option<String>,
-    is_left: bool,
+    is_detached: bool,
 }
 
 /// The result of an answer whose stream has ended.
@@ -26,20 +26,20 @@ pub enum Ended {
     /// Nothing arrived. The records do not have it; the conversation has it until it is removed.
     Nothing,
     /// A relay has the rest.
-    Left,
+    Detached,
 }
 
 impl Reading {
     /// A new answer, or one that continues.
     pub fn new(id: AnswerId) -> Self {
-        Self { id, known: Held::default(), relay: None, is_left: false }
+        Self { id, known: Size::default(), relay: None, is_detached: false }
     }
 
     /// Reads from its beginning an answer whose rest is on a relay. Returns the relay's id and the reading;
     /// `None` if no relay has the rest.
     pub fn resumed(chat: &mut Conversation, id: AnswerId) -> Option<(String, Self)> {
         let (relay, known) = chat.rejoin(id)?;
-        Some((relay.clone(), Self { id, known, relay: Some(relay), is_left: false }))
+        Some((relay.clone(), Self { id, known, relay: Some(relay), is_detached: false }))
     }
 
     /// The id of the answer.
@@ -53,13 +53,13 @@ impl Reading {
     }
 
     /// Number of bytes of text in the conversation that the relay is about to repeat.
-    pub fn told_bytes(&self) -> usize {
+    pub fn repeated_bytes(&self) -> usize {
         self.known.text + self.known.thinking
     }
 
     /// Whether it was left to the relay on purpose.
-    pub fn is_left(&self) -> bool {
-        self.is_left
+    pub fn is_detached(&self) -> bool {
+        self.is_detached
     }
 
     /// Records that a relay runs it under this id. Call this before the first event from the relay.
@@ -78,7 +78,7 @@ impl Reading {
         event: &'e Event,
         lines: &mut String,
     ) -> Option<Cow<'e, Event>> {
-        let event = match self.known == Held::default() {
+        let event = match self.known == Size::default() {
             true => Cow::Borrowed(event),
             false => Cow::Owned(self.known.skip(event.clone())?),
         };
@@ -88,21 +88,21 @@ impl Reading {
     }
 
     /// Leaves it to the relay on purpose: the local end of the stream is not its end.
-    pub fn leave(&mut self) {
-        self.is_left = self.relay.is_some();
+    pub fn detach(&mut self) {
+        self.is_detached = self.relay.is_some();
     }
 
     /// The stream has ended.
     pub fn end(&self, chat: &mut Conversation, outcome: &Outcome, lines: &mut String) -> Ended {
         let is_there = self.relay.is_some()
-            && (self.is_left || outcome.ending.error().is_some_and(|error| is_out_of_reach(&error)));
-        if is_there && chat.leave(self.id) {
-            return Ended::Left;
+            && (self.is_detached || outcome.ending.error().is_some_and(|error| is_out_of_reach(&error)));
+        if is_there && chat.detach(self.id) {
+            return Ended::Detached;
         }
         let is_nothing = chat.answer(self.id).is_none_or(|answer| answer.is_empty());
         if is_nothing && !outcome.is_completed() {
             chat.over_at_relay(self.id);
-            lines.push_str(&session::take_out(self.id));
+            lines.push_str(&session::remove_answer(self.id));
             return Ended::Nothing;
         }
         chat.end(self.id, outcome);
@@ -139,15 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_again_is_passed_over_to_the_byte() {
+    fn what_the_relay_repeats_is_skipped_to_the_byte() {
         let whole = ["so ", "is ", "it, ", "naïvely"];
-        let told = whole.concat();
-        for cut in (0..=told.len()).filter(|cut| told.is_char_boundary(*cut)) {
+        let everything = whole.concat();
+        for cut in (0..=everything.len()).filter(|cut| everything.is_char_boundary(*cut)) {
             let (mut chat, id) = asked();
             let mut lines = session::header("x") + &session::question(chat.turn(id.turn).unwrap());
             let mut first = Reading::new(id);
             first.runs_at(&mut chat, "r1", &mut lines);
-            first.receive(&mut chat, &text(&told[..cut]), &mut lines);
+            first.receive(&mut chat, &text(&everything[..cut]), &mut lines);
             // The program has exited. Another one reads its records.
             let mut again = session::read(&lines).unwrap();
             let (relay, mut second) = Reading::resumed(&mut again, id).unwrap();
@@ -156,18 +156,18 @@ mod tests {
                 second.receive(&mut again, &text(piece), &mut lines);
             }
             let ended = second.end(&mut again, &Outcome::new(Ending::Completed(None)), &mut lines);
-            assert_eq!((ended, content(&again, id)), (Ended::Kept, told.as_str()), "{cut}");
-            assert_eq!(content(&session::read(&lines).unwrap(), id), told, "{cut}: as it is written");
+            assert_eq!((ended, content(&again, id)), (Ended::Kept, everything.as_str()), "{cut}");
+            assert_eq!(content(&session::read(&lines).unwrap(), id), everything, "{cut}: as it is written");
         }
     }
 
     #[test]
-    fn an_answer_that_is_left_or_out_of_reach_has_no_end() {
+    fn an_answer_that_is_detached_or_out_of_reach_has_no_end() {
         let cancelled = Ending::Cancelled { reason: "left".into(), may_have_had_effect: true };
         let lost = Ending::Failed(Error::new(ErrorKind::ConnectionLost, Fault::Transport, "gone"));
         for (ending, leaves, at_relay, expected) in [
-            (cancelled.clone(), true, true, Ended::Left),
-            (lost.clone(), false, true, Ended::Left),
+            (cancelled.clone(), true, true, Ended::Detached),
+            (lost.clone(), false, true, Ended::Detached),
             (cancelled.clone(), false, true, Ended::Kept),
             (cancelled, true, false, Ended::Kept),
             (lost, false, false, Ended::Kept),
@@ -180,12 +180,12 @@ mod tests {
             }
             reading.receive(&mut chat, &text("a part"), &mut lines);
             if leaves {
-                reading.leave();
+                reading.detach();
             }
             let ended = reading.end(&mut chat, &Outcome::new(ending.clone()), &mut lines);
             assert_eq!(ended, expected, "{ending:?}");
             assert_eq!(lines.contains("\"record\":\"end\""), ended == Ended::Kept, "{lines}");
-            assert_eq!(chat.answer(id).unwrap().left_at_relay().is_some(), ended == Ended::Left);
+            assert_eq!(chat.answer(id).unwrap().detached_at_relay().is_some(), ended == Ended::Detached);
         }
     }
 }

@@ -27,7 +27,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{AnswerId, Answered, Conversation, Held, Settings, Shown, Turn, TurnId, Variant};
+use super::{AnswerId, Answered, Conversation, Selection, Settings, Size, Turn, TurnId, Variant};
 use towline::api::{Format, Options, Role, Think};
 use towline::event::{Image, ToolCall};
 use towline::{Event, Message};
@@ -145,17 +145,17 @@ pub fn retry(turn: &Turn, variant: &Variant) -> String {
     if let Some(words) = &variant.words {
         fields["content"] = json!(words);
     }
-    if turn.shown == Shown::SideBySide {
+    if turn.shown == Selection::SideBySide {
         fields["beside"] = json!(true);
     }
     of_answer("retry", variant.id, fields)
 }
 
 /// The line that sets the variant that a turn shows.
-pub fn shown(turn: TurnId, shown: Shown) -> String {
+pub fn shown(turn: TurnId, shown: Selection) -> String {
     let variant = match shown {
-        Shown::One(number) => number,
-        Shown::SideBySide => 0,
+        Selection::One(number) => number,
+        Selection::SideBySide => 0,
     };
     of_answer("shown", AnswerId { turn, variant }, Value::Null)
 }
@@ -166,7 +166,7 @@ pub fn resume(id: AnswerId) -> String {
 }
 
 /// The line that removes an answer, and its turn if the turn has no other answer.
-pub fn take_out(id: AnswerId) -> String {
+pub fn remove_answer(id: AnswerId) -> String {
     of_answer("remove", id, Value::Null)
 }
 
@@ -187,11 +187,11 @@ pub fn turn(turn: &Turn) -> String {
         if index > 0 {
             text.push_str(&retry(turn, variant));
         }
-        let left = variant.left_at_relay();
+        let left = variant.detached_at_relay();
         match left {
-            None => text.push_str(&pieces(variant, Held::default(), variant.held())),
+            None => text.push_str(&pieces(variant, Size::default(), variant.held())),
             Some(at) => {
-                text.push_str(&pieces(variant, Held::default(), at.before));
+                text.push_str(&pieces(variant, Size::default(), at.before));
                 text.push_str(&relay(variant.id, &at.id));
                 text.push_str(&pieces(variant, at.before, variant.held()));
             }
@@ -200,7 +200,7 @@ pub fn turn(turn: &Turn) -> String {
             text.push_str(&end(variant));
         }
     }
-    let last = turn.variants().last().map(|variant| Shown::One(variant.id.variant));
+    let last = turn.variants().last().map(|variant| Selection::One(variant.id.variant));
     if Some(turn.shown) != last {
         text.push_str(&shown(turn.id, turn.shown));
     }
@@ -208,7 +208,7 @@ pub fn turn(turn: &Turn) -> String {
 }
 
 /// The lines of a part of an answer.
-fn pieces(variant: &Variant, from: Held, to: Held) -> String {
+fn pieces(variant: &Variant, from: Size, to: Size) -> String {
     let answer = &variant.answer;
     let part = |text: &str, from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
     let thinking = Event::Thinking(part(&answer.thinking, from.thinking, to.thinking));
@@ -275,7 +275,7 @@ pub fn read(text: &str) -> Result<Conversation, SessionError> {
         }
         let nothing: Vec<u32> =
             turn.variants.iter().filter(|one| one.is_nothing()).map(|one| one.id.variant).collect();
-        nothing.into_iter().for_each(|number| turn.take_out(number));
+        nothing.into_iter().for_each(|number| turn.remove_variant(number));
     }
     chat.turns.retain(|turn| !turn.answer().is_nothing());
     Ok(chat)
@@ -336,15 +336,15 @@ impl Conversation {
             "retry" => self.replay_retry(turn?, named, record),
             "shown" => {
                 let shown = match named {
-                    Some(0) | None => Shown::SideBySide,
-                    Some(number) => Shown::One(number),
+                    Some(0) | None => Selection::SideBySide,
+                    Some(number) => Selection::One(number),
                 };
                 self.show(turn?, shown);
             }
             "continue" => {
                 self.resume(id(self)?);
             }
-            "remove" if named.is_some() => self.take_out(id(self)?),
+            "remove" if named.is_some() => self.remove_answer(id(self)?),
             "remove" => self.remove(turn?),
             "clear" => self.clear(),
             _ => {
@@ -361,7 +361,7 @@ impl Conversation {
         let words = take(&mut record, "content").and_then(|words| words.as_str().map(str::to_owned));
         let Some(turn) = self.turn_mut(id) else { return };
         if take(&mut record, "beside") == Some(Value::Bool(true)) {
-            turn.shown = Shown::SideBySide;
+            turn.shown = Selection::SideBySide;
         }
         let number = number.filter(|number| turn.variant(*number).is_none()).unwrap_or_else(|| turn.next());
         let model = model.unwrap_or_else(|| turn.answer().model.clone());
@@ -390,7 +390,7 @@ impl Conversation {
         turn.variants[0].id.variant = number;
         turn.variants[0].words =
             take(&mut record, "words").and_then(|words| words.as_str().map(str::to_owned));
-        turn.shown = Shown::One(number);
+        turn.shown = Selection::One(number);
         turn.extra = record;
         self.next = id.0 + 1;
         self.turns.push(turn);
@@ -546,15 +546,15 @@ mod tests {
         lines.push_str(&piece(edited, &Event::Text("c".into())).unwrap());
         chat.end(edited, &completed());
         lines.push_str(&end(chat.answer(edited).unwrap()));
-        for what in [Shown::SideBySide, Shown::One(2)] {
+        for what in [Selection::SideBySide, Selection::One(2)] {
             chat.show(turn, what);
             lines.push_str(&shown(turn, what));
             assert_eq!(read(&lines).unwrap(), chat);
             assert_eq!(read(&write(&chat, "x")).unwrap(), chat);
         }
         let first = AnswerId { turn, variant: 1 };
-        chat.take_out(first);
-        lines.push_str(&take_out(first));
+        chat.remove_answer(first);
+        lines.push_str(&remove_answer(first));
         assert_eq!(read(&lines).unwrap(), chat);
         assert_eq!(read(&write(&chat, "x")).unwrap(), chat);
     }
@@ -590,21 +590,21 @@ mod tests {
         text.push_str(&relay(two, "r2"));
         let none = read(&text).unwrap();
         assert_eq!(
-            none.last().unwrap().answer().left_at_relay().unwrap().id,
+            none.last().unwrap().answer().detached_at_relay().unwrap().id,
             "r2",
             "though nothing of it came"
         );
         text.push_str(&piece(two, &Event::Text("so f".into())).unwrap());
         text.push_str(&relay(two, "r2"));
         let mut part = read(&text).unwrap();
-        let known = Held { text: 4, ..Held::default() };
+        let known = Size { text: 4, ..Size::default() };
         assert_eq!(read(&write(&part, "x")).unwrap(), part);
         assert_eq!(part.rejoin(two), Some(("r2".to_owned(), known)));
         part.receive(two, &Event::Text("ar".into()));
         part.end(two, &completed());
         text.push_str(&piece(two, &Event::Text("ar".into())).unwrap());
         text.push_str(&end(part.answer(two).unwrap()));
-        assert_eq!(read(&text).unwrap().last().unwrap().answer().left_at_relay(), None);
+        assert_eq!(read(&text).unwrap().last().unwrap().answer().detached_at_relay(), None);
     }
 
     #[test]

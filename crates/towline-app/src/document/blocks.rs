@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::code::{Inside, Language};
+use super::code::{Language, LineState};
 use super::lines::{Fence, begins_list, formula, indented, is_heading, is_list_item, is_table_row};
 
 /// A block is split after this many bytes.
@@ -36,7 +36,7 @@ pub enum Shape {
         /// The index of the fence in the document.
         fence: usize,
         /// The state in which the block begins.
-        inside: Inside,
+        inside: LineState,
     },
 }
 
@@ -92,7 +92,7 @@ enum Open {
     },
     Code {
         fence: Fence,
-        inside: Inside,
+        inside: LineState,
     },
 }
 
@@ -130,18 +130,18 @@ impl Document {
 
     /// Appends text.
     pub fn push(&mut self, text: &str) {
-        let mut looked = self.text.len();
+        let mut end = self.text.len();
         self.text.push_str(text);
         loop {
             // Inspected once, and only up to the maximum length of a line.
             let longest = (self.scanned + MAX_LINE_BYTES).min(self.text.len());
-            let from = looked.clamp(self.scanned, longest);
+            let from = end.clamp(self.scanned, longest);
             match self.text.as_bytes()[from..longest].iter().position(|byte| *byte == b'\n') {
                 Some(at) => self.line(from + at + 1),
                 None if longest < self.text.len() => self.cut_line(),
                 None => break,
             }
-            looked = self.scanned;
+            end = self.scanned;
         }
     }
 
@@ -274,7 +274,7 @@ impl Document {
                 code: end..end,
                 fence: opening.fence,
             });
-            return self.begin(Open::Code { fence: opening.fence, inside: Inside::Code }, end);
+            return self.begin(Open::Code { fence: opening.fence, inside: LineState::Code }, end);
         }
         if is_blank {
             if let Open::Item { after_blank, .. } = &mut self.open {
@@ -285,7 +285,7 @@ impl Document {
             return self.begin(Open::Nothing, end);
         }
         let begins_formula = formula(&line);
-        if begins_formula.is_some() || !self.goes_on(&line) {
+        if begins_formula.is_some() || !self.continues(&line) {
             self.close(from);
             let open = if let Some(close) = begins_formula {
                 Open::Formula { close }
@@ -306,7 +306,7 @@ impl Document {
     }
 
     /// Whether this line, which is not blank, belongs to the open block.
-    fn goes_on(&mut self, line: &str) -> bool {
+    fn continues(&mut self, line: &str) -> bool {
         match &mut self.open {
             Open::Nothing => false,
             Open::Prose => !is_heading(line) && !is_table_row(line) && !begins_list(line),

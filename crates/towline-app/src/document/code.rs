@@ -35,7 +35,7 @@ pub enum Kind {
 
 /// The state in which a line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Inside {
+pub enum LineState {
     /// Code.
     #[default]
     Code,
@@ -82,7 +82,7 @@ impl Language {
     /// `inside` is the state at the beginning of the line, and afterwards that of the next line.
     ///
     /// The line must not include its line feed.
-    pub fn scan<'a>(self, inside: &mut Inside, line: &'a str, mut found: impl FnMut(&'a str, Kind)) {
+    pub fn scan<'a>(self, inside: &mut LineState, line: &'a str, mut found: impl FnMut(&'a str, Kind)) {
         if line.is_empty() {
             return;
         }
@@ -102,12 +102,12 @@ impl Language {
     }
 
     /// The state after a line, as [`scan`](Self::scan) leaves it, in a fraction of its time.
-    pub fn pass(self, inside: Inside, line: &str) -> Inside {
+    pub fn pass(self, inside: LineState, line: &str) -> LineState {
         let Grammar::Family(family) = self.0 else { return inside };
         let mut scan = Scan { family, inside, line, at: 0, has_apostrophe: false };
         while scan.at < line.len() {
             let from = scan.at;
-            if scan.inside == Inside::Code {
+            if scan.inside == LineState::Code {
                 scan.skip(is_of_word);
                 scan.skip(|c| !is_of_word(c) && !family.may_begin(c));
             }
@@ -140,7 +140,7 @@ fn is_of_word(c: char) -> bool {
 #[derive(Debug)]
 struct Scan<'a> {
     family: &'static Family,
-    inside: Inside,
+    inside: LineState,
     line: &'a str,
     at: usize,
     /// There was a single quote that this line does not close. Then no later one is closed either: each of
@@ -152,13 +152,13 @@ impl Scan<'_> {
     /// Skips the next part; at least one character.
     fn part(&mut self) -> Kind {
         match self.inside {
-            Inside::Code => self.code(),
-            Inside::Comment => {
+            LineState::Code => self.code(),
+            LineState::Comment => {
                 let close = self.family.rules.block_comment.map_or("*/", |(_, close)| close);
                 self.until(close, Kind::Comment)
             }
-            Inside::Quote(quote) => self.string(quote, 0),
-            Inside::Triple(quote) => self.until(triple(quote), Kind::Text),
+            LineState::Quote(quote) => self.string(quote, 0),
+            LineState::Triple(quote) => self.until(triple(quote), Kind::Text),
         }
     }
 
@@ -175,7 +175,7 @@ impl Scan<'_> {
     fn until(&mut self, close: &str, kind: Kind) -> Kind {
         match self.rest().find(close) {
             Some(end) => {
-                self.inside = Inside::Code;
+                self.inside = LineState::Code;
                 self.at += end + close.len();
             }
             None => self.at = self.line.len(),
@@ -189,7 +189,7 @@ impl Scan<'_> {
         if let Some((open, close)) = self.family.rules.block_comment
             && rest.starts_with(open)
         {
-            self.inside = Inside::Comment;
+            self.inside = LineState::Comment;
             self.at += open.len();
             return self.until(close, Kind::Comment);
         }
@@ -199,7 +199,7 @@ impl Scan<'_> {
         }
         if self.family.rules.quotes.contains(first) || self.family.rules.lasting_quotes.contains(first) {
             if self.family.rules.has_triple && rest.starts_with(triple(first)) {
-                self.inside = Inside::Triple(first);
+                self.inside = LineState::Triple(first);
                 self.at += triple(first).len();
                 return self.until(triple(first), Kind::Text);
             }
@@ -244,7 +244,7 @@ impl Scan<'_> {
                 is_escaped = true;
             } else if c == quote {
                 self.at += opened + at + quote.len_utf8();
-                self.inside = Inside::Code;
+                self.inside = LineState::Code;
                 return Kind::Text;
             }
         }
@@ -254,7 +254,7 @@ impl Scan<'_> {
             return Kind::Plain;
         }
         if self.family.rules.lasting_quotes.contains(quote) {
-            self.inside = Inside::Quote(quote);
+            self.inside = LineState::Quote(quote);
         }
         self.at = self.line.len();
         Kind::Text

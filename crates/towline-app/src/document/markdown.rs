@@ -236,7 +236,7 @@ impl Reader<'_> {
             // Models insert line breaks deliberately.
             Event::SoftBreak | Event::HardBreak => self.rich.push("\n", self.style),
             Event::Rule => {
-                self.stand_alone();
+                self.separate_block();
                 self.pieces.push(Piece::Rule);
             }
             Event::TaskListMarker(done) => {
@@ -279,11 +279,11 @@ impl Reader<'_> {
                 self.place(range.start);
             }
             Tag::BlockQuote(_) => {
-                self.stand_alone();
+                self.separate_block();
                 self.quotes += 1;
             }
             Tag::CodeBlock(kind) => {
-                self.stand_alone();
+                self.separate_block();
                 self.place(range.start);
                 let info = match kind {
                     CodeBlockKind::Fenced(info) => self.source.restored(&info),
@@ -292,11 +292,11 @@ impl Reader<'_> {
                 self.code = Some((String::new(), safe::text(&info).into_owned()));
             }
             Tag::List(_) => {
-                self.stand_alone();
+                self.separate_block();
                 self.lists += 1;
             }
             Tag::Item => {
-                self.stand_alone();
+                self.separate_block();
                 self.place(range.start);
                 // A number is shown as it was written.
                 let written = self.source.text().get(range).unwrap_or_default().trim_start();
@@ -307,7 +307,7 @@ impl Reader<'_> {
                 self.mark = Some(number.unwrap_or(BULLET).to_owned());
             }
             Tag::Table(align) => {
-                self.stand_alone();
+                self.separate_block();
                 self.table = Some((Vec::new(), align.into_iter().map(side).collect()));
             }
             Tag::TableHead | Tag::TableRow => {
@@ -348,7 +348,7 @@ impl Reader<'_> {
                 self.heading = 0;
             }
             TagEnd::Paragraph | TagEnd::HtmlBlock => self.paragraph(),
-            TagEnd::Item => self.stand_alone(),
+            TagEnd::Item => self.separate_block(),
             TagEnd::BlockQuote(_) => {
                 self.paragraph();
                 self.quotes = self.quotes.saturating_sub(1);
@@ -437,7 +437,7 @@ impl Reader<'_> {
     }
 
     /// The next piece is not text for the mark of an item, so the mark gets its own piece.
-    fn stand_alone(&mut self) {
+    fn separate_block(&mut self) {
         self.paragraph();
         if self.mark.is_some() {
             self.text();

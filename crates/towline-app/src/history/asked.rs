@@ -31,7 +31,7 @@ impl History {
             }
             Some(_) | None => {
                 let lines = session::write(&asked, &Timestamp::now().to_string());
-                export::take_in(&change, &lines, Target::new(None))?
+                export::import_lines(&change, &lines, Target::new(None))?
             }
         };
         let last = "SELECT max(number) FROM turn WHERE chat = ?1";
@@ -45,16 +45,16 @@ impl History {
     ///
     /// # Errors
     /// Those of the database. Then nothing is written.
-    pub fn ask_again(&mut self, chat: ChatId, answer: AnswerId) -> Result<Option<AnswerId>, HistoryError> {
+    pub fn record_retry(&mut self, chat: ChatId, answer: AnswerId) -> Result<Option<AnswerId>, HistoryError> {
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut said = match export::lines(&change, chat, false) {
+        let mut conversation = match export::lines(&change, chat, false) {
             Err(HistoryError::Missing(_)) => return Ok(None),
             lines => session::read(&lines?)?,
         };
-        let Some(before) = said.answer(answer) else { return Ok(None) };
+        let Some(before) = conversation.answer(answer) else { return Ok(None) };
         let (model, words) = (before.model.clone(), before.words.clone());
-        let Some(again) = said.retry(answer.turn, Some(&model), words) else { return Ok(None) };
-        if let (Some(turn), Some(variant)) = (said.turn(again.turn), said.answer(again)) {
+        let Some(again) = conversation.retry(answer.turn, Some(&model), words) else { return Ok(None) };
+        if let (Some(turn), Some(variant)) = (conversation.turn(again.turn), conversation.answer(again)) {
             Target::of(chat).lines(&change, &session::retry(turn, variant))?;
         }
         change.commit()?;
@@ -67,7 +67,7 @@ impl History {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn take_back(
+    pub fn withdraw(
         &mut self,
         chat: ChatId,
         answer: AnswerId,
@@ -75,8 +75,9 @@ impl History {
     ) -> Result<(), HistoryError> {
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let settings = former.map(session::settings).unwrap_or_default();
-        let taken = if answer.variant > 1 { session::take_out(answer) } else { session::remove(answer.turn) };
-        Target::of(chat).lines(&change, &(taken + &settings))?;
+        let removed =
+            if answer.variant > 1 { session::remove_answer(answer) } else { session::remove(answer.turn) };
+        Target::of(chat).lines(&change, &(removed + &settings))?;
         if former.is_none() && turns(&change, chat)? == 0 {
             change.execute("DELETE FROM chat WHERE id = ?1", [chat.0])?;
         }

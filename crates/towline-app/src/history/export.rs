@@ -33,7 +33,7 @@ impl History {
     /// imported.
     pub fn import(&mut self, text: &str, name: Option<&str>) -> Result<ChatId, HistoryError> {
         let change = self.database.transaction()?;
-        let chat = take_in(&change, text, Target::new(name))?;
+        let chat = import_lines(&change, text, Target::new(name))?;
         change.commit()?;
         Ok(chat)
     }
@@ -144,7 +144,7 @@ pub(super) fn lines(view: &Connection, chat: ChatId, is_export: bool) -> Result<
 
 /// Imports a whole session. A last line that a crash has cut is dropped, and an answer without an end counts
 /// as truncated.
-pub(super) fn take_in(
+pub(super) fn import_lines(
     change: &Transaction<'_>,
     text: &str,
     mut target: Target,

@@ -11,19 +11,19 @@ use crate::chat::files;
 
 /// The result of an import of a folder's session files.
 #[derive(Debug, Default)]
-pub struct Taken {
+pub struct Imported {
     /// Number of files that were imported, for the first time or again.
     pub files: usize,
     /// Files that could not be imported, and why.
     pub failed: Vec<(String, HistoryError)>,
 }
 
-impl Taken {
+impl Imported {
     /// The reasons why files were not imported, for people.
     pub fn complaints(&self) -> Vec<String> {
-        let said =
+        let complaint =
             |(name, why): &(String, HistoryError)| format!("the session {name} is not in the history: {why}");
-        self.failed.iter().map(said).collect()
+        self.failed.iter().map(complaint).collect()
     }
 
     /// The reason why the file of this name was not imported.
@@ -39,14 +39,14 @@ impl History {
     /// conversation has changed in the history, a changed file becomes a new conversation.
     ///
     /// # Errors
-    /// Those of the database. A file that cannot be read is listed in [`Taken::failed`], and the others are
+    /// Those of the database. A file that cannot be read is listed in [`Imported::failed`], and the others are
     /// imported.
-    pub fn take_in(&mut self, folder: &Path) -> Result<Taken, HistoryError> {
-        let mut taken = Taken::default();
+    pub fn import_folder(&mut self, folder: &Path) -> Result<Imported, HistoryError> {
+        let mut imported = Imported::default();
         for (name, _) in files::list(folder) {
             let Ok(path) = files::named(folder, &name) else { continue };
-            match self.take_in_file(&path, &name) {
-                Ok(true) => taken.files += 1,
+            match self.import_file(&path, &name) {
+                Ok(true) => imported.files += 1,
                 Ok(false) => {}
                 Err(HistoryError::Database(error)) => return Err(error.into()),
                 Err(error) => {
@@ -54,25 +54,25 @@ impl History {
                         let sql = "INSERT OR REPLACE INTO removed_file (file, stamp) VALUES (?1, ?2)";
                         self.database.execute(sql, params![path.to_string_lossy(), stamp])?;
                     }
-                    taken.failed.push((name, error));
+                    imported.failed.push((name, error));
                 }
             }
         }
-        Ok(taken)
+        Ok(imported)
     }
 
     /// Pins the conversation that was imported from the session file of this name, if there is one.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn pin_taken_in(&mut self, folder: &Path, name: &str) -> Result<(), HistoryError> {
+    pub fn pin_imported(&mut self, folder: &Path, name: &str) -> Result<(), HistoryError> {
         if let Ok(path) = files::named(folder, name) {
             self.database.execute("UPDATE chat SET pinned = 1 WHERE file = ?1", [path.to_string_lossy()])?;
         }
         Ok(())
     }
 
-    fn take_in_file(&mut self, path: &Path, name: &str) -> Result<bool, HistoryError> {
+    fn import_file(&mut self, path: &Path, name: &str) -> Result<bool, HistoryError> {
         let (stamp, written) = stamp(path)?;
         let file = path.to_string_lossy();
         let known =
@@ -90,11 +90,11 @@ impl History {
             })
             .optional()?;
         change.execute("UPDATE chat SET file = NULL, stamp = NULL WHERE file = ?1", [&file])?;
-        let is_as_taken_in = |updated: i64, stamp: &str| {
+        let is_as_imported = |updated: i64, stamp: &str| {
             let nanos = stamp.split_once(' ').and_then(|(_, nanos)| nanos.parse::<i128>().ok());
             nanos.is_some_and(|nanos| nanos / 1_000_000 == i128::from(updated))
         };
-        let before = before.filter(|(_, updated, stamp)| is_as_taken_in(*updated, stamp));
+        let before = before.filter(|(_, updated, stamp)| is_as_imported(*updated, stamp));
         let target = match before.map(|(id, ..)| ChatId(id)) {
             Some(chat) => {
                 change.execute("DELETE FROM turn WHERE chat = ?1", [chat.0])?;
@@ -107,7 +107,7 @@ impl History {
                 Target::new((!is_time).then_some(name))
             }
         };
-        let chat = export::take_in(&change, &text, target)?;
+        let chat = export::import_lines(&change, &text, target)?;
         change.execute(
             "UPDATE chat SET file = ?2, stamp = ?3, updated = ?4 WHERE id = ?1",
             params![chat.0, file, stamp, written],

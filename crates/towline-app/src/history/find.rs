@@ -44,7 +44,7 @@ pub struct Summary {
 
 /// A conversation that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct SearchHit {
     /// The conversation.
     pub chat: Summary,
     /// Words around the first match.
@@ -123,7 +123,7 @@ impl History {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn left_at_relay(&self) -> Result<Vec<(ChatId, String)>, HistoryError> {
+    pub fn detached_at_relay(&self) -> Result<Vec<(ChatId, String)>, HistoryError> {
         let sql = "SELECT turn.chat, variant.relay FROM variant JOIN turn ON turn.id = variant.turn
                    WHERE variant.ending IS NULL AND variant.relay IS NOT NULL";
         let mut left = self.database.prepare_cached(sql)?;

@@ -20,11 +20,11 @@ use crate::chat::{Reading, session};
 
 /// How long a writer may take to start, and how often that is checked.
 const BEGIN: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The state of the rest of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+pub enum RestOutcome {
     /// The history has it now.
     Written,
     /// A running program writes it.
@@ -143,7 +143,7 @@ impl History {
         // It starts on its own thread.
         let until = Instant::now() + BEGIN;
         while !self.is_alive(writer) && Instant::now() < until {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         let left = self.without_writer()?.into_iter().filter(|(of, relay)| *of == chat && wanted(relay));
         let mut taken = Vec::new();
@@ -169,23 +169,23 @@ impl History {
         relay: &str,
         events: &[Event],
         outcome: &Outcome,
-    ) -> Result<Rest, HistoryError> {
-        let Some((_, writer)) = holder(&self.database, relay)? else { return Ok(Rest::Unknown) };
+    ) -> Result<RestOutcome, HistoryError> {
+        let Some((_, writer)) = holder(&self.database, relay)? else { return Ok(RestOutcome::Unknown) };
         if self.is_alive(writer) {
-            return Ok(Rest::Held);
+            return Ok(RestOutcome::Held);
         }
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         match holder(&change, relay)? {
-            None => return Ok(Rest::Unknown),
+            None => return Ok(RestOutcome::Unknown),
             // Another writer has replaced it meanwhile.
-            Some((_, other)) if other != writer => return Ok(Rest::Held),
+            Some((_, other)) if other != writer => return Ok(RestOutcome::Held),
             Some((chat, _)) => {
                 let mut conversation = session::read(&export::lines(&change, chat, false)?)?;
-                let of_relay = conversation
-                    .answers()
-                    .find_map(|answer| answer.left_at_relay().filter(|at| at.id == relay).map(|_| answer.id));
+                let of_relay = conversation.answers().find_map(|answer| {
+                    answer.detached_at_relay().filter(|at| at.id == relay).map(|_| answer.id)
+                });
                 let resumed = of_relay.and_then(|id| Reading::resumed(&mut conversation, id));
-                let Some((_, mut reading)) = resumed else { return Ok(Rest::Unknown) };
+                let Some((_, mut reading)) = resumed else { return Ok(RestOutcome::Unknown) };
                 let mut lines = String::new();
                 for event in events {
                     reading.receive(&mut conversation, event, &mut lines);
@@ -195,7 +195,7 @@ impl History {
             }
         }
         change.commit()?;
-        Ok(Rest::Written)
+        Ok(RestOutcome::Written)
     }
 }
 

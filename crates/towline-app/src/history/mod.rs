@@ -37,13 +37,13 @@ mod writer;
 
 use std::fmt;
 
-pub use files::Taken;
-pub use find::{Found, Summary, is_name};
+pub use files::Imported;
+pub use find::{SearchHit, Summary, is_name};
 pub use keep::{Limits, tags_of};
-pub use lease::Rest;
+pub use lease::RestOutcome;
 pub use place::{InHistory, for_answer, place_of, read_place, turn_of};
 pub use store::History;
-pub use writer::{Chat, Writer, Written};
+pub use writer::{Chat, PendingChat, Writer};
 
 use crate::chat::session::SessionError;
 

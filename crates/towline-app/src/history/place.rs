@@ -69,17 +69,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_relay_is_told_is_read_again() {
+    fn what_is_sent_to_the_relay_is_read_back() {
         let via = Via::Relay(RelayConfig::default());
         let config = towline::Config { via, ..towline::Config::default() };
         let client = Client::with_config(Endpoint::http("h", 1), config).unwrap();
         for history in [InHistory::Chat(ChatId(7)), InHistory::LastOf(WriterId::of(5))] {
             for variant in [1, 3] {
                 let id = AnswerId { turn: TurnId(4), variant };
-                let told = for_answer(&client, Some(history), id);
-                let Via::Relay(told) = &told.config().via else { panic!("a relay's client") };
+                let recorded = for_answer(&client, Some(history), id);
+                let Via::Relay(config) = &recorded.config().via else { panic!("a relay's client") };
                 let mut job = Job::new("a", AnswerState::Streaming);
-                (job.conversation, job.turn) = (told.conversation.clone(), told.turn.clone());
+                (job.conversation, job.turn) = (config.conversation.clone(), config.turn.clone());
                 assert_eq!(place_of(&job), Some((history, id)));
             }
         }

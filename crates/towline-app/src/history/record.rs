@@ -50,13 +50,8 @@ impl Target {
         Self { writer, ..self }
     }
 
-    /// Sets its name, unless it has one.
-    pub(super) fn call(&mut self, name: &str) {
-        self.name = Some(name.to_owned());
-    }
-
     /// Stops writing an answer that a relay runs.
-    pub(super) fn leave(&self, database: &Connection, id: AnswerId) -> Result<(), HistoryError> {
+    pub(super) fn detach(&self, database: &Connection, id: AnswerId) -> Result<(), HistoryError> {
         let Some(chat) = self.chat else { return Ok(()) };
         let written = (i64::try_from(id.turn.0).unwrap_or(i64::MAX), i64::from(id.variant));
         let turn = self.turns.get(&written.0).copied().unwrap_or(written.0);

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use rusqlite::types::Value;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Rows, params_from_iter};
 
-use super::find::{ASKS, Found};
+use super::find::{ASKS, SearchHit};
 use super::{ChatId, History, HistoryError, find, tags_of};
 
 /// Number of characters shown around a match.
@@ -80,10 +80,10 @@ impl Column {
 
 /// Where a conversation has the text.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum MatchLocation {
     In(Column, i64),
     /// In a running answer.
-    Pieces(i64),
+    Running(i64),
     Title,
 }
 
@@ -99,7 +99,7 @@ impl History {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn search(&self, text: &str, limit: usize) -> Result<Vec<Found>, HistoryError> {
+    pub fn search(&self, text: &str, limit: usize) -> Result<Vec<SearchHit>, HistoryError> {
         self.search_with(text, limit, COMMON)
     }
 
@@ -108,26 +108,29 @@ impl History {
         text: &str,
         limit: usize,
         common: Common,
-    ) -> Result<Vec<Found>, HistoryError> {
+    ) -> Result<Vec<SearchHit>, HistoryError> {
         let (text, tags) = &wanted(text);
         if text.is_empty() {
             let listed = if tags.is_empty() { Vec::new() } else { self.tagged(tags, limit)? };
-            return Ok(listed.into_iter().map(|chat| Found { around: chat.title.clone(), chat }).collect());
+            return Ok(listed
+                .into_iter()
+                .map(|chat| SearchHit { around: chat.title.clone(), chat })
+                .collect());
         }
         // One consistent view while several programs write.
         let view = self.database.unchecked_transaction()?;
-        let places = places(&view, (text, tags), limit, common)?;
-        let found = places.into_iter().map(|(chat, place)| {
+        let locations = locations(&view, (text, tags), limit, common)?;
+        let found = locations.into_iter().map(|(chat, location)| {
             let chat = self.summary(chat)?;
-            let words = match place {
-                Place::Title => chat.title.clone(),
-                Place::In(column, id) => words_at(&view, column, id)?,
-                Place::Pieces(id) => {
+            let words = match location {
+                MatchLocation::Title => chat.title.clone(),
+                MatchLocation::In(column, id) => words_at(&view, column, id)?,
+                MatchLocation::Running(id) => {
                     let sql = format!("SELECT {PIECES} FROM variant WHERE id = ?1");
                     view.prepare_cached(&sql)?.query_row([id], |row| row.get(0))?
                 }
             };
-            Ok(Found { around: around(&words, text), chat })
+            Ok(SearchHit { around: around(&words, text), chat })
         });
         found.collect()
     }
@@ -157,12 +160,12 @@ fn words_at(view: &Connection, column: Column, id: i64) -> Result<String, rusqli
 }
 
 /// The conversations that have a text, and where.
-fn places(
+fn locations(
     view: &Connection,
     (text, tags): (&str, &[String]),
     limit: usize,
     common: Common,
-) -> Result<Vec<(ChatId, Place)>, rusqlite::Error> {
+) -> Result<Vec<(ChatId, MatchLocation)>, rusqlite::Error> {
     let spellings = Spellings::of(text);
     let tagged = if tags.is_empty() { None } else { Some(tagged(view, tags)?) };
     if let Spellings::Short(_) = spellings {
@@ -195,7 +198,7 @@ fn places(
         if found.len() == limit {
             break;
         }
-        found.extend(search.place(chat)?.map(|place| (ChatId(chat), place)));
+        found.extend(search.locate(chat)?.map(|location| (ChatId(chat), location)));
     }
     Ok(found)
 }
@@ -221,7 +224,7 @@ impl<'s> Search<'s> {
     }
 
     /// Checks up to `most` conversations, newest first, until `limit` of them have the text.
-    fn walk(&mut self, limit: usize, most: usize) -> Result<Vec<(ChatId, Place)>, rusqlite::Error> {
+    fn walk(&mut self, limit: usize, most: usize) -> Result<Vec<(ChatId, MatchLocation)>, rusqlite::Error> {
         let mut found = Vec::new();
         let mut chats =
             self.view.prepare_cached("SELECT id FROM chat ORDER BY updated DESC, id DESC LIMIT ?1")?;
@@ -230,14 +233,14 @@ impl<'s> Search<'s> {
             && let Some(row) = chats.next()?
         {
             let chat = row.get(0)?;
-            found.extend(self.place(chat)?.map(|place| (ChatId(chat), place)));
+            found.extend(self.locate(chat)?.map(|location| (ChatId(chat), location)));
         }
         Ok(found)
     }
 
     /// Where a conversation has the text: in its last matching turn. A conversation without a question never
     /// matches.
-    fn place(&mut self, chat: i64) -> Result<Option<Place>, rusqlite::Error> {
+    fn locate(&mut self, chat: i64) -> Result<Option<MatchLocation>, rusqlite::Error> {
         if self.tagged.is_some_and(|tagged| !tagged.contains(&chat)) {
             return Ok(None);
         }
@@ -256,17 +259,17 @@ impl<'s> Search<'s> {
                     Column::Answer | Column::Own => variant,
                 };
                 if list.has(id)? {
-                    return Ok(Some(Place::In(*column, id)));
+                    return Ok(Some(MatchLocation::In(*column, id)));
                 }
             }
         }
         if let Some(variant) = self.pieces.get(&chat) {
-            return Ok(Some(Place::Pieces(*variant)));
+            return Ok(Some(MatchLocation::Running(*variant)));
         }
         let sql = format!("SELECT {} FROM chat WHERE id = ?1", self.spellings.in_title());
         let mut title = self.view.prepare_cached(&sql)?;
         let is_titled = has_question && title.query_row(self.spellings.with(chat), |row| row.get(0))?;
-        Ok(is_titled.then_some(Place::Title))
+        Ok(is_titled.then_some(MatchLocation::Title))
     }
 
     /// Every conversation that has the text, if the lists were read to their ends.

@@ -36,7 +36,7 @@ fn made() -> impl Strategy<Value = Made> {
     })
 }
 
-fn take_in(history: &mut History, made: &Made) {
+fn import(history: &mut History, made: &Made) {
     let mut chat = Conversation::new(Settings { model: "m".into(), ..Settings::default() });
     let mut lines = session::header("2026-01-02T03:04:05Z");
     let done = Outcome::new(Ending::Completed(Some(FinishReason::Stop)));
@@ -125,7 +125,7 @@ proptest! {
         read in 0usize..3,
     ) {
         let mut history = History::in_memory().unwrap();
-        chats.iter().for_each(|made| take_in(&mut history, made));
+        chats.iter().for_each(|made| import(&mut history, made));
         let effort = [
             Common { places, threes, chats: read },
             Common { places: 1_000, threes: 1_000, chats: 0 },
@@ -152,7 +152,7 @@ fn every_character_is_found_in_each_of_its_cases() {
     assert!(pairs.len() > 1_000, "{}", pairs.len());
     let small: String = pairs.iter().flat_map(|(small, _)| [*small, '.', '.']).collect();
     let made = Made { turns: vec![(".".into(), small, true, None)], title: Some("t".into()), updated: 1 };
-    take_in(&mut history, &made);
+    import(&mut history, &made);
     for (small, large) in pairs {
         assert_eq!(history.search(&large.to_string(), 9).unwrap().len(), 1, "{large} of {small}");
     }

@@ -34,7 +34,7 @@ fn lines(turns: &[(&str, &str)]) -> String {
     session::write(&conversation(turns), "2026-01-02T03:04:05Z")
 }
 
-fn names(found: &[Found]) -> Vec<&str> {
+fn names(found: &[SearchHit]) -> Vec<&str> {
     found.iter().map(|found| found.chat.name.as_str()).collect()
 }
 
@@ -72,7 +72,7 @@ fn what_is_imported_is_exported() {
     assert_eq!(shown.turns()[0].answer().answered, Answered::Truncated);
     let cut = shown.turns()[0].variant(2).unwrap();
     assert_eq!(cut.answer.images, ["Zmlyc3Q=", "c2Vjb25k", "bm90IGJhc2U2NA\n"]);
-    assert_eq!(cut.left_at_relay().unwrap().before.images, 1);
+    assert_eq!(cut.detached_at_relay().unwrap().before.images, 1);
     let exported = history.export(chat).unwrap();
     let again = history.import(&exported, None).unwrap();
     assert_eq!(&history.export(again).unwrap(), text);
@@ -191,21 +191,25 @@ fn limits_spare_what_is_pinned() {
 }
 
 #[test]
-fn session_files_are_taken_in_and_left() {
+fn session_files_are_imported_and_left() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("2026-01-02T03-04-05.jsonl");
     std::fs::write(&path, lines(&[("first", "a")])).unwrap();
     std::fs::write(folder.path().join("named.jsonl"), lines(&[("second", "b")])).unwrap();
     std::fs::write(folder.path().join("bad.jsonl"), "no session").unwrap();
     let mut history = History::in_memory().unwrap();
-    let taken = history.take_in(folder.path()).unwrap();
-    assert_eq!((taken.files, taken.failed.len(), taken.failed[0].0.as_str()), (2, 1, "bad"));
-    assert_eq!(history.take_in(folder.path()).unwrap().files, 0);
+    let imported = history.import_folder(folder.path()).unwrap();
+    assert_eq!((imported.files, imported.failed.len(), imported.failed[0].0.as_str()), (2, 1, "bad"));
+    assert_eq!(history.import_folder(folder.path()).unwrap().files, 0);
     let first = history.find("first").unwrap();
     history.rename(first, "mine").unwrap();
     history.remove(history.find("named").unwrap()).unwrap();
     std::fs::write(&path, lines(&[("first", "a"), ("more", "c")])).unwrap();
-    assert_eq!(history.take_in(folder.path()).unwrap().files, 1, "what changed, and not what was removed");
+    assert_eq!(
+        history.import_folder(folder.path()).unwrap().files,
+        1,
+        "what changed, and not what was removed"
+    );
     assert_eq!(history.find("mine").unwrap(), first);
     assert_eq!(history.load(first).unwrap().turns().len(), 2);
     assert_eq!(names(&history.search("more", 9).unwrap()), ["mine"]);
@@ -292,7 +296,7 @@ fn at_relay(path: &Path, text: &str) -> (Writer, Chat, AnswerId) {
 
 const WHOLE: &str = "water, \u{6cb3}, that runs";
 
-fn told() -> Vec<Event> {
+fn events() -> Vec<Event> {
     WHOLE.split_inclusive(' ').map(|word| Event::Text(word.into())).collect()
 }
 
@@ -315,12 +319,16 @@ fn the_rest_of_an_answer_is_written_once_its_writer_is_gone() {
         let (writer, ..) = at_relay(&path, &WHOLE[..held]);
         let mut history = History::open(&path).unwrap();
         assert_eq!(history.without_writer().unwrap(), []);
-        assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Held, "its writer lives");
+        assert_eq!(
+            history.complete("r1", &events(), &whole()).unwrap(),
+            RestOutcome::Held,
+            "its writer lives"
+        );
         writer.finish(Duration::from_secs(60)).unwrap();
         assert_eq!(history.without_writer().unwrap().len(), 1);
-        assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+        assert_eq!(history.complete("r1", &events(), &whole()).unwrap(), RestOutcome::Written);
         assert_eq!(said(&mut history), (WHOLE.to_owned(), Answered::Whole), "{held}");
-        assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Unknown, "once");
+        assert_eq!(history.complete("r1", &events(), &whole()).unwrap(), RestOutcome::Unknown, "once");
         assert_eq!(said(&mut history).0, WHOLE);
     }
 }
@@ -336,7 +344,7 @@ fn an_answer_has_one_writer() {
     let third = Writer::start(&path, Limits::default()).unwrap();
     let none = Vec::<String>::new();
     assert_eq!(history.take_over(of, second.writer_id(), |_| true).unwrap(), none, "the first lives");
-    first.leave(chat, id);
+    first.detach(chat, id);
     first.finish(Duration::from_secs(60)).unwrap();
     assert_eq!(
         history.take_over(of, second.writer_id(), |relay| relay != "r1").unwrap(),
@@ -345,7 +353,7 @@ fn an_answer_has_one_writer() {
     );
     assert_eq!(history.take_over(of, second.writer_id(), |_| true).unwrap(), ["r1"]);
     assert_eq!(history.take_over(of, third.writer_id(), |_| true).unwrap(), none, "the second lives");
-    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Held);
+    assert_eq!(history.complete("r1", &events(), &whole()).unwrap(), RestOutcome::Held);
     second.finish(Duration::from_secs(60)).unwrap();
     assert_eq!(
         history.take_over(of, third.writer_id(), |_| true).unwrap(),
@@ -359,13 +367,13 @@ fn an_answer_that_is_left_has_no_writer_though_the_program_lives() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
     let (mut writer, chat, id) = at_relay(&path, "water");
-    writer.leave(chat, id);
+    writer.detach(chat, id);
     let mut history = History::open(&path).unwrap();
     // The writer writes in order, so a later write shows that this one is done.
     let later = writer.begin(Some("later"));
     writer.append(later, lines(&[("q", "a")]));
     writer.when_written(later).wait(Duration::from_secs(60)).unwrap();
-    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+    assert_eq!(history.complete("r1", &events(), &whole()).unwrap(), RestOutcome::Written);
     assert_eq!(said(&mut history), (WHOLE.to_owned(), Answered::Whole));
     writer.finish(Duration::from_secs(60)).unwrap();
 }
@@ -397,7 +405,7 @@ fn an_answer_whose_program_was_gone_before_it_could_say_which_is_found_by_its_pl
     assert!(!history.link(&job("w1".into(), "what is a river?")).unwrap());
     assert!(history.link(&its).unwrap());
     assert!(!history.link(&its).unwrap(), "once");
-    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+    assert_eq!(history.complete("r1", &events(), &whole()).unwrap(), RestOutcome::Written);
     assert_eq!(said(&mut history), (WHOLE.to_owned(), Answered::Whole));
     // A question to a conversation that has a number.
     let number = history.find("river").unwrap();
@@ -427,7 +435,7 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     (job.conversation, job.turn) = (Some(chat.0.to_string()), Some(turn.turn.0.to_string()));
     job.question = Some("what is a river?".into());
     assert!(history.link(&job).unwrap());
-    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+    assert_eq!(history.complete("r1", &events(), &whole()).unwrap(), RestOutcome::Written);
     // The same conversation is continued.
     request = request.message(Message::assistant(WHOLE)).user("and a lake?");
     let (same, next) = history.ask(Some(chat), &request).unwrap().unwrap();
@@ -437,22 +445,22 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     assert_eq!(found.settings.system.as_deref(), Some("Be short."));
     assert_eq!(found.turns()[0].answer().answer.content, WHOLE);
     // A question that was not sent leaves nothing.
-    history.take_back(chat, next, None).unwrap();
+    history.withdraw(chat, next, None).unwrap();
     assert_eq!(history.load(chat).unwrap().turns().len(), 1);
     // A retry is another answer to the same question.
-    let again = history.ask_again(chat, turn).unwrap().unwrap();
+    let again = history.record_retry(chat, turn).unwrap().unwrap();
     assert_eq!((again.turn, again.variant), (turn.turn, 2));
     (job.id, job.turn) = ("r2".into(), Some(turn_of(again)));
     assert!(history.link(&job).unwrap());
-    assert_eq!(history.complete("r2", &told(), &whole()).unwrap(), Rest::Written);
+    assert_eq!(history.complete("r2", &events(), &whole()).unwrap(), RestOutcome::Written);
     let found = history.load(chat).unwrap();
     let answers: Vec<_> = found.turns()[0].variants().iter().map(|one| one.answer.content.as_str()).collect();
     assert_eq!(answers, [WHOLE, WHOLE]);
-    let lost = history.ask_again(chat, turn).unwrap().unwrap();
-    history.take_back(chat, lost, None).unwrap();
+    let lost = history.record_retry(chat, turn).unwrap().unwrap();
+    history.withdraw(chat, lost, None).unwrap();
     assert_eq!(history.load(chat).unwrap(), found);
-    assert_eq!(history.ask_again(chat, next).unwrap(), None, "it was taken back");
-    assert_eq!(history.ask_again(ChatId(99), turn).unwrap(), None);
+    assert_eq!(history.record_retry(chat, next).unwrap(), None, "it was withdrawn");
+    assert_eq!(history.record_retry(ChatId(99), turn).unwrap(), None);
     // A different or unknown conversation becomes a new one with all its turns.
     let other =
         ChatRequest::new("m").user("hello").message(Message::assistant("Hello.")).user("hm").user("who?");
@@ -461,11 +469,11 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
         assert_ne!(new, chat);
         let said = history.export(new).unwrap();
         assert!(["hello", "Hello.", "hm", "who?"].iter().all(|text| said.contains(text)), "{said}");
-        history.take_back(new, turn, None).unwrap();
+        history.withdraw(new, turn, None).unwrap();
         assert_eq!(history.summary(new).unwrap().turns, 2);
     }
     let (alone, turn) = history.ask(None, &ChatRequest::new("m").user("x")).unwrap().unwrap();
-    history.take_back(alone, turn, None).unwrap();
+    history.withdraw(alone, turn, None).unwrap();
     assert!(matches!(history.summary(alone), Err(HistoryError::Missing(_))), "a conversation of nothing");
 }
 
@@ -477,7 +485,7 @@ fn a_conversation_whose_only_answer_said_nothing_is_in_no_list() {
         .unwrap();
     let mut failed = conversation(&[]);
     let id = failed.ask("m", Message::user("what is lost?"));
-    let lines = session::write(&failed, "2026-01-01T00:00:00Z") + &session::take_out(id);
+    let lines = session::write(&failed, "2026-01-01T00:00:00Z") + &session::remove_answer(id);
     let nothing = history.import(&lines, None).unwrap();
     let listed: Vec<_> = history.list(10).unwrap().into_iter().map(|chat| chat.id).collect();
     assert_eq!((listed, history.last().unwrap()), (vec![said], Some(said)));

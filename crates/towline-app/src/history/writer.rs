@@ -17,7 +17,7 @@ use crate::chat::AnswerId;
 /// Records within this time are written together: a frame of a screen.
 const FRAME: Duration = Duration::from_millis(16);
 /// How long to wait before a failed write is retried.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// The maximum size of records that wait for the disk, in bytes. Further records are not written.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
@@ -40,12 +40,12 @@ pub struct Writer {
 
 /// A conversation that is about to be written to the history.
 #[derive(Debug)]
-pub struct Written {
+pub struct PendingChat {
     shared: Arc<Shared>,
     chat: Chat,
 }
 
-impl Written {
+impl PendingChat {
     /// Waits until the history has it, for at most this long.
     pub fn wait(self, at_most: Duration) -> Option<ChatId> {
         let until = Instant::now() + at_most;
@@ -68,7 +68,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: Vec<(Chat, Order)>,
+    waiting: Vec<(Chat, WriteCommand)>,
     waiting_bytes: usize,
     since: Option<Instant>,
     trouble: Option<String>,
@@ -81,11 +81,10 @@ struct State {
 }
 
 #[derive(Debug)]
-enum Order {
+enum WriteCommand {
     Begin(Box<Target>),
-    Call(String),
     Lines(String),
-    Leave(AnswerId),
+    Detach(AnswerId),
 }
 
 impl Shared {
@@ -123,19 +122,14 @@ impl Writer {
         self.target(Target::of(chat))
     }
 
-    /// Sets the name of a conversation that has no line yet.
-    pub fn call(&mut self, chat: Chat, name: &str) {
-        self.shared.state().waiting.push((chat, Order::Call(name.to_owned())));
-    }
-
     /// The conversation's number, once the history has it.
     pub fn id(&self, chat: Chat) -> Option<ChatId> {
         self.shared.state().ids.get(&chat).copied()
     }
 
     /// A handle with which to wait for the conversation's number.
-    pub fn when_written(&self, chat: Chat) -> Written {
-        Written { shared: self.shared.clone(), chat }
+    pub fn when_written(&self, chat: Chat) -> PendingChat {
+        PendingChat { shared: self.shared.clone(), chat }
     }
 
     /// The id under which the history records this writer's changes.
@@ -150,7 +144,7 @@ impl Writer {
         self.next += 1;
         let mut state = self.shared.state();
         state.ids.extend(known.map(|known| (chat, known)));
-        state.waiting.push((chat, Order::Begin(Box::new(target))));
+        state.waiting.push((chat, WriteCommand::Begin(Box::new(target))));
         chat
     }
 
@@ -167,7 +161,7 @@ impl Writer {
         }
         state.waiting_bytes += lines.len();
         state.since.get_or_insert_with(Instant::now);
-        state.waiting.push((chat, Order::Lines(lines)));
+        state.waiting.push((chat, WriteCommand::Lines(lines)));
         self.shared.changed.notify_all();
     }
 
@@ -179,10 +173,10 @@ impl Writer {
 
     /// Leaves an answer to the relay that runs it: once it has ended, the first program that checks writes
     /// the rest.
-    pub fn leave(&self, chat: Chat, id: AnswerId) {
+    pub fn detach(&self, chat: Chat, id: AnswerId) {
         let mut state = self.shared.state();
         state.since.get_or_insert_with(Instant::now);
-        state.waiting.push((chat, Order::Leave(id)));
+        state.waiting.push((chat, WriteCommand::Detach(id)));
         self.shared.changed.notify_all();
     }
 
@@ -255,7 +249,7 @@ fn write(shared: &Shared, path: &Path, limits: Limits, id: WriterId) {
                 if state.is_ending {
                     break;
                 }
-                drop(shared.changed.wait_timeout(state, AGAIN));
+                drop(shared.changed.wait_timeout(state, RETRY_INTERVAL));
             }
         }
     }
@@ -265,7 +259,7 @@ fn write(shared: &Shared, path: &Path, limits: Limits, id: WriterId) {
 
 /// Waits until there is something to write and a frame has passed since the last write, and adds it to the
 /// batch. `false` if everything is written and nothing more will follow.
-fn wait(shared: &Shared, batch: &mut Vec<(Chat, Order)>, last: Option<Instant>) -> bool {
+fn wait(shared: &Shared, batch: &mut Vec<(Chat, WriteCommand)>, last: Option<Instant>) -> bool {
     let mut state = shared.state();
     while batch.is_empty() && state.since.is_none() && !state.is_ending {
         state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -280,7 +274,8 @@ fn wait(shared: &Shared, batch: &mut Vec<(Chat, Order)>, last: Option<Instant>) 
     }
     (state.waiting_bytes, state.is_urgent) = (0, false);
     batch.append(&mut state.waiting);
-    let has_lines = batch.iter().any(|(_, order)| matches!(order, Order::Lines(_) | Order::Leave(_)));
+    let has_lines =
+        batch.iter().any(|(_, command)| matches!(command, WriteCommand::Lines(_) | WriteCommand::Detach(_)));
     has_lines || !state.is_ending
 }
 
@@ -310,17 +305,16 @@ impl Disk<'_> {
 
     /// Writes a batch in one transaction, completely or not at all. Returns the records that the history
     /// refused, which are not retried.
-    fn write(&mut self, batch: &[(Chat, Order)]) -> Result<Option<String>, HistoryError> {
+    fn write(&mut self, batch: &[(Chat, WriteCommand)]) -> Result<Option<String>, HistoryError> {
         let mut targets = self.targets.clone();
         let history = self.history()?;
         let change = history.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut refused = None;
-        for (chat, order) in batch {
-            match order {
-                Order::Begin(target) => drop(targets.insert(*chat, target.as_ref().clone())),
-                Order::Leave(id) => targets.entry(*chat).or_default().leave(&change, *id)?,
-                Order::Call(name) => targets.entry(*chat).or_default().call(name),
-                Order::Lines(lines) => match targets.entry(*chat).or_default().lines(&change, lines) {
+        for (chat, command) in batch {
+            match command {
+                WriteCommand::Begin(target) => drop(targets.insert(*chat, target.as_ref().clone())),
+                WriteCommand::Detach(id) => targets.entry(*chat).or_default().detach(&change, *id)?,
+                WriteCommand::Lines(lines) => match targets.entry(*chat).or_default().lines(&change, lines) {
                     Err(HistoryError::Database(error)) => return Err(error.into()),
                     Err(error) => refused = Some(error.to_string()),
                     Ok(()) => {}

@@ -9,7 +9,7 @@ use towline::relay::{READER_TIMEOUTS, RelayConfig};
 use super::{
     BUILTIN, Environment, OLLAMA, Reached, RelayPlace, ResolvedServer, ServerError, ServerSpec, answers,
 };
-use crate::settings::Through;
+use crate::settings::RelaySetting;
 
 /// How long the detection of a server's dialect may take before Ollama's is assumed.
 const DIALECT: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const PROBE: Timeouts = Timeouts {
 
 /// Where answers should run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RunTarget {
     /// In this process.
     Here,
     /// On the user's own relay.
@@ -38,29 +38,28 @@ pub enum Wanted {
     At(String),
 }
 
-impl Wanted {
+impl RunTarget {
     /// The default place for answers: the configuration's, else the environment's, else the own relay.
     /// Another relay does not let us choose its model server, so if the user named a server (`names_server`),
     /// answers run in this process then.
-    pub fn by_default(relay: &Through, environment: &Environment, names_server: bool) -> Self {
+    pub fn by_default(relay: &RelaySetting, environment: &Environment, names_server: bool) -> Self {
         match (relay, &environment.relay) {
-            (Through::Off, _) => Self::Here,
-            (Through::Own, None) => Self::Own { is_named: false },
-            (Through::At(_), _) | (Through::Own, Some(_)) if names_server => Self::Here,
-            (Through::At(named), _) | (Through::Own, Some(named)) => Self::At(named.clone()),
+            (RelaySetting::Off, _) => Self::Here,
+            (RelaySetting::Own, None) => Self::Own { is_named: false },
+            (RelaySetting::At(_), _) | (RelaySetting::Own, Some(_)) if names_server => Self::Here,
+            (RelaySetting::At(named), _) | (RelaySetting::Own, Some(named)) => Self::At(named.clone()),
         }
     }
 
     /// The same but, instead of this process, the relay that the configuration names, else the environment's,
     /// else the own one.
     #[must_use]
-    pub fn on_relay(&self, relay: &Through, environment: &Environment) -> Self {
+    pub fn on_relay(&self, relay: &RelaySetting, environment: &Environment) -> Self {
         match (self, relay, &environment.relay) {
             (Self::Own { .. } | Self::At(_), _, _) => self.clone(),
-            (Self::Here, Through::At(named), _) | (Self::Here, Through::Own | Through::Off, Some(named)) => {
-                Self::At(named.clone())
-            }
-            (Self::Here, Through::Own | Through::Off, None) => Self::Own { is_named: false },
+            (Self::Here, RelaySetting::At(named), _)
+            | (Self::Here, RelaySetting::Own | RelaySetting::Off, Some(named)) => Self::At(named.clone()),
+            (Self::Here, RelaySetting::Own | RelaySetting::Off, None) => Self::Own { is_named: false },
         }
     }
 
@@ -103,19 +102,19 @@ impl Answering {
     /// # Errors
     /// Those of the server; those of a relay that the user asked for.
     pub async fn find(
-        wanted: &Wanted,
+        wanted: &RunTarget,
         spec: &ServerSpec,
         environment: &Environment,
         asked_by: &str,
     ) -> Result<Self, ServerError> {
         let (spec, environment) = spec.resolved(environment).await?;
         let is_needed = match wanted {
-            Wanted::Here => return Self::here(&spec, &environment, None).await,
-            Wanted::Own { is_named } => *is_named,
-            Wanted::At(_) => true,
+            RunTarget::Here => return Self::in_process(&spec, &environment, None).await,
+            RunTarget::Own { is_named } => *is_named,
+            RunTarget::At(_) => true,
         };
         match Self::on(wanted.relay(), &spec, &environment, asked_by).await {
-            Err(error) if !is_needed => Self::here(&spec, &environment, Some(error.to_string())).await,
+            Err(error) if !is_needed => Self::in_process(&spec, &environment, Some(error.to_string())).await,
             done => done,
         }
     }
@@ -150,7 +149,7 @@ impl Answering {
     ///
     /// # Errors
     /// Those of the server.
-    pub async fn here(
+    pub async fn in_process(
         spec: &ServerSpec,
         environment: &Environment,
         why: Option<String>,
@@ -223,20 +222,20 @@ mod tests {
 
     #[test]
     fn answers_run_on_the_own_relay_unless_somebody_says_otherwise() {
-        let at = |relay: &str| Wanted::At(relay.to_owned());
-        let through = |relay: &str| Through::At(relay.to_owned());
+        let at = |relay: &str| RunTarget::At(relay.to_owned());
+        let through = |relay: &str| RelaySetting::At(relay.to_owned());
         for (relay, variable, names_server, wanted) in [
-            (Through::Own, None, false, Wanted::Own { is_named: false }),
-            (Through::Own, None, true, Wanted::Own { is_named: false }),
-            (Through::Own, Some("r"), false, at("r")),
-            (Through::Own, Some("r"), true, Wanted::Here),
-            (Through::Off, Some("r"), false, Wanted::Here),
+            (RelaySetting::Own, None, false, RunTarget::Own { is_named: false }),
+            (RelaySetting::Own, None, true, RunTarget::Own { is_named: false }),
+            (RelaySetting::Own, Some("r"), false, at("r")),
+            (RelaySetting::Own, Some("r"), true, RunTarget::Here),
+            (RelaySetting::Off, Some("r"), false, RunTarget::Here),
             (through("s"), Some("r"), false, at("s")),
-            (through("s"), None, true, Wanted::Here),
+            (through("s"), None, true, RunTarget::Here),
         ] {
             let environment = Environment { relay: variable.map(str::to_owned), ..Environment::default() };
             assert_eq!(
-                Wanted::by_default(&relay, &environment, names_server),
+                RunTarget::by_default(&relay, &environment, names_server),
                 wanted,
                 "{relay:?} {variable:?}"
             );
@@ -245,17 +244,17 @@ mod tests {
 
     #[test]
     fn in_place_of_this_process_answers_run_on_the_relay_that_is_configured() {
-        let at = |relay: &str| Wanted::At(relay.to_owned());
+        let at = |relay: &str| RunTarget::At(relay.to_owned());
         for (relay, variable, wanted) in [
-            (Through::At("s".to_owned()), Some("r"), at("s")),
-            (Through::At("s".to_owned()), None, at("s")),
-            (Through::Own, Some("r"), at("r")),
-            (Through::Off, Some("r"), at("r")),
-            (Through::Own, None, Wanted::Own { is_named: false }),
-            (Through::Off, None, Wanted::Own { is_named: false }),
+            (RelaySetting::At("s".to_owned()), Some("r"), at("s")),
+            (RelaySetting::At("s".to_owned()), None, at("s")),
+            (RelaySetting::Own, Some("r"), at("r")),
+            (RelaySetting::Off, Some("r"), at("r")),
+            (RelaySetting::Own, None, RunTarget::Own { is_named: false }),
+            (RelaySetting::Off, None, RunTarget::Own { is_named: false }),
         ] {
             let environment = Environment { relay: variable.map(str::to_owned), ..Environment::default() };
-            assert_eq!(Wanted::Here.on_relay(&relay, &environment), wanted, "{relay:?} {variable:?}");
+            assert_eq!(RunTarget::Here.on_relay(&relay, &environment), wanted, "{relay:?} {variable:?}");
             assert_eq!(at("t").on_relay(&relay, &environment), at("t"));
         }
     }

@@ -19,7 +19,7 @@ use std::fmt;
 
 use towline::relay::LaunchError;
 
-pub use answering::{Answering, Wanted, named_server};
+pub use answering::{Answering, RunTarget, named_server};
 pub use environment::Environment;
 pub use relay::{Reached, RelayPlace};
 pub use spec::{ResolvedServer, ServerSource, ServerSpec, answers, client};

@@ -12,7 +12,7 @@ use towline::{Client, Config, Error};
 use super::{Environment, ServerError, client};
 
 /// How often a reader checks whether the own relay listens.
-const LOOK: Duration = Duration::from_millis(500);
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long another relay may take to identify itself. After that, the request itself has to find out.
 const INTRODUCTION: Duration = Duration::from_secs(2);
@@ -183,12 +183,12 @@ impl Reached {
     ///
     /// # Cancel safety
     /// Dropping the future ends it.
-    pub async fn keep(&self) {
+    pub async fn keep_running(&self) {
         let (Some(own), Some(_)) = (&self.place.own, &self.program) else {
             return std::future::pending().await;
         };
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
             if !own.listens().await {
                 // A failed start is retried; the reader reports that the relay is out of reach.
                 drop(self.ensure().await);

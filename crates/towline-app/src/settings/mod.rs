@@ -61,7 +61,7 @@ pub struct Config {
     /// `history_days` and `history_mb`: how much of the history is kept.
     pub history_limits: Limits,
     /// `relay`: where the answers of the prompt and the window run.
-    pub relay: Through,
+    pub relay: RelaySetting,
     /// `running`: how many answers the user's own relay runs at once; the others are queued. Default 4.
     pub running: usize,
     /// `stats`: whether token counts are shown after each answer. Default false.
@@ -72,7 +72,7 @@ pub struct Config {
 
 /// Where answers run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Through {
+pub enum RelaySetting {
     /// On the user's own relay, which is started if it does not run.
     Own,
     /// In the program that asks.
@@ -109,7 +109,7 @@ impl Default for Config {
             stalled_after: Duration::from_secs(5),
             history: Remember::People,
             history_limits: Limits::default(),
-            relay: Through::Own,
+            relay: RelaySetting::Own,
             running: 4,
             stats: false,
             resume: 0,
@@ -363,13 +363,13 @@ fn remember(key: &str, value: &DeValue<'_>) -> Result<Remember, String> {
     }
 }
 
-fn through(key: &str, value: &DeValue<'_>) -> Result<Through, String> {
+fn through(key: &str, value: &DeValue<'_>) -> Result<RelaySetting, String> {
     match (value.as_bool(), value.as_str()) {
-        (Some(true), _) | (None, Some("own")) => Ok(Through::Own),
-        (Some(false), _) | (None, Some("off")) => Ok(Through::Off),
+        (Some(true), _) | (None, Some("own")) => Ok(RelaySetting::Own),
+        (Some(false), _) | (None, Some("off")) => Ok(RelaySetting::Off),
         (None, Some(address)) => {
             towline::client::host::parse(address).map_err(|error| format!("{key}: {error}"))?;
-            Ok(Through::At(address.to_owned()))
+            Ok(RelaySetting::At(address.to_owned()))
         }
         (None, None) => Err(format!("{key} takes \"own\", \"off\" or a relay's address")),
     }
@@ -404,7 +404,7 @@ mod tests {
         }
         assert_ne!(config, Config::default());
         assert_eq!(config.limit, Some(4));
-        assert_eq!(config.relay, Through::Off);
+        assert_eq!(config.relay, RelaySetting::Off);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The highlighting of lines of code.
 
 use proptest::prelude::*;
-use towline_app::document::code::{Inside, Kind, Language};
+use towline_app::document::code::{Kind, Language, LineState};
 
 /// One name of every language, and two unknown names.
 const LANGUAGES: [&str; 16] = [
@@ -25,7 +25,7 @@ const LANGUAGES: [&str; 16] = [
 
 /// The parts of a text that are not plain.
 fn special(info: &str, text: &str) -> Vec<(String, Kind)> {
-    let (language, mut inside, mut all) = (Language::of(info), Inside::default(), Vec::new());
+    let (language, mut inside, mut all) = (Language::of(info), LineState::default(), Vec::new());
     for line in text.split('\n') {
         language.scan(&mut inside, line, |part, kind| all.push((part.to_owned(), kind)));
     }
@@ -40,7 +40,7 @@ fn check(info: &str, text: &str, expected: &[(&str, Kind)]) {
 }
 
 #[test]
-fn parts_are_told_apart() {
+fn parts_are_distinguished() {
     use Kind::{Added, Call, Comment, Keyword, Number, Place, Removed, Text};
     check(
         "rust,no_run",
@@ -94,7 +94,7 @@ proptest! {
     #[test]
     fn parts_tile_their_line_wherever_scanning_begins(info in prop::sample::select(&LANGUAGES[..]), lines in lines()) {
         let language = Language::of(info);
-        let mut inside = Inside::default();
+        let mut inside = LineState::default();
         let mut begun = Vec::new();
         let mut all = Vec::new();
         for line in &lines {
@@ -125,7 +125,7 @@ fn hostile_lines_take_linear_time() {
         let line = mark.repeat(BYTES / mark.len());
         for info in ["js", "python", "c", "lua", "haskell"] {
             let mut length = 0;
-            Language::of(info).scan(&mut Inside::default(), &line, |part, _| length += part.len());
+            Language::of(info).scan(&mut LineState::default(), &line, |part, _| length += part.len());
             assert_eq!(length, line.len(), "{info}: {mark}");
         }
     }

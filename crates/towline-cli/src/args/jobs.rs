@@ -20,7 +20,7 @@ pub struct AtRelay {
 /// Answers: each by its name, its number (`%3`), its id, or a unique prefix of its id.
 #[derive(Debug, Clone, Default, Args)]
 #[group(id = "which", required = true, multiple = false)]
-pub struct Which {
+pub struct AnswerSelection {
     /// The answers, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub handles: Vec<String>,
@@ -127,7 +127,7 @@ pub struct LogArgs {
 #[command(help_template = super::TEMPLATE)]
 pub struct KillArgs {
     #[command(flatten)]
-    pub which: Which,
+    pub which: AnswerSelection,
     /// The reason, which readers of the answer see
     #[arg(long, value_name = "TEXT", default_value = "towline kill")]
     pub reason: String,
@@ -143,7 +143,7 @@ pub struct KillArgs {
 #[command(help_template = super::TEMPLATE)]
 pub struct WaitArgs {
     #[command(flatten)]
-    pub which: Which,
+    pub which: AnswerSelection,
     /// Wait at most this long
     #[arg(short, long, value_name = "TIME", default_value = "none")]
     pub timeout: TimeLimit,
@@ -156,7 +156,7 @@ pub struct WaitArgs {
 #[command(help_template = super::TEMPLATE)]
 pub struct VerbArgs {
     #[command(flatten)]
-    pub which: Which,
+    pub which: AnswerSelection,
     #[command(flatten)]
     pub relay: AtRelay,
 }

@@ -27,8 +27,8 @@ pub use batch::BatchArgs;
 pub use bench::BenchArgs;
 pub use history::{HistoryArgs, HistoryVerb, ListingArgs};
 pub use jobs::{
-    AtRelay, AttachArgs, CleanArgs, DeadlineArg, Form, JobsArgs, KillArgs, LogArgs, RenameArgs, SessionArgs,
-    TimeoutArgs, VerbArgs, WaitArgs, Which,
+    AnswerSelection, AtRelay, AttachArgs, CleanArgs, DeadlineArg, Form, JobsArgs, KillArgs, LogArgs,
+    RenameArgs, SessionArgs, TimeoutArgs, VerbArgs, WaitArgs,
 };
 pub use models::{
     CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs,

@@ -7,11 +7,11 @@ use towline::{Ending, Stream};
 use towline_app::answers::handle;
 use towline_app::settings::Config;
 
-use super::run::kept;
+use super::run::received_text;
 use super::{Context, asked};
 use crate::args::{AttachArgs, Form, LogArgs};
 use crate::commands::drive::{Driven, OnStop, drive_until};
-use crate::commands::relayed::{explain, left, reach};
+use crate::commands::relayed::{detached_message, explain, reach};
 use crate::exit::failure::Failure;
 use crate::exit::{self, Exit};
 use crate::output::view::{ProgressView, View};
@@ -19,7 +19,7 @@ use crate::output::{self, Out};
 use towline_app::servers::Reached;
 
 /// How long a reader that detaches from a job waits for the job's state.
-const LOOK: Duration = Duration::from_secs(1);
+const STATE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Follows a job to its end.
 pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -43,8 +43,8 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     }
     let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
     let mut view = view(&job, args.form, &context.config, &reached)?;
-    match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
-        Driven::Left { stop } => Ok(stop.into()),
+    match drive_until(stream, &mut view, &mut context.stopper, OnStop::Detach, &mut |_| {}).await? {
+        Driven::Detached { stop } => Ok(stop.into()),
         // The text was printed; `wait` and `jobs` report how it ended.
         Driven::Ended(outcome) => match outcome.ending {
             Ending::Failed(error) if outcome.stats.records == 0 => {
@@ -77,23 +77,23 @@ async fn follow(
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     let mut view = view(job, form, &context.config, reached)?;
-    let mut heard = |_: &_| {};
+    let mut on_event = |_: &_| {};
     let driven = tokio::select! {
-        driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,
-        () = reached.keep() => unreachable!("this future never ends"),
+        driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Detach, &mut on_event) => driven?,
+        () = reached.keep_running() => unreachable!("this future never ends"),
     };
     let outcome = match driven {
         Driven::Ended(outcome) => outcome,
-        Driven::Left { stop } => {
+        Driven::Detached { stop } => {
             // The job, or the relay, may have ended a moment ago.
-            let looked = tokio::time::timeout(LOOK, reached.control.job(&job.id)).await;
+            let state = tokio::time::timeout(STATE_TIMEOUT, reached.control.job(&job.id)).await;
             output::stderr_break();
-            output::note(&left(handle(job), stop, looked.ok().and_then(Result::ok).as_ref()));
+            output::note(&detached_message(handle(job), stop, state.ok().and_then(Result::ok).as_ref()));
             return Ok(stop.into());
         }
     };
     if !form.json {
-        explain(&outcome, &kept(&outcome), view.tells_links());
+        explain(&outcome, &received_text(&outcome), view.shows_links());
     }
     Ok(exit::of_ending(&outcome.ending, None))
 }

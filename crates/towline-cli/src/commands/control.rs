@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use towline::Deadline;
 use towline::relay::{Filter, Job, RelayConfig};
-use towline_app::answers::{Verb, handle, said};
+use towline_app::answers::{Verb, handle, state_words};
 
 use super::jobs::span;
 use super::{Context, asked};
-use crate::args::{AtRelay, CleanArgs, KillArgs, RenameArgs, TimeoutArgs, VerbArgs, WaitArgs, Which};
+use crate::args::{
+    AnswerSelection, AtRelay, CleanArgs, KillArgs, RenameArgs, TimeoutArgs, VerbArgs, WaitArgs,
+};
 use crate::commands::relayed::{exit_of, reach};
 use crate::exit::Exit;
 use crate::exit::failure::{Complaint, Failure};
@@ -29,7 +31,7 @@ enum All {
 
 /// The relay, and the handles of the chosen answers.
 async fn meant(
-    which: &Which,
+    which: &AnswerSelection,
     all: All,
     relay: &AtRelay,
     context: &mut Context,
@@ -52,7 +54,7 @@ async fn meant(
 
 /// The answers that `--all` or `--group` means now: running ones, ended ones, or both.
 async fn members(
-    which: &Which,
+    which: &AnswerSelection,
     running: Option<bool>,
     reached: &Reached,
     context: &mut Context,
@@ -81,7 +83,7 @@ async fn kill_one(id: &str, reason: &str, reached: &Reached, context: &mut Conte
     let control = &reached.control;
     let before = asked(control.find(id), context).await?;
     if before.state.is_ended() {
-        output::note(&format!("{} has already ended: {}", before.id, said(&before)));
+        output::note(&format!("{} has already ended: {}", before.id, state_words(&before)));
         return Ok(Exit::Completed);
     }
     let job = asked(Verb::Kill(reason.to_owned()).apply(control, &before.id), context).await?;
@@ -144,7 +146,7 @@ async fn wait_one(
 /// Changes deadlines.
 pub async fn timeout(args: &TimeoutArgs, context: Context) -> Result<Exit, Failure> {
     let (handles, deadline) = args.read().map_err(Failure::usage)?;
-    let which = Which { handles, all: args.all, group: None };
+    let which = AnswerSelection { handles, all: args.all, group: None };
     each(&which, All::Running, &args.relay, context, &Verb::Deadline(deadline), |job| {
         match (deadline, job.deadline_s) {
             (Deadline::Never, _) | (_, None) => format!("{}  no deadline", job.id),
@@ -169,32 +171,32 @@ pub async fn retry(args: &VerbArgs, context: Context) -> Result<Exit, Failure> {
 
 /// Renames an answer.
 pub async fn rename(args: &RenameArgs, context: Context) -> Result<Exit, Failure> {
-    let which = Which { handles: vec![args.handle.clone()], ..Which::default() };
+    let which = AnswerSelection { handles: vec![args.handle.clone()], ..AnswerSelection::default() };
     let verb = Verb::Rename(args.name.clone());
     each(&which, All::Ended, &args.relay, context, &verb, |job| format!("{}  {}", job.id, handle(job))).await
 }
 
 /// Deletes ended answers with their records.
 pub async fn forget(args: &VerbArgs, context: Context) -> Result<Exit, Failure> {
-    let said = |job: &Job| format!("forgot {}", job.id);
-    each(&args.which, All::Ended, &args.relay, context, &Verb::Forget, said).await
+    let forgotten = |job: &Job| format!("forgot {}", job.id);
+    each(&args.which, All::Ended, &args.relay, context, &Verb::Forget, forgotten).await
 }
 
 /// Applies one operation to each answer, and prints its state. A failure does not affect the others.
 async fn each(
-    which: &Which,
+    which: &AnswerSelection,
     all: All,
     relay: &AtRelay,
     mut context: Context,
     verb: &Verb,
-    told: impl Fn(&Job) -> String,
+    message: impl Fn(&Job) -> String,
 ) -> Result<Exit, Failure> {
     let (reached, handles) = meant(which, all, relay, &mut context).await?;
     let mut exit = Exit::Completed;
     for handle in &handles {
         let done = asked(verb.apply(&reached.control, handle), &mut context).await;
         exit = exit.or(reported(done.and_then(|job| {
-            Out::new().line(&told(&job))?;
+            Out::new().line(&message(&job))?;
             Ok(Exit::Completed)
         }))?);
     }
@@ -203,7 +205,7 @@ async fn each(
 
 /// Deletes all ended answers.
 pub async fn clean(args: &CleanArgs, mut context: Context) -> Result<Exit, Failure> {
-    let which = Which { all: true, ..Which::default() };
+    let which = AnswerSelection { all: true, ..AnswerSelection::default() };
     let (reached, handles) = meant(&which, All::Ended, &args.relay, &mut context).await?;
     for handle in &handles {
         asked(reached.control.delete(handle), &mut context).await?;
@@ -218,7 +220,7 @@ fn line(job: &Job) -> Result<(), Failure> {
 }
 
 fn shown(job: &Job) -> String {
-    format!("{}  {}", job.id, said(job))
+    format!("{}  {}", job.id, state_words(job))
 }
 
 /// Reports a failed request, so that the others continue.

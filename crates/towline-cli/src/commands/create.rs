@@ -14,7 +14,7 @@ use towline::{Ending, Error};
 use super::Context;
 use super::transfer::{Transfer, Verb, keeper};
 use crate::args::CreateArgs;
-use crate::commands::modelfile::{self, Modelfile, Part, Place};
+use crate::commands::modelfile::{self, Modelfile, Part, PartSource};
 use crate::exit::Exit;
 use crate::exit::failure::Failure;
 use crate::exit::failure::unless_stopped;
@@ -85,10 +85,10 @@ async fn send_all(
     context: &mut Context,
 ) -> Result<Result<BTreeMap<String, String>, Ending>, Failure> {
     let mut digests = BTreeMap::new();
-    for Part { name, place } in parts {
-        let sent = match place {
-            Place::File(path) => send(path, name, server, timeouts, transfer, context).await?,
-            Place::Blob(digest) => there(digest, server, context).await?,
+    for Part { name, source } in parts {
+        let sent = match source {
+            PartSource::File(path) => send(path, name, server, timeouts, transfer, context).await?,
+            PartSource::Blob(digest) => check_blob(digest, server, context).await?,
         };
         match sent {
             Ok(digest) => digests.insert(name.clone(), digest),
@@ -99,7 +99,7 @@ async fn send_all(
 }
 
 /// Checks a blob that the server must already have.
-async fn there(
+async fn check_blob(
     digest: &str,
     server: &Server,
     context: &mut Context,

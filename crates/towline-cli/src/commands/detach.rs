@@ -8,17 +8,17 @@ use towline_app::servers::ServerSource;
 use super::{Context, relay_failure};
 use crate::args::RunArgs;
 use crate::commands::memory::Memory;
-use crate::commands::question::Asked;
+use crate::commands::question::QuestionRequest;
 use crate::commands::relayed::reach_server;
 use crate::exit::Exit;
 use crate::exit::failure::Failure;
 use crate::exit::failure::unless_stopped;
 use crate::output::Out;
 use crate::server::models::{self, Choice};
-use crate::server::{Place, Server};
+use crate::server::{Server, ServerKind};
 
 /// Submits the request and prints the job's id.
-pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
+pub async fn run(args: &RunArgs, asked: QuestionRequest, mut context: Context) -> Result<Exit, Failure> {
     let config = RelayConfig {
         name: args.name.clone(),
         asked_by: Some("command".to_owned()),
@@ -27,7 +27,7 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     let asking = (&args.relay, &args.server, args.api.into());
     let reached = reach_server(asking, &mut context, args.timeouts.timeouts(), config).await?;
     // The relay lists models like a server.
-    let server = Server { client: reached.client.clone(), place: Place::Found(ServerSource::Relay) };
+    let server = Server { client: reached.client.clone(), kind: ServerKind::Found(ServerSource::Relay) };
     let memory = Memory::of(args, &context.config)?;
     let mut memory = if reached.place.own.is_some() { memory } else { memory.without_history() };
     let named = args.model.as_deref().or_else(|| asked.model()).or_else(|| memory.model()).map(str::to_owned);
@@ -41,7 +41,7 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     let request = memory.ask(&request.model.clone(), request);
     // The question is recorded before it is sent, so that the relay's process finds it however soon the
     // answer ends.
-    let place = memory.leave();
+    let place = memory.detach();
     let client = match place {
         Some((chat, answer)) => for_answer(&reached.client, Some(InHistory::Chat(chat)), answer),
         None => reached.client.clone(),
@@ -49,7 +49,7 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     let detaching = async { Ok(client.chat(request).detach().await) };
     let detached = unless_stopped(detaching, &mut context.stopper.clone()).await;
     if let (Some(place), Ok(Ok(Err(_)))) = (place, &detached) {
-        memory.take_back(place);
+        memory.withdraw(place);
     }
     match detached? {
         Ok(Ok(id)) => {

@@ -32,7 +32,7 @@ pub enum Driven {
     /// To its end.
     Ended(Box<Outcome>),
     /// Until this signal.
-    Left {
+    Detached {
         /// The signal.
         stop: Stop,
     },
@@ -44,10 +44,10 @@ pub enum OnStop {
     /// Cancel it, and read it to its end.
     Cancel,
     /// Drop it.
-    Leave,
+    Detach,
 }
 
-/// Reads a stream to its end, and calls `heard` with each event before it is shown. A signal cancels it; a
+/// Reads a stream to its end, and calls `on_event` with each event before it is shown. A signal cancels it; a
 /// closed standard output drops it, which closes the connection at once.
 ///
 /// # Errors
@@ -56,11 +56,11 @@ pub async fn drive(
     stream: Stream,
     view: &mut View,
     stopper: &mut Stopper,
-    heard: &mut dyn FnMut(&Event),
+    on_event: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, Failure> {
-    match drive_until(stream, view, stopper, OnStop::Cancel, heard).await? {
+    match drive_until(stream, view, stopper, OnStop::Cancel, on_event).await? {
         Driven::Ended(outcome) => Ok(*outcome),
-        Driven::Left { .. } => unreachable!("a signal cancels it"),
+        Driven::Detached { .. } => unreachable!("a signal cancels it"),
     }
 }
 
@@ -73,19 +73,19 @@ pub async fn drive_until(
     view: &mut View,
     stopper: &mut Stopper,
     on_stop: OnStop,
-    heard: &mut dyn FnMut(&Event),
+    on_event: &mut dyn FnMut(&Event),
 ) -> Result<Driven, Failure> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closed = pin!(output::closed());
     let mut cancelled = false;
-    let (mut link, tells_links) = (Link::default(), on_stop == OnStop::Leave && view.tells_links());
+    let (mut link, shows_links) = (Link::default(), on_stop == OnStop::Detach && view.shows_links());
     loop {
         if let Some(stop) = stopper.stop().filter(|_| !cancelled) {
             match on_stop {
-                OnStop::Leave => {
+                OnStop::Detach => {
                     view.flush()?;
-                    return Ok(Driven::Left { stop });
+                    return Ok(Driven::Detached { stop });
                 }
                 OnStop::Cancel => {
                     cancelled = true;
@@ -102,25 +102,25 @@ pub async fn drive_until(
                     _stop = stopper.stopped(), if !cancelled => continue,
                     item = stream.next() => item,
                     () = &mut closed => return Err(WriteError::Closed.into()),
-                    _ = ticks.tick(), if tells_links || view.is_waiting() => {
+                    _ = ticks.tick(), if shows_links || view.is_waiting() => {
                         if view.is_waiting() {
                             view.tick(stream.phase(), stream.retried());
                         }
-                        if tells_links {
-                            tell(&mut link, stream.stats().reconnects, stream.is_away(), view)?;
+                        if shows_links {
+                            report_link(&mut link, stream.stats().reconnects, stream.is_away(), view)?;
                         }
                         continue;
                     }
                 }
             }
         };
-        if tells_links {
+        if shows_links {
             let stats = if let Some(Item::End(outcome)) = &item { &outcome.stats } else { stream.stats() };
-            tell(&mut link, stats.reconnects, stream.is_away(), view)?;
+            report_link(&mut link, stats.reconnects, stream.is_away(), view)?;
         }
         match item {
             Some(Item::Event(event)) => {
-                heard(&event);
+                on_event(&event);
                 view.event(&event)?;
             }
             Some(Item::End(outcome)) => {
@@ -133,8 +133,8 @@ pub async fn drive_until(
 }
 
 /// Reports changes of the connection to the relay.
-fn tell(link: &mut Link, reconnects: u32, away: bool, view: &mut View) -> Result<(), WriteError> {
-    match link.news(reconnects, away, Instant::now()) {
+fn report_link(link: &mut Link, reconnects: u32, away: bool, view: &mut View) -> Result<(), WriteError> {
+    match link.message(reconnects, away, Instant::now()) {
         Some(news) => view.note(news),
         None => Ok(()),
     }

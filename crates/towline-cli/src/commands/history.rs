@@ -79,8 +79,8 @@ fn open() -> Result<History, Failure> {
     let path = places::history().ok_or_else(none)?;
     let mut history = History::open(&path)?;
     if let Some(folder) = path.parent() {
-        let taken = history.take_in(&folder.join("sessions"))?;
-        taken.complaints().iter().for_each(|complaint| output::warning(complaint));
+        let imported = history.import_folder(&folder.join("sessions"))?;
+        imported.complaints().iter().for_each(|complaint| output::warning(complaint));
     }
     Ok(history)
 }
@@ -94,7 +94,7 @@ fn each<T>(all: &[T], mut one: impl FnMut(&T) -> Result<String, Failure>) -> Res
     let mut exit = Exit::Completed;
     for each in all {
         match one(each) {
-            Ok(said) => Out::new().line(&said)?,
+            Ok(text) => Out::new().line(&text)?,
             Err(failure) => exit = exit.or(failure.report()),
         }
     }

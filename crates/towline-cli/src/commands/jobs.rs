@@ -8,7 +8,7 @@ use towline::relay::{Change, Filter, Job, RelayConfig};
 
 use super::{Context, asked};
 use crate::server::UNARY_TIMEOUTS;
-use towline_app::answers::{handle, said};
+use towline_app::answers::{handle, state_words};
 use towline_app::text::{safe, units};
 
 use crate::args::JobsArgs;
@@ -98,7 +98,7 @@ fn cells(job: &Job, has_number: bool, long: bool) -> Vec<String> {
     let mut cells = vec![
         job.number.filter(|_| has_number).map_or("-".to_owned(), |number| format!("%{number}")),
         handle(job).to_owned(),
-        if long { said(job) } else { job.state.to_string() },
+        if long { state_words(job) } else { job.state.to_string() },
         // On one line, whatever it contains.
         or_none(&job.question).split_whitespace().collect::<Vec<_>>().join(" "),
         format!("{}@{}", or_none(&job.model), server(job)),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_told_by_its_name_question_model_and_server() {
+    fn a_job_is_shown_by_its_name_question_model_and_server() {
         let job: Job = serde_json::from_value(serde_json::json!({
             "id": "a1", "state": "streaming", "name": "why-so", "number": 2, "question": "why\n so?", "model": "m:1b",
             "upstream": "http://10.0.0.5:11434", "tokens": 12, "tokens_per_second": 3.25, "deadline_s": 61.0,

@@ -106,7 +106,7 @@ impl Memory {
     }
 
     /// Adds a piece of the answer.
-    pub fn hear(&mut self, event: &Event) {
+    pub fn receive(&mut self, event: &Event) {
         let Some(answer) = self.answer else { return };
         self.conversation.receive(answer, event);
         if let Some((writer, chat)) = &self.writer
@@ -123,7 +123,7 @@ impl Memory {
 
     /// Leaves the answer to the own relay, whose process records it. Returns its place, once its question is
     /// written; `None` if the answer is not recorded.
-    pub fn leave(&mut self) -> Option<(ChatId, AnswerId)> {
+    pub fn detach(&mut self) -> Option<(ChatId, AnswerId)> {
         let (answer, (writer, chat)) = self.answer.zip(self.writer.take())?;
         let written = writer.when_written(chat);
         // Once this writer has ended, another program can write the rest.
@@ -135,10 +135,10 @@ impl Memory {
     }
 
     /// Removes the question of an answer that the relay did not accept.
-    pub fn take_back(&self, (chat, answer): (ChatId, AnswerId)) {
+    pub fn withdraw(&self, (chat, answer): (ChatId, AnswerId)) {
         let former = self.resumed.map(|_| &self.former);
-        let taken = places::history().map(|path| History::open(&path)?.take_back(chat, answer, former));
-        if let Some(Err(why)) = taken {
+        let withdrawn = places::history().map(|path| History::open(&path)?.withdraw(chat, answer, former));
+        if let Some(Err(why)) = withdrawn {
             output::warning(&format!("a question that was not asked is still in the history: {why}"));
         }
     }
@@ -148,7 +148,7 @@ impl Memory {
         let (Some(answer), Some((writer, chat))) = (self.answer, self.writer) else { return };
         let is_kept = self.conversation.end(answer, outcome);
         let end = self.conversation.answer(answer).filter(|_| is_kept).map(session::end);
-        writer.append(chat, end.unwrap_or_else(|| session::take_out(answer)));
+        writer.append(chat, end.unwrap_or_else(|| session::remove_answer(answer)));
         if let Err(why) = writer.finish(LAST_WRITE) {
             output::warning(&format!("a part of this answer is not in the history: {why}"));
         }

@@ -72,11 +72,11 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
         warnings.iter().for_each(|warning| output::warning(warning));
     }
     let context = Context { environment: environment::read().with(&config), config, stopper };
-    begun(&command, context).await.unwrap_or_else(|failure| failure.report())
+    start(&command, context).await.unwrap_or_else(|failure| failure.report())
 }
 
 /// A running command. Each is boxed separately, so that none takes the memory of the largest.
-fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>> {
+fn start(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>> {
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)),
         Command::Batch(args) => Box::pin(batch::run(args, context)),

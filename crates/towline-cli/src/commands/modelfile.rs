@@ -33,12 +33,12 @@ pub struct Part {
     /// Its name in the request.
     pub name: String,
     /// Where it is.
-    pub place: Place,
+    pub source: PartSource,
 }
 
 /// Where a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum PartSource {
     /// On this machine.
     File(PathBuf),
     /// On the server: the digest of one of its blobs, in the notation of `show --modelfile`.
@@ -71,7 +71,7 @@ const COMMANDS: [&str; 11] = [
 /// Parses a Modelfile. Paths of files are relative to `folder`.
 pub fn parse(text: &str, folder: &Path) -> Result<Modelfile, BadModelfile> {
     let mut modelfile = Modelfile::default();
-    let mut rest = Rest { text, line: 1 };
+    let mut rest = RemainingText { text, line: 1 };
     while let Some((line, command)) = rest.command() {
         let command = command.to_ascii_uppercase();
         let result = match command.as_str() {
@@ -117,7 +117,7 @@ impl Modelfile {
         Ok(())
     }
 
-    fn parameter(&mut self, rest: &mut Rest<'_>) -> Result<(), String> {
+    fn parameter(&mut self, rest: &mut RemainingText<'_>) -> Result<(), String> {
         let (name, value) =
             rest.named("PARAMETER takes a name and a value, as in PARAMETER temperature 0.2")?;
         let name = name.to_ascii_lowercase();
@@ -125,7 +125,7 @@ impl Modelfile {
         self.request.parameters.set_text(&name, &value).map_err(|error| error.to_string())
     }
 
-    fn message(&mut self, rest: &mut Rest<'_>) -> Result<(), String> {
+    fn message(&mut self, rest: &mut RemainingText<'_>) -> Result<(), String> {
         let (role, value) = rest.named("MESSAGE takes a role and a text, as in MESSAGE user Hello")?;
         self.request.messages.push(match role.to_ascii_lowercase().as_str() {
             "system" => Message::system(value),
@@ -146,7 +146,7 @@ fn parts(text: &str, folder: &Path) -> Result<Option<Vec<Part>>, String> {
     let path = folder.join(from_home(text));
     let name = || path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     if path.is_file() {
-        return Ok(Some(vec![Part { name: name(), place: Place::File(path) }]));
+        return Ok(Some(vec![Part { name: name(), source: PartSource::File(path) }]));
     }
     if path.is_dir() {
         let parts = folder_parts(&path).map_err(|error| format!("{text} cannot be read: {error}"))?;
@@ -160,7 +160,7 @@ fn parts(text: &str, folder: &Path) -> Result<Option<Vec<Part>>, String> {
         }
     }
     if let Some(hex) = name().strip_prefix("sha256-").filter(|hex| is_digest(hex)) {
-        return Ok(Some(vec![Part { name: name(), place: Place::Blob(format!("sha256:{hex}")) }]));
+        return Ok(Some(vec![Part { name: name(), source: PartSource::Blob(format!("sha256:{hex}")) }]));
     }
     if is_path(text) { Err(missing(&path.display().to_string())) } else { Ok(None) }
 }
@@ -188,7 +188,7 @@ fn folder_parts(folder: &Path) -> std::io::Result<Vec<Part>> {
         found.extend(names.iter().filter(|name| describes(name)).map(|name| format!("{inner}/{name}")));
     }
     found.retain(|name| folder.join(name).is_file());
-    Ok(found.into_iter().map(|name| Part { place: Place::File(folder.join(&name)), name }).collect())
+    Ok(found.into_iter().map(|name| Part { source: PartSource::File(folder.join(&name)), name }).collect())
 }
 
 fn names(folder: &Path) -> std::io::Result<Vec<String>> {
@@ -211,12 +211,12 @@ fn is_path(text: &str) -> bool {
 }
 
 /// The rest of the text, and the number of its first line.
-struct Rest<'a> {
+struct RemainingText<'a> {
     text: &'a str,
     line: usize,
 }
 
-impl<'a> Rest<'a> {
+impl<'a> RemainingText<'a> {
     fn take(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.text.split_at(bytes);
         self.text = rest;
@@ -340,7 +340,8 @@ mod tests {
              PARAMETER stop <|im_start|>\nPARAMETER stop <|im_end|>\n"
         );
         let modelfile = parsed(&text).unwrap();
-        let blob = Part { name: format!("sha256-{digest}"), place: Place::Blob(format!("sha256:{digest}")) };
+        let blob =
+            Part { name: format!("sha256-{digest}"), source: PartSource::Blob(format!("sha256:{digest}")) };
         assert_eq!((modelfile.files.as_slice(), modelfile.request.from), (&[blob][..], None));
         assert_eq!(modelfile.request.template.as_deref(), Some(template));
         assert_eq!(modelfile.request.parameters.0["stop"], json!(["<|im_start|>", "<|im_end|>"]));

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::exit::failure::{Complaint, Failure};
 use crate::exit::stop::Stopper;
 use crate::input::fetch;
-use crate::input::{self, Encoding, FileInput, Taken};
+use crate::input::{self, Encoding, FileContent, FileInput};
 use crate::output;
 use crate::server::models::Chosen;
 
@@ -32,7 +32,7 @@ const STDIN_NOTICE: Duration = Duration::from_secs(2);
 
 /// The question without the model, which depends on the server.
 #[derive(Debug)]
-pub struct Asked {
+pub struct QuestionRequest {
     request: ChatRequest,
     words: Vec<String>,
     piped: Option<String>,
@@ -43,7 +43,7 @@ pub struct Asked {
     fields: BTreeMap<String, String>,
 }
 
-impl Asked {
+impl QuestionRequest {
     /// Reads the arguments and standard input.
     ///
     /// The configuration supplies missing settings, except in a continued conversation, which has its own
@@ -51,19 +51,19 @@ impl Asked {
     pub async fn read(args: &RunArgs, context: &mut Context) -> Result<Self, Failure> {
         let config = if args.resume.is_none() { context.config.clone() } else { Config::default() };
         let template = args.template.as_deref().map(template).transpose()?;
-        let said = template.clone().unwrap_or_default();
+        let defaults = template.clone().unwrap_or_default();
         let mut request = ChatRequest { options: config.options, ..ChatRequest::default() };
-        request.options.0.extend(said.options.0);
+        request.options.0.extend(defaults.options.0);
         for option in &args.options {
             if let Some(note) = option.note() {
                 output::note(&note);
             }
             option.add_to(&mut request.options).map_err(|error| Failure::usage(error.to_string()))?;
         }
-        request.format = args.format.as_deref().or(said.format.as_deref()).map(format).transpose()?;
-        request.think = args.think.as_ref().map(|think| think.0.clone()).or(said.think).or(config.think);
+        request.format = args.format.as_deref().or(defaults.format.as_deref()).map(format).transpose()?;
+        request.think = args.think.as_ref().map(|think| think.0.clone()).or(defaults.think).or(config.think);
         request.keep_alive = args.more.keep_alive.clone().map(|KeepAliveArg(keep_alive)| keep_alive);
-        if let Some(system) = args.system.clone().or(said.system).or(config.system) {
+        if let Some(system) = args.system.clone().or(defaults.system).or(config.system) {
             request = request.system(system);
         }
         let images = args.images.iter().map(|named| input::image(named)).collect::<Result<Vec<_>, _>>();
@@ -160,18 +160,18 @@ async fn files(args: &RunArgs, images: &mut Vec<Vec<u8>>, context: &mut Context)
     let mut attached = String::new();
     for path in &args.files {
         let shown = path.display().to_string();
-        let (name, taken) = if fetch::is_url(&shown) {
+        let (name, content) = if fetch::is_url(&shown) {
             let fetching = fetch::page(&shown, &context.environment.network);
             let page = tokio::select! {
                 page = fetching => page.map_err(|why| Failure::Request(Complaint::new(why), Exit::Failed))?,
                 stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
             };
-            (page.name, input::taken(&page.shown, page.bytes, &page.content_type, args.more.encoding))
+            (page.name, input::content(&page.shown, page.bytes, &page.content_type, args.more.encoding))
         } else {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (name, input::file(path, args.more.encoding))
         };
-        let Taken { input, note } = taken.map_err(Failure::usage)?;
+        let FileContent { input, note } = content.map_err(Failure::usage)?;
         if let Some(note) = note {
             output::note(&note);
         }

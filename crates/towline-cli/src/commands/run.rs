@@ -14,7 +14,7 @@ use super::Context;
 use crate::args::{CodeArg, RunArgs};
 use crate::commands::drive::drive;
 use crate::commands::memory::Memory;
-use crate::commands::question::{self, Asked};
+use crate::commands::question::{self, QuestionRequest};
 use crate::exit::failure::Failure;
 use crate::exit::failure::unless_stopped;
 use crate::exit::{self, Exit};
@@ -26,7 +26,7 @@ use crate::server::{Need, Server};
 
 /// Streams an answer.
 pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> {
-    let asked = Asked::read(args, &mut context).await?;
+    let asked = QuestionRequest::read(args, &mut context).await?;
     if args.detach {
         return super::detach::run(args, asked, context).await;
     }
@@ -52,7 +52,7 @@ pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> 
     };
     let outcome = before_the_request(ending);
     view(args, &context.config, None, &server)?.end(&outcome)?;
-    told(args, &outcome, None, &server, &context).await
+    finish(args, &outcome, None, &server, &context).await
 }
 
 /// Asks; if the model is missing and the user agrees, pulls it and asks again.
@@ -68,8 +68,8 @@ async fn answer(
     loop {
         let mut view = view(args, &context.config, Some(&request.model), server)?;
         let stream = client.chat(request.clone());
-        let heard = &mut |event: &_| memory.hear(event);
-        let outcome = drive(stream, &mut view, &mut context.stopper, heard).await?;
+        let on_event = &mut |event: &_| memory.receive(event);
+        let outcome = drive(stream, &mut view, &mut context.stopper, on_event).await?;
         drop(view);
         // A server with OpenAI's dialect cannot pull.
         may_offer &= is_missing(&outcome, server) && !client.is_openai();
@@ -82,7 +82,7 @@ async fn answer(
             continue;
         }
         memory.end(&outcome);
-        return told(args, &outcome, Some(&request.model), server, context).await;
+        return finish(args, &outcome, Some(&request.model), server, context).await;
     }
 }
 
@@ -105,7 +105,7 @@ fn view(args: &RunArgs, config: &Config, model: Option<&str>, server: &Server) -
     })
 }
 
-async fn told(
+async fn finish(
     args: &RunArgs,
     outcome: &Outcome,
     model: Option<&str>,
@@ -172,17 +172,17 @@ async fn explain(outcome: &Outcome, server: &Server, context: &Context, model: O
         Ending::Completed(reason) => explain_completed(outcome, reason.as_ref()),
         Ending::Cancelled { reason, .. } => {
             output::stderr_break();
-            output::note(&format!("{reason}; {}", kept(outcome)));
+            output::note(&format!("{reason}; {}", received_text(outcome)));
         }
         Ending::TimedOut { clock, .. } => {
-            output::error(&format!("{}; {}", outcome.ending, kept(outcome)));
+            output::error(&format!("{}; {}", outcome.ending, received_text(outcome)));
             output::hint(hint::for_clock(*clock));
         }
         Ending::Truncated(error) | Ending::Failed(error) => {
             if outcome.stats.records == 0 {
                 output::error(&error.message);
             } else {
-                output::error(&format!("{}; {}", error.message, kept(outcome)));
+                output::error(&format!("{}; {}", error.message, received_text(outcome)));
             }
             if let Some(hint) = hint::for_error(error, server, &context.environment, model) {
                 output::hint(&hint);
@@ -225,7 +225,7 @@ fn explain_completed(outcome: &Outcome, reason: Option<&FinishReason>) {
 }
 
 /// A description of the received data.
-pub(super) fn kept(outcome: &Outcome) -> String {
+pub(super) fn received_text(outcome: &Outcome) -> String {
     let reply = &outcome.reply;
     let mut parts = Vec::new();
     for (text, what) in [(&reply.text, "of the answer"), (&reply.thinking, "of thinking")] {

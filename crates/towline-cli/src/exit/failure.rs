@@ -56,7 +56,7 @@ impl Complaint {
     }
 
     /// Prints it to standard error.
-    fn tell(&self) {
+    fn print(&self) {
         output::error(&self.message);
         for text in &self.hints {
             output::hint(text);
@@ -79,15 +79,15 @@ impl Failure {
     pub fn report(&self) -> Exit {
         match self {
             Self::Usage(complaint) => {
-                complaint.tell();
+                complaint.print();
                 Exit::Usage
             }
             Self::Request(complaint, exit) => {
-                complaint.tell();
+                complaint.print();
                 *exit
             }
             Self::Local(complaint) => {
-                complaint.tell();
+                complaint.print();
                 Exit::Failed
             }
             // The reader has closed the pipe, which is not an error.
@@ -167,5 +167,5 @@ pub async fn unless_stopped<T>(
 #[cfg(any(feature = "model", feature = "relay"))]
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |said, cause| format!("{said}: {cause}"))
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

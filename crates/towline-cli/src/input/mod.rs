@@ -156,7 +156,7 @@ pub fn is_image(bytes: &[u8]) -> bool {
 
 /// The content of an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct FileContent {
     pub input: FileInput,
     /// A note about the extracted part, if it is not the file itself.
     pub note: Option<String>,
@@ -173,8 +173,8 @@ pub enum FileInput {
 ///
 /// # Errors
 /// If it is neither, or cannot be read; names the file, and what to do.
-pub fn file(path: &Path, encoding: Option<Encoding>) -> Result<Taken, String> {
-    taken(&path.display().to_string(), bytes(path, IMAGE_BYTES)?, "", encoding)
+pub fn file(path: &Path, encoding: Option<Encoding>) -> Result<FileContent, String> {
+    content(&path.display().to_string(), bytes(path, IMAGE_BYTES)?, "", encoding)
 }
 
 /// The content of a file or a page: an image, a text, the text of a PDF, or the text of an HTML page. A file
@@ -182,14 +182,14 @@ pub fn file(path: &Path, encoding: Option<Encoding>) -> Result<Taken, String> {
 ///
 /// # Errors
 /// If it is none of these; names the file, and what to do.
-pub fn taken(
+pub fn content(
     shown: &str,
     bytes: Vec<u8>,
     content_type: &str,
     encoding: Option<Encoding>,
-) -> Result<Taken, String> {
+) -> Result<FileContent, String> {
     if is_image(&bytes) {
-        return Ok(Taken { input: FileInput::Image(bytes), note: None });
+        return Ok(FileContent { input: FileInput::Image(bytes), note: None });
     }
     let from = |what: &str, text: &str| {
         let (text, of) = (units::bytes(text.len() as u64), units::bytes(bytes.len() as u64));
@@ -198,7 +198,7 @@ pub fn taken(
     if bytes.starts_with(b"%PDF-") {
         let text = pdf_text(&bytes).map_err(|why| format!("{shown} is a PDF, and {why}"))?;
         let note = from("a PDF", &text);
-        return Ok(Taken { input: FileInput::Text(Text { text, replaced: 0 }), note });
+        return Ok(FileContent { input: FileInput::Text(Text { text, replaced: 0 }), note });
     }
     let charset = content_type.to_ascii_lowercase();
     let charset = charset.split(';').find_map(|part| part.trim().strip_prefix("charset="));
@@ -207,11 +207,11 @@ pub fn taken(
         .ok_or_else(|| format!("{shown} is neither text, a PDF, nor a PNG, JPEG, WebP or GIF image"))?;
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
-        return Ok(Taken { input: FileInput::Text(text), note: None });
+        return Ok(FileContent { input: FileInput::Text(text), note: None });
     }
     text.text = nanohtml2text::html2text(&text.text);
     let note = from("a page", &text.text);
-    Ok(Taken { input: FileInput::Text(text), note })
+    Ok(FileContent { input: FileInput::Text(text), note })
 }
 
 /// The text of a PDF, from Poppler's program.

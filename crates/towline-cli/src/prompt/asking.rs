@@ -14,7 +14,7 @@ use super::command::Ask;
 use super::item::{Item, Kind};
 use super::jobs::Entry;
 use super::notice;
-use super::state::{Attached, Followed, Front, Prompt};
+use super::state::{Attached, Followed, Foreground, Prompt};
 use crate::term::screen::Tone;
 
 /// A job to start.
@@ -34,7 +34,7 @@ impl Prompt<'_> {
     pub fn ask(&mut self, ask: Ask) {
         let models = if ask.models.is_empty() { vec![self.chat.settings.model.clone()] } else { ask.models };
         if models.iter().any(String::is_empty) {
-            self.wrong("no model is chosen; :model NAME chooses one, :models lists them");
+            self.print_error("no model is chosen; :model NAME chooses one, :models lists them");
             // The server may be available by now; the question is kept.
             if self.interactive {
                 self.screen.prefill(&ask.text);
@@ -128,7 +128,7 @@ impl Prompt<'_> {
         if launch.behind {
             self.jobs.touch(number);
             self.announce(number);
-        } else if !matches!(self.front, Front::Job(_)) {
+        } else if !matches!(self.front, Foreground::Job(_)) {
             self.follow(number, label);
         }
         number
@@ -138,7 +138,7 @@ impl Prompt<'_> {
     pub fn launch_started(&mut self, item: Item, text: &str, in_front: bool) -> u32 {
         let name = item.model.clone();
         let number = self.jobs.add(&name, text, item);
-        if in_front && !matches!(self.front, Front::Job(_)) {
+        if in_front && !matches!(self.front, Foreground::Job(_)) {
             self.follow(number, None);
         } else {
             self.jobs.touch(number);
@@ -151,12 +151,12 @@ impl Prompt<'_> {
         let Some(entry) = self.jobs.get(number) else { return };
         let held = if entry.item.is_held() { "  (queued)" } else { "" };
         let line = format!("[{number}] {}{held}", notice::title(entry));
-        self.say(Tone::Plain, &line);
+        self.print(Tone::Plain, &line);
     }
 
     /// Brings a job to the foreground; the previous foreground job goes to the background.
     pub fn follow(&mut self, number: u32, label: Option<String>) {
-        if matches!(self.front, Front::Job(_)) {
+        if matches!(self.front, Foreground::Job(_)) {
             self.front_behind();
         }
         self.jobs.untouch(number);
@@ -167,7 +167,7 @@ impl Prompt<'_> {
             self.last = Some(key);
         }
         self.front =
-            Front::Job(Followed { key, number, reader, begun: false, label, partial: String::new() });
+            Foreground::Job(Followed { key, number, reader, begun: false, label, partial: String::new() });
     }
 
     /// Starts held jobs, as far as the limit allows. The foreground job does not wait.

@@ -8,11 +8,11 @@ use towline::api::Format;
 use towline::engine::Task;
 use towline::relay::Job;
 use towline_app::chat::Answered;
-use towline_app::history::{Found, History};
+use towline_app::history::{History, SearchHit};
 use towline_app::settings::templates::Template;
 
 use super::command::Waiting;
-use super::relay::Asked;
+use super::relay::AnswerBackend;
 use super::session::Opened;
 use super::state::{Attached, Prompt};
 use crate::server::UNARY_TIMEOUTS;
@@ -30,7 +30,7 @@ struct BackgroundTask {
     verb: &'static str,
     task: Task<Result<Done, String>>,
     /// Lines that are typed in the meantime wait for it.
-    holds_up: bool,
+    blocks: bool,
 }
 
 /// The running background tasks.
@@ -52,13 +52,13 @@ pub enum Done {
     /// A conversation to continue.
     Loaded(Opened),
     /// Conversations to list.
-    Found(Vec<Found>),
+    Found(Vec<SearchHit>),
     /// The names of the most recent conversations, and the errors of session files.
     Remembered(Vec<String>, Vec<String>),
     /// A line for each job of the relay to show, and the names of all of them.
     RelayJobs(Vec<String>, Vec<String>),
     /// The server and relay for answers from now on, and why they differ from the wanted ones.
-    Asked(Box<Asked>, Option<String>),
+    Asked(Box<AnswerBackend>, Option<String>),
     /// Answers on a relay to wait for.
     ToWait(Vec<Job>, Waiting),
     /// An answer of this prompt, with its name on the relay.
@@ -81,17 +81,17 @@ impl Prompt<'_> {
     pub fn in_background(
         &mut self,
         verb: &'static str,
-        holds_up: bool,
+        blocks: bool,
         work: impl Future<Output = Result<Done, String>> + Send + 'static,
     ) {
         // Boxed, so that all tasks have one type: each further type adds 10 KB to the program.
         let work: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(work);
         let task = self.engine.spawn(verb, work);
-        self.background_tasks.0.push(BackgroundTask { verb, task, holds_up });
+        self.background_tasks.0.push(BackgroundTask { verb, task, blocks });
     }
 
     /// Starts a background task that blocks a thread briefly.
-    pub fn blocking_chore(
+    pub fn blocking_task(
         &mut self,
         verb: &'static str,
         work: impl FnOnce() -> Result<Done, String> + Send + 'static,
@@ -103,8 +103,8 @@ impl Prompt<'_> {
     }
 
     /// Whether lines must wait for a background task.
-    pub fn is_held_up(&self) -> bool {
-        self.background_tasks.0.iter().any(|one| one.holds_up)
+    pub fn is_blocked(&self) -> bool {
+        self.background_tasks.0.iter().any(|one| one.blocks)
     }
 
     /// Whether a background task of this verb is running.
@@ -113,20 +113,20 @@ impl Prompt<'_> {
     }
 
     /// Applies the results of finished tasks.
-    pub fn take_chores(&mut self) {
+    pub fn apply_finished(&mut self) {
         let ended = |one: &mut BackgroundTask| one.task.job.outcome().is_some();
         let done: Vec<BackgroundTask> = self.background_tasks.0.extract_if(.., ended).collect();
         for one in done {
             match one.task.take_value() {
-                Some(Ok(done)) => self.take_up(done),
-                Some(Err(error)) => self.wrong(&format!("{}: {error}", one.verb)),
-                None => self.wrong(&format!("{}: cancelled", one.verb)),
+                Some(Ok(done)) => self.apply(done),
+                Some(Err(error)) => self.print_error(&format!("{}: {error}", one.verb)),
+                None => self.print_error(&format!("{}: cancelled", one.verb)),
             }
             self.engine.forget(one.task.job.id());
         }
     }
 
-    fn take_up(&mut self, done: Done) {
+    fn apply(&mut self, done: Done) {
         match done {
             Done::Chosen(Choice::Model(Chosen { model, .. })) => {
                 if self.chat.settings.model.is_empty() {
@@ -135,8 +135,8 @@ impl Prompt<'_> {
                 }
             }
             Done::Chosen(Choice::Unclear(complaint)) => {
-                self.say(Tone::Bad, &complaint.message);
-                self.say(Tone::Dim, "choose with :model NAME; :pull NAME fetches one");
+                self.print(Tone::Bad, &complaint.message);
+                self.print(Tone::Dim, "choose with :model NAME; :pull NAME fetches one");
             }
             Done::Models { names, shown } => {
                 if shown {
@@ -145,38 +145,38 @@ impl Prompt<'_> {
                     } else {
                         names.join("\n")
                     };
-                    self.say(Tone::Plain, &list);
+                    self.print(Tone::Plain, &list);
                 }
                 self.known().models = names;
             }
-            Done::Attached(attached, said) => {
+            Done::Attached(attached, message) => {
                 self.attached.push(attached);
-                self.say(Tone::Dim, &said);
+                self.print(Tone::Dim, &message);
             }
-            Done::Schema(schema, said) => {
+            Done::Schema(schema, message) => {
                 self.chat.settings.format = Some(Format::Schema(schema));
                 self.write_settings();
-                self.say(Tone::Dim, &said);
+                self.print(Tone::Dim, &message);
             }
             Done::Loaded(opened) => self.loaded(opened),
             Done::Found(found) => self.list_found(found),
             Done::Remembered(names, wrong) => {
                 self.known().conversations = names;
-                wrong.iter().for_each(|wrong| self.say(Tone::Bad, wrong));
+                wrong.iter().for_each(|wrong| self.print(Tone::Bad, wrong));
             }
             Done::RelayJobs(lines, names) => {
-                lines.iter().for_each(|line| self.say(Tone::Plain, line));
+                lines.iter().for_each(|line| self.print(Tone::Plain, line));
                 self.known().answers = names;
             }
-            Done::Asked(asked, said) => self.ask_at(*asked, said),
+            Done::Asked(asked, message) => self.ask_at(*asked, message),
             Done::ToWait(jobs, waiting) => self.wait_at_relay(jobs, waiting),
             Done::Named(job) => self.named(&job),
             Done::ToRead(job) => self.read_elsewhere(&job),
             Done::Nothing => {}
             Done::Template(template, text) => self.use_template(*template, text),
-            Done::Context(model, tokens) => self.context_told = Some((model, tokens)),
-            Done::Shown(text) => self.say(Tone::Plain, text.trim_end()),
-            Done::Said(text) => self.say(Tone::Dim, &text),
+            Done::Context(model, tokens) => self.reported_context = Some((model, tokens)),
+            Done::Shown(text) => self.print(Tone::Plain, text.trim_end()),
+            Done::Said(text) => self.print(Tone::Dim, &text),
         }
     }
 
@@ -188,7 +188,7 @@ impl Prompt<'_> {
                 let choice = models::choose(None, &[], &environment, &server).await;
                 choice.map(Done::Chosen).map_err(|error| {
                     let advice = hint::for_error(&error, &server, &environment, None);
-                    advice.into_iter().fold(error.message, |said, advice| format!("{said}\n{advice}"))
+                    advice.into_iter().fold(error.message, |message, advice| format!("{message}\n{advice}"))
                 })
             });
         }
@@ -214,9 +214,9 @@ impl Prompt<'_> {
         self.in_background("history", false, async move {
             let looking = move || {
                 let mut history = History::open(&path)?;
-                let taken = history.take_in(&path.with_file_name("sessions"))?;
+                let imported = history.import_folder(&path.with_file_name("sessions"))?;
                 let names = history.list(NAMES)?.into_iter().map(|chat| chat.name).collect();
-                Ok::<_, towline_app::history::HistoryError>((names, taken.complaints()))
+                Ok::<_, towline_app::history::HistoryError>((names, imported.complaints()))
             };
             // A read error is reported when writing fails.
             let (names, wrong) =
@@ -234,7 +234,7 @@ impl Prompt<'_> {
         }
         self.show_last_turn(&left);
         let count = turns(self.chat.turns().len());
-        self.say(Tone::Dim, &format!("{name}: {count}"));
+        self.print(Tone::Dim, &format!("{name}: {count}"));
         self.show_prompt();
     }
 
@@ -246,7 +246,7 @@ impl Prompt<'_> {
         let shown = last.side_by_side();
         for answer in &shown {
             let echoed = format!("{}> {}", answer.model, last.question_of(answer).content);
-            self.say(Tone::Echo, &echoed);
+            self.print(Tone::Echo, &echoed);
             // An answer that is being read is shown as it arrives.
             if answer.answered == Answered::Pending {
                 continue;
@@ -257,7 +257,7 @@ impl Prompt<'_> {
             answer.answer.images.iter().for_each(|image| self.say_image(image));
         }
         if shown.iter().any(|answer| answer.answered.is_partial()) {
-            self.say(Tone::Bad, "this answer is incomplete; :continue asks for the rest, retry asks again");
+            self.print(Tone::Bad, "this answer is incomplete; :continue asks for the rest, retry asks again");
         }
     }
 }

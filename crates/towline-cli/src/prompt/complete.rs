@@ -18,7 +18,7 @@ const MOST_LINES: usize = 2_000;
 
 /// The data for completion; the prompt keeps it up to date.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct CompletionData {
     pub models: Vec<String>,
     /// `%1`, `%gemma3`.
     pub jobs: Vec<String>,
@@ -30,7 +30,7 @@ pub struct Known {
     pub lines: Vec<String>,
 }
 
-impl Known {
+impl CompletionData {
     /// A line was submitted.
     pub fn submitted(&mut self, line: &str) {
         if self.lines.last().is_none_or(|last| last != line) {
@@ -44,11 +44,11 @@ impl Known {
 
 /// The completer.
 #[derive(Debug)]
-pub struct Completer(pub Arc<Mutex<Known>>);
+pub struct Completer(pub Arc<Mutex<CompletionData>>);
 
 /// What can be completed at a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum CompletionContext {
     Verb,
     Job,
     Model,
@@ -66,8 +66,8 @@ impl Complete for Completer {
     fn complete(&self, line: &str, cursor: usize) -> (usize, Vec<String>) {
         let Some(before) = line.get(..cursor) else { return (cursor, Vec::new()) };
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (start, word, place) = place(before);
-        let mut found = proposals(&known, place, word);
+        let (start, word, context) = context_at(before);
+        let mut found = proposals(&known, context, word);
         found.truncate(MOST);
         (start, found)
     }
@@ -83,34 +83,34 @@ impl Complete for Completer {
 }
 
 /// Where the word at the end of `before` begins, the word, and what can be completed there.
-fn place(before: &str) -> (usize, &str, Place) {
+fn context_at(before: &str) -> (usize, &str, CompletionContext) {
     if let Some(named) = before.strip_prefix('@').filter(|named| !named.contains(char::is_whitespace)) {
         let start = named.rfind(',').map_or(1, |at| at + 2);
-        return (start, &before[start..], Place::AtModel);
+        return (start, &before[start..], CompletionContext::AtModel);
     }
     let (command, forced) = before.strip_prefix(':').map_or((before, false), |command| (command, true));
     let offset = before.len() - command.len();
     let Some((name, rest)) = command.split_once(char::is_whitespace) else {
-        let place = if forced {
-            Place::Verb
+        let context = if forced {
+            CompletionContext::Verb
         } else if command.starts_with('%') {
-            Place::Job
+            CompletionContext::Job
         } else if command.chars().all(|c| c.is_ascii_lowercase()) && !command.is_empty() {
-            Place::Verb
+            CompletionContext::Verb
         } else {
-            Place::Nothing
+            CompletionContext::Nothing
         };
-        return (offset, command, place);
+        return (offset, command, context);
     };
     let grammar = grammar();
     let Some(verb) = grammar.find_subcommand(name).filter(|_| forced || Bare::has_subcommand(name)) else {
-        return (before.len(), "", Place::Nothing);
+        return (before.len(), "", CompletionContext::Nothing);
     };
     let word_start = word_start(rest);
     let start = before.len() - rest.len() + word_start;
     let word = &before[start..];
-    let place = if word.starts_with('-') { options(verb) } else { argument(verb, &rest[..word_start]) };
-    (start, word, place)
+    let context = if word.starts_with('-') { options(verb) } else { argument(verb, &rest[..word_start]) };
+    (start, word, context)
 }
 
 /// Where the last word begins; blanks inside quotes do not end a word.
@@ -129,39 +129,42 @@ fn word_start(text: &str) -> usize {
     start
 }
 
-fn options(verb: &clap::Command) -> Place {
+fn options(verb: &clap::Command) -> CompletionContext {
     let shorts = verb.get_arguments().filter_map(|argument| argument.get_short());
     let longs = verb.get_arguments().filter(|argument| !argument.is_hide_set());
     let longs = longs.filter_map(|argument| argument.get_long());
-    Place::Words(shorts.map(|c| format!("-{c}")).chain(longs.map(|long| format!("--{long}"))).collect())
+    CompletionContext::Words(
+        shorts.map(|c| format!("-{c}")).chain(longs.map(|long| format!("--{long}"))).collect(),
+    )
 }
 
 /// What can be completed after a verb and these words.
-fn argument(verb: &clap::Command, before: &str) -> Place {
+fn argument(verb: &clap::Command, before: &str) -> CompletionContext {
     if verb.get_name() == "pipe" {
-        return if before.contains('>') { Place::File } else { Place::Job };
+        return if before.contains('>') { CompletionContext::File } else { CompletionContext::Job };
     }
     let at = before.split_whitespace().filter(|word| !word.starts_with('-')).count();
     let last = || verb.get_positionals().last().filter(|last| last.get_num_args().is_some_and(is_many));
     let Some(argument) = verb.get_positionals().nth(at).or_else(last) else {
-        return if at == 0 { options(verb) } else { Place::Nothing };
+        return if at == 0 { options(verb) } else { CompletionContext::Nothing };
     };
-    let words = |words: &[&str]| Place::Words(words.iter().map(|&word| word.to_owned()).collect());
+    let words =
+        |words: &[&str]| CompletionContext::Words(words.iter().map(|&word| word.to_owned()).collect());
     let values = argument.get_possible_values();
     if !values.is_empty() {
-        return Place::Words(values.iter().map(|value| value.get_name().to_owned()).collect());
+        return CompletionContext::Words(values.iter().map(|value| value.get_name().to_owned()).collect());
     }
     match argument.get_value_names().and_then(<[_]>::first).map(|name| name.as_str()) {
-        Some("%n") => Place::Job,
-        Some("MODEL") => Place::Model,
-        Some("FILE") => Place::File,
-        Some("CONVERSATION") => Place::Conversation,
-        Some("KEY") => Place::Option,
-        Some("TEMPLATE") => Place::Template,
-        Some("TOPIC") => Place::Topic,
+        Some("%n") => CompletionContext::Job,
+        Some("MODEL") => CompletionContext::Model,
+        Some("FILE") => CompletionContext::File,
+        Some("CONVERSATION") => CompletionContext::Conversation,
+        Some("KEY") => CompletionContext::Option,
+        Some("TEMPLATE") => CompletionContext::Template,
+        Some("TOPIC") => CompletionContext::Topic,
         Some("TIME") => words(&["30s", "+30s", "none"]),
         Some("N") => words(&["none"]),
-        _ => Place::Nothing,
+        _ => CompletionContext::Nothing,
     }
 }
 
@@ -169,28 +172,30 @@ fn is_many(range: clap::builder::ValueRange) -> bool {
     range.max_values() > 1
 }
 
-fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
+fn proposals(known: &CompletionData, context: CompletionContext, word: &str) -> Vec<String> {
     let beginning = |names: &mut dyn Iterator<Item = &str>| -> Vec<String> {
         names.filter(|name| name.starts_with(word)).map(str::to_owned).collect()
     };
-    match place {
-        Place::Verb => beginning(&mut grammar().get_subcommands().map(clap::Command::get_name)),
-        Place::Job => beginning(&mut known.jobs.iter().map(String::as_str)),
-        Place::Model | Place::AtModel => beginning(&mut known.models.iter().map(String::as_str)),
-        Place::Words(words) => beginning(&mut words.iter().map(String::as_str)),
-        Place::Option => beginning(&mut ["-b", "+b"].into_iter().chain(Options::names())),
-        Place::Topic => {
+    match context {
+        CompletionContext::Verb => beginning(&mut grammar().get_subcommands().map(clap::Command::get_name)),
+        CompletionContext::Job => beginning(&mut known.jobs.iter().map(String::as_str)),
+        CompletionContext::Model | CompletionContext::AtModel => {
+            beginning(&mut known.models.iter().map(String::as_str))
+        }
+        CompletionContext::Words(words) => beginning(&mut words.iter().map(String::as_str)),
+        CompletionContext::Option => beginning(&mut ["-b", "+b"].into_iter().chain(Options::names())),
+        CompletionContext::Topic => {
             let grammar = grammar();
             let verbs = grammar.get_subcommands().map(clap::Command::get_name);
             beginning(&mut ["keys", "files"].into_iter().chain(verbs))
         }
-        Place::Conversation => beginning(&mut known.conversations.iter().map(String::as_str)),
-        Place::File => files(word),
-        Place::Template => {
+        CompletionContext::Conversation => beginning(&mut known.conversations.iter().map(String::as_str)),
+        CompletionContext::File => files(word),
+        CompletionContext::Template => {
             let names = templates::folder().map(|folder| templates::names(&folder)).unwrap_or_default();
             beginning(&mut names.iter().map(String::as_str))
         }
-        Place::Nothing => Vec::new(),
+        CompletionContext::Nothing => Vec::new(),
     }
 }
 
@@ -204,12 +209,12 @@ fn files(word: &str) -> Vec<String> {
     let (folder, start) =
         plain.rsplit_once('/').map_or(("", plain.as_str()), |(folder, start)| (folder, start));
     let written = &plain[..plain.len() - start.len()];
-    let looked = match (folder, written) {
+    let directory = match (folder, written) {
         ("", "/") => PathBuf::from("/"),
         ("", _) => PathBuf::from("."),
         (folder, _) => from_home(&format!("{folder}/")),
     };
-    let mut found: Vec<String> = std::fs::read_dir(&looked)
+    let mut found: Vec<String> = std::fs::read_dir(&directory)
         .into_iter()
         .flatten()
         .flatten()
@@ -237,7 +242,7 @@ mod tests {
     use super::*;
 
     fn completer() -> Completer {
-        let known = Known {
+        let known = CompletionData {
             models: vec!["gemma3".into(), "qwen3:8b".into()],
             jobs: vec!["%1".into(), "%2".into(), "%gemma3".into()],
             answers: Vec::new(),

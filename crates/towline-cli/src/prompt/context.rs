@@ -11,8 +11,8 @@ use crate::term::screen::Tone;
 impl Prompt<'_> {
     /// How full it is.
     pub fn context(&self) -> Context {
-        let told = self.context_told.as_ref().filter(|(model, _)| *model == self.chat.settings.model);
-        Context::of(&self.chat, told.map(|(_, tokens)| *tokens))
+        let reported = self.reported_context.as_ref().filter(|(model, _)| *model == self.chat.settings.model);
+        Context::of(&self.chat, reported.map(|(_, tokens)| *tokens))
     }
 
     /// Called when an answer is complete. If the size of the context is unknown, asks the server.
@@ -37,7 +37,7 @@ impl Prompt<'_> {
     /// Warns that a question does not fit into the context together with the conversation.
     pub fn warn_of_context(&mut self, question: &str) {
         if let Some((wanted, size)) = self.context().overflow(&self.chat, question) {
-            self.say(
+            self.print(
                 Tone::Dim,
                 &format!(
                     "about {wanted} tokens go to a context of {size}: the model will not see the oldest; \

@@ -29,35 +29,38 @@ impl Prompt<'_> {
         let was_cancelled = matches!(outcome.ending, Ending::Cancelled { .. });
         if let Some(Ok(status)) = item.exit_status().cloned().filter(|status| *status != Ok(0)) {
             self.exit = self.exit.or(Exit::Failed);
-            return self.say(Tone::Bad, &format!("Exit {status}"));
+            return self.print(Tone::Bad, &format!("Exit {status}"));
         }
         if let Some(Err(error)) = item.exit_status().cloned().filter(|_| !was_cancelled) {
-            return self.wrong(&error);
+            return self.print_error(&error);
         }
         match &outcome.ending {
             Ending::Completed(reason) if is_answer => {
                 self.learn_context();
                 if is_cut_by_length(reason.as_ref()) {
-                    self.say(
+                    self.print(
                         Tone::Dim,
                         "the answer stops at the length limit; set num_predict or num_ctx raises it",
                     );
                 } else if outcome.reply.text.is_empty() && outcome.reply.tool_calls.is_empty() {
-                    self.say(Tone::Dim, "the answer is complete, and empty");
+                    self.print(Tone::Dim, "the answer is complete, and empty");
                 }
                 if self.config.stats {
-                    self.say(Tone::Dim, &stats::summary(outcome));
+                    self.print(Tone::Dim, &stats::summary(outcome));
                 }
             }
             Ending::Completed(_) => self.completed(number),
             Ending::Cancelled { .. } if is_answer => {
-                self.say(Tone::Dim, &format!("Cancelled; {}", notice::kept(outcome)));
+                self.print(Tone::Dim, &format!("Cancelled; {}", notice::received_text(outcome)));
             }
-            Ending::Cancelled { .. } => self.say(Tone::Dim, "Cancelled"),
+            Ending::Cancelled { .. } => self.print(Tone::Dim, "Cancelled"),
             Ending::TimedOut { clock, .. } => {
-                self.say(Tone::Bad, &format!("Timed out: {}; {}", outcome.ending, notice::kept(outcome)));
+                self.print(
+                    Tone::Bad,
+                    &format!("Timed out: {}; {}", outcome.ending, notice::received_text(outcome)),
+                );
                 if let Some(advice) = for_clock(*clock) {
-                    self.say(Tone::Dim, advice);
+                    self.print(Tone::Dim, advice);
                 }
                 self.offer(outcome, is_answer);
             }
@@ -66,16 +69,16 @@ impl Prompt<'_> {
                     Some(why) => format!("Interrupted: {why}"),
                     None => format!("Truncated: {}", error.message),
                 };
-                self.say(Tone::Bad, &format!("{why}; {}", notice::kept(outcome)));
+                self.print(Tone::Bad, &format!("{why}; {}", notice::received_text(outcome)));
                 self.offer(outcome, is_answer);
             }
             Ending::Failed(error) => {
                 let kept = if outcome.reply.text.is_empty() {
                     String::new()
                 } else {
-                    format!("; {}", notice::kept(outcome))
+                    format!("; {}", notice::received_text(outcome))
                 };
-                self.say(Tone::Bad, &format!("Failed: {}{kept}", error.message));
+                self.print(Tone::Bad, &format!("Failed: {}{kept}", error.message));
                 self.advise(number, error);
                 self.offer(outcome, is_answer && error.kind != ErrorKind::NotFound);
             }
@@ -87,9 +90,9 @@ impl Prompt<'_> {
         match &entry.item.kind {
             Kind::Pull => {
                 let text = format!("Done: {}", entry.text);
-                self.say(Tone::Good, &text);
+                self.print(Tone::Good, &text);
                 if self.missing.take().is_some() {
-                    self.say(Tone::Dim, "retry asks the question again");
+                    self.print(Tone::Dim, "retry asks the question again");
                 }
                 self.learn_models();
             }
@@ -102,9 +105,9 @@ impl Prompt<'_> {
             return;
         }
         if outcome.reply.text.is_empty() {
-            self.say(Tone::Dim, "retry asks again");
+            self.print(Tone::Dim, "retry asks again");
         } else {
-            self.say(Tone::Dim, ":continue asks for the rest, retry asks again");
+            self.print(Tone::Dim, ":continue asks for the rest, retry asks again");
         }
     }
 
@@ -117,7 +120,7 @@ impl Prompt<'_> {
                 let alike: Vec<String> =
                     self.known().models.iter().filter(|name| is_alike(name, &model)).cloned().collect();
                 if !alike.is_empty() {
-                    self.say(Tone::Dim, &format!("installed with a similar name: {}", alike.join(", ")));
+                    self.print(Tone::Dim, &format!("installed with a similar name: {}", alike.join(", ")));
                 }
                 if self.asked.server.client.is_openai() {
                     Some(":models shows the models that the server was started with".to_owned())
@@ -154,7 +157,7 @@ impl Prompt<'_> {
             }
         };
         if let Some(advice) = advice {
-            self.say(Tone::Dim, &advice);
+            self.print(Tone::Dim, &advice);
         }
     }
 }

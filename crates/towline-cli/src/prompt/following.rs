@@ -9,7 +9,7 @@ use towline_app::chat::{AnswerId, Ended, Reading};
 
 use super::ending;
 use super::item::{Item, Kind};
-use super::state::{Followed, Front, Prompt};
+use super::state::{Followed, Foreground, Prompt};
 use crate::term::screen::Tone;
 
 /// Maximum amount of text that the screen has not shown yet; more waits in the job's log.
@@ -65,8 +65,8 @@ impl Prompt<'_> {
         let ended = batch.outcome.as_ref().map(|outcome| reading.end(&mut self.chat, outcome, &mut lines));
         self.write(&lines);
         match ended {
-            Some(Ended::Left) => self.session.leave(id),
-            Some(Ended::Nothing) => self.chat.take_out(id),
+            Some(Ended::Detached) => self.session.detach(id),
+            Some(Ended::Nothing) => self.chat.remove_answer(id),
             Some(Ended::Kept) | None => {}
         }
         if let Some(item) = self.item_mut(number) {
@@ -100,10 +100,10 @@ impl Prompt<'_> {
 
     /// Shows the new output of the foreground job, or of the followed log.
     pub fn show_front(&mut self) {
-        let (mut followed, owned) = match std::mem::replace(&mut self.front, Front::Idle) {
-            Front::Job(followed) => (followed, true),
-            Front::Log(followed) => (followed, false),
-            other @ (Front::Idle | Front::Wait(_)) => return self.front = other,
+        let (mut followed, owned) = match std::mem::replace(&mut self.front, Foreground::Idle) {
+            Foreground::Job(followed) => (followed, true),
+            Foreground::Log(followed) => (followed, false),
+            other @ (Foreground::Idle | Foreground::Wait(_)) => return self.front = other,
         };
         let outcome = self.show(&mut followed);
         match outcome {
@@ -113,8 +113,8 @@ impl Prompt<'_> {
                     self.front_ended(followed.number, &outcome);
                 }
             }
-            None if owned => self.front = Front::Job(followed),
-            None => self.front = Front::Log(followed),
+            None if owned => self.front = Foreground::Job(followed),
+            None => self.front = Foreground::Log(followed),
         }
     }
 
@@ -138,7 +138,7 @@ impl Prompt<'_> {
             // Written down before it is shown.
             self.record();
             if batch.missed > 0 {
-                self.say(Tone::Dim, &format!("{} bytes are no longer in the log", batch.missed));
+                self.print(Tone::Dim, &format!("{} bytes are no longer in the log", batch.missed));
             }
             self.shorten(followed, &mut batch.events);
             for event in &batch.events {
@@ -161,7 +161,10 @@ impl Prompt<'_> {
                 let rest = text.split_off(from);
                 *text = rest;
                 self.end_shown(followed);
-                self.say(Tone::Dim, &format!("… {lines} lines left out; log %{} has them", followed.number));
+                self.print(
+                    Tone::Dim,
+                    &format!("… {lines} lines left out; log %{} has them", followed.number),
+                );
             }
         }
     }
@@ -179,7 +182,7 @@ impl Prompt<'_> {
             }
             Event::ToolCall(call) => {
                 self.end_shown(followed);
-                self.say(Tone::Plain, &format!("the model asks for {}({})", call.name, call.arguments));
+                self.print(Tone::Plain, &format!("the model asks for {}({})", call.name, call.arguments));
             }
             Event::Image(image) => {
                 self.end_shown(followed);
@@ -191,7 +194,7 @@ impl Prompt<'_> {
 
     pub fn say_image(&mut self, base64: &str) {
         let bytes = base64.len() * 3 / 4;
-        self.say(Tone::Plain, &format!("an image of {bytes} bytes arrived, which cannot be shown here"));
+        self.print(Tone::Plain, &format!("an image of {bytes} bytes arrived, which cannot be shown here"));
     }
 
     /// Whether a job's text is a command's output, which is shown unchanged.
@@ -207,7 +210,7 @@ impl Prompt<'_> {
         if let Some(end) = followed.partial.rfind('\n') {
             let rest = followed.partial.split_off(end + 1);
             let whole = std::mem::replace(&mut followed.partial, rest);
-            self.say(Tone::Plain, whole.trim_end_matches('\n'));
+            self.print(Tone::Plain, whole.trim_end_matches('\n'));
         }
     }
 
@@ -230,13 +233,13 @@ impl Prompt<'_> {
         }
         if !followed.partial.is_empty() {
             let partial = followed.partial.clone();
-            self.say(Tone::Plain, &partial);
+            self.print(Tone::Plain, &partial);
         }
     }
 
     /// Moves the foreground job to the background, where it keeps running.
     pub fn front_behind(&mut self) {
-        let Front::Job(followed) = std::mem::replace(&mut self.front, Front::Idle) else { return };
+        let Foreground::Job(followed) = std::mem::replace(&mut self.front, Foreground::Idle) else { return };
         self.unfollow(&followed);
         // The rest of its group goes with it.
         let group: Vec<u64> = self.next_fronts.drain(..).collect();
@@ -246,7 +249,7 @@ impl Prompt<'_> {
                 item.in_front = false;
             }
             self.jobs.touch(number);
-            self.tell(number);
+            self.show_job(number);
         }
     }
 
@@ -259,20 +262,20 @@ impl Prompt<'_> {
             false
         };
         if announced && !outcome.is_completed() {
-            self.tell(number);
+            self.show_job(number);
         } else {
             self.explain(number, outcome);
         }
         self.report(number);
         if !outcome.is_completed() {
-            self.give_back_queue();
+            self.restore_queue();
         }
         self.before_prompt();
     }
 
     /// Brings the next job of a group to the foreground; `false` if there is none.
     pub fn bring_next(&mut self) -> bool {
-        if !matches!(self.front, Front::Idle) {
+        if !matches!(self.front, Foreground::Idle) {
             return false;
         }
         while let Some(key) = self.next_fronts.pop_front() {

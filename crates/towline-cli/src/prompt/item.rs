@@ -129,9 +129,9 @@ impl Item {
     }
 
     /// Notes the state that the relay has reported.
-    pub fn told(&mut self, job: &relay::Job) {
+    pub fn update_from_relay(&mut self, job: &relay::Job) {
         if self.pace != Pace::Own {
-            self.pace = Pace::told(job, self.age());
+            self.pace = Pace::reported(job, self.age());
         }
     }
 
@@ -150,10 +150,10 @@ impl Item {
 
     /// Leaves it to the relay that runs it, and returns its id there. `None` if no relay runs it, or it has
     /// ended.
-    pub fn leave(&mut self) -> Option<Arc<str>> {
+    pub fn detach(&mut self) -> Option<Arc<str>> {
         let id = self.job()?.detach()?;
         if let Some(reading) = &mut self.reading {
-            reading.leave();
+            reading.detach();
         }
         self.disowned = true;
         Some(id)

@@ -165,7 +165,7 @@ pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, Stri
 }
 
 /// How much was received, in words: `kept 214 characters`.
-pub fn kept(outcome: &Outcome) -> String {
+pub fn received_text(outcome: &Outcome) -> String {
     match (outcome.reply.text.chars().count(), outcome.reply.thinking.chars().count()) {
         (0, 0) => "nothing had arrived".to_owned(),
         (0, thinking) => format!("only {thinking} characters of thinking had arrived"),

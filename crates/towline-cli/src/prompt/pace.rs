@@ -23,7 +23,7 @@ pub enum Pace {
 
 impl Pace {
     /// The pace of an answer that this prompt has read for `age` when the relay reports its state.
-    pub fn told(job: &Job, age: Duration) -> Self {
+    pub fn reported(job: &Job, age: Duration) -> Self {
         match (job.tokens, job.tokens_per_second) {
             (Some(_), Some(rate)) if job.state.is_ended() => Self::Was(rate),
             // The time starts with the first token.
@@ -78,12 +78,12 @@ mod tests {
         let mut job = Job::new("id", AnswerState::Streaming);
         (job.tokens, job.tokens_per_second) = (Some(101), Some(10.0));
         // Asked after 1 s here, 10 s after the first token there.
-        let pace = Pace::told(&job, Duration::from_secs(1));
+        let pace = Pace::reported(&job, Duration::from_secs(1));
         assert_eq!(pace.rate(&info(110, 2)), Some(10.0));
         job.state = AnswerState::Completed;
-        assert_eq!(Pace::told(&job, Duration::from_secs(1)).rate(&info(110, 2)), Some(10.0));
+        assert_eq!(Pace::reported(&job, Duration::from_secs(1)).rate(&info(110, 2)), Some(10.0));
         assert_eq!(Pace::Asked.rate(&info(110, 2)), None);
         let began = Job::new("id", AnswerState::Waiting);
-        assert_eq!(Pace::told(&began, Duration::ZERO).rate(&info(110, 2)), Some(5000.0));
+        assert_eq!(Pace::reported(&began, Duration::ZERO).rate(&info(110, 2)), Some(5000.0));
     }
 }

@@ -109,9 +109,13 @@ fn read(name: &str, rest: &str) -> Result<Command, String> {
     };
     let words = words(name, rest).map_err(wrong)?;
     let matches = grammar().try_get_matches_from(&words).map_err(|error| {
-        if error.kind() == ErrorKind::InvalidSubcommand { unknown(name) } else { wrong(&said(&error)) }
+        if error.kind() == ErrorKind::InvalidSubcommand {
+            unknown(name)
+        } else {
+            wrong(&usage_problem(&error))
+        }
     })?;
-    let command = Command::from_arg_matches(&matches).map_err(|error| wrong(&said(&error)))?;
+    let command = Command::from_arg_matches(&matches).map_err(|error| wrong(&usage_problem(&error)))?;
     if let Command::Bare(Bare::Set(set)) = &command {
         set.setting().map_err(|what| wrong(&what))?;
     }
@@ -144,7 +148,7 @@ fn unknown(name: &str) -> String {
 }
 
 /// What is wrong with the words after a verb.
-fn said(error: &clap::Error) -> String {
+fn usage_problem(error: &clap::Error) -> String {
     let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
     let argument = context(error, ContextKind::InvalidArg)
         .unwrap_or_default()

@@ -11,20 +11,20 @@ use towline::engine::{JobOptions, StreamSpec};
 use towline::relay::{Filter, Start};
 use towline_app::chat::{AnswerId, Reading};
 use towline_app::history::{ChatId, History};
-use towline_app::servers::{Answering, Environment, Reached, ServerSource, ServerSpec, Wanted};
+use towline_app::servers::{Answering, Environment, Reached, RunTarget, ServerSource, ServerSpec};
 use towline_app::settings::Config;
 
 use super::background_task::Done;
 use super::command::{Bare, Colon, Command, Line};
 use super::item::Item;
-use super::state::{Front, Prompt};
+use super::state::{Foreground, Prompt};
 use crate::args::PromptArgs;
 use crate::exit::failure::Failure;
 use crate::server::UNARY_TIMEOUTS;
-use crate::server::{Need, Place, Server};
+use crate::server::{Need, Server, ServerKind};
 
 /// How long to wait before retrying to start a relay.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Where the answers of a prompt should run.
 fn wanted(
@@ -33,20 +33,20 @@ fn wanted(
     environment: &Environment,
     names_server: bool,
     interactive: bool,
-) -> Wanted {
+) -> RunTarget {
     match &args.relay {
-        _ if args.direct => Wanted::Here,
-        Some(Some(named)) => Wanted::At(named.clone()),
-        Some(None) => environment.relay.clone().map_or(Wanted::Own { is_named: true }, Wanted::At),
+        _ if args.direct => RunTarget::Here,
+        Some(Some(named)) => RunTarget::At(named.clone()),
+        Some(None) => environment.relay.clone().map_or(RunTarget::Own { is_named: true }, RunTarget::At),
         // A script leaves nothing behind.
-        None if !interactive => Wanted::Here,
-        None => Wanted::by_default(&config.relay, environment, names_server),
+        None if !interactive => RunTarget::Here,
+        None => RunTarget::by_default(&config.relay, environment, names_server),
     }
 }
 
 /// The server and the relay that answer.
 #[derive(Debug)]
-pub struct Asked {
+pub struct AnswerBackend {
     pub server: Arc<Server>,
     /// The relay that runs the answers; `None` if they run in this process.
     pub relay: Option<Arc<Reached>>,
@@ -55,7 +55,7 @@ pub struct Asked {
     pub environment: Environment,
 }
 
-impl Asked {
+impl AnswerBackend {
     /// Finds the server and the relay from the arguments, the configuration and the environment; and why
     /// answers run in this process if a relay was wanted.
     pub async fn find(
@@ -77,28 +77,28 @@ impl Asked {
     ) -> Result<(Self, Option<String>), Failure> {
         match answering {
             Answering::Relay { reached, shown } => {
-                let place = match reached.place.own {
-                    Some(_) => Place::Own(shown),
-                    None => Place::Found(ServerSource::Relay),
+                let kind = match reached.place.own {
+                    Some(_) => ServerKind::OwnRelay(shown),
+                    None => ServerKind::Found(ServerSource::Relay),
                 };
-                let server = Server { client: reached.client.clone(), place };
+                let server = Server { client: reached.client.clone(), kind };
                 let (server, relay) = (Arc::new(server), Some(Arc::new(reached)));
                 Ok((Self { server, relay, spec, environment }, None))
             }
             Answering::Here { server, why } => {
                 let server = Server::or_builtin(server, Timeouts::default(), Api::Auto, Need::Any).await?;
-                let said = why.map(|why| format!("answers run in this process, and end with it: {why}"));
-                Ok((Self { server: Arc::new(server), relay: None, spec, environment }, said))
+                let message = why.map(|why| format!("answers run in this process, and end with it: {why}"));
+                Ok((Self { server: Arc::new(server), relay: None, spec, environment }, message))
             }
         }
     }
 }
 
 /// A failure on one line.
-fn said(failure: Failure) -> String {
+fn one_line(failure: Failure) -> String {
     match failure {
         Failure::Usage(complaint) | Failure::Request(complaint, _) | Failure::Local(complaint) => {
-            complaint.hints.into_iter().fold(complaint.message, |said, hint| format!("{said}; {hint}"))
+            complaint.hints.into_iter().fold(complaint.message, |message, hint| format!("{message}; {hint}"))
         }
         failure @ (Failure::Output(_) | Failure::Stopped(_)) => failure.to_string(),
     }
@@ -114,9 +114,9 @@ impl Prompt<'_> {
         let (spec, environment) = (self.asked.spec.clone(), self.asked.environment.clone());
         self.in_background("relay", true, async move {
             let Err(error) = relay.ensure().await else { return Ok(Done::Nothing) };
-            let here = Answering::here(&spec, &environment, Some(error.to_string())).await;
-            let asked = Asked::of(here.map_err(|error| error.to_string())?, spec, environment).await;
-            asked.map(|(asked, said)| Done::Asked(Box::new(asked), said)).map_err(said)
+            let here = Answering::in_process(&spec, &environment, Some(error.to_string())).await;
+            let asked = AnswerBackend::of(here.map_err(|error| error.to_string())?, spec, environment).await;
+            asked.map(|(asked, message)| Done::Asked(Box::new(asked), message)).map_err(one_line)
         });
         true
     }
@@ -131,17 +131,17 @@ impl Prompt<'_> {
         let Some(relay) = self.asked.relay.clone().filter(|relay| relay.is_gone()) else { return };
         self.in_background("relay", false, async move {
             while relay.ensure().await.is_err() {
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
             Ok(Done::Nothing)
         });
     }
 
     /// Changes where answers run.
-    pub fn ask_at(&mut self, asked: Asked, said: Option<String>) {
+    pub fn ask_at(&mut self, asked: AnswerBackend, message: Option<String>) {
         self.asked = asked;
-        if let Some(said) = said {
-            self.wrong(&said);
+        if let Some(message) = message {
+            self.print_error(&message);
         }
     }
 
@@ -153,8 +153,10 @@ impl Prompt<'_> {
         }
         let last = self.chat.last().map(|turn| turn.id);
         let is_taken = |id: &String| taken.contains(id);
-        let answers =
-            self.chat.answers().filter(|answer| answer.left_at_relay().is_some_and(|at| is_taken(&at.id)));
+        let answers = self
+            .chat
+            .answers()
+            .filter(|answer| answer.detached_at_relay().is_some_and(|at| is_taken(&at.id)));
         let answers: Vec<AnswerId> = answers.map(|answer| answer.id).collect();
         for id in answers {
             let in_front = Some(id.turn) == last;
@@ -164,7 +166,7 @@ impl Prompt<'_> {
             let (job, text) = (self.attach(&relay, &model), question.content.clone());
             let item = Item::resumed(reading, &model, question, job);
             let number = self.jobs.add(&model, &text, item);
-            if in_front && !matches!(self.front, Front::Job(_)) {
+            if in_front && !matches!(self.front, Foreground::Job(_)) {
                 self.follow(number, None);
             } else if in_front {
                 if let Some(entry) = self.jobs.get_mut(number) {
@@ -173,7 +175,7 @@ impl Prompt<'_> {
                 }
             } else {
                 self.jobs.touch(number);
-                self.tell(number);
+                self.show_job(number);
             }
         }
     }
@@ -199,7 +201,7 @@ fn asks(line: &Line) -> bool {
 
 /// The conversations with answers that a relay still runs although the program that asked for them is gone,
 /// most recently written first. Empty if the relay or the history cannot be read.
-pub fn left_behind(engine: &Engine, relay: &Reached, path: &Path) -> Vec<ChatId> {
+pub fn detached_chats(engine: &Engine, relay: &Reached, path: &Path) -> Vec<ChatId> {
     let control = relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay();
     let filter = Filter { running: Some(true), ..Filter::default() };
     let looking = engine.spawn("left", async move { control.list(&filter).await });

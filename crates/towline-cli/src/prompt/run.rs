@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::command::{Bare, Command, Line};
-use super::state::{Front, Prompt};
+use super::state::{Foreground, Prompt};
 use super::{notice, parse};
 use crate::exit::Exit;
 use crate::term::screen::{Input, Status, Tone};
@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(2);
 pub struct Course {
     /// Waiting lines.
     queue: VecDeque<Queued>,
-    leaving: Leaving,
+    leaving: ExitState,
 }
 
 /// A waiting line.
@@ -39,7 +39,7 @@ struct Queued {
 
 /// The progress of leaving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Leaving {
+enum ExitState {
     #[default]
     Not,
     /// The user was warned that jobs are running.
@@ -61,20 +61,20 @@ impl Prompt<'_> {
         let wake = engine.fd().map_err(io::Error::other)?;
         // One end of a pair that stays silent, to wait for the user only.
         let (silent, _other_end) = UnixStream::pair()?;
-        let mut looked = Instant::now();
+        let mut polled = Instant::now();
         self.show_prompt();
         loop {
-            looked = self.look_if_due(looked);
-            self.settle();
-            if self.course.leaving == Leaving::Now {
+            polled = self.poll_if_due(polled);
+            self.run_pending();
+            if self.course.leaving == ExitState::Now {
                 // The user has seen the errors; leaving is not a failure.
-                let told = self.interactive && self.exit != Exit::Terminated;
-                return Ok(if told { Exit::Completed } else { self.exit });
+                let has_reported = self.interactive && self.exit != Exit::Terminated;
+                return Ok(if has_reported { Exit::Completed } else { self.exit });
             }
             let status = self.status();
             self.screen.status(status);
             let now = Instant::now();
-            let frame_ends = looked + FRAME;
+            let frame_ends = polled + FRAME;
             let (wake, until) = if now < frame_ends && self.interactive {
                 (silent.as_fd(), Some(frame_ends))
             } else {
@@ -92,13 +92,13 @@ impl Prompt<'_> {
     }
 
     /// Polls the engine's events, unless that happened just now.
-    fn look_if_due(&mut self, looked: Instant) -> Instant {
+    fn poll_if_due(&mut self, polled: Instant) -> Instant {
         let now = Instant::now();
-        if self.interactive && now < looked + FRAME {
-            return looked;
+        if self.interactive && now < polled + FRAME {
+            return polled;
         }
         drop(self.engine.changes());
-        self.take_chores();
+        self.apply_finished();
         self.keep_relay();
         self.record();
         self.show_front();
@@ -107,7 +107,7 @@ impl Prompt<'_> {
     }
 
     /// Runs everything that has become possible, until nothing is left.
-    fn settle(&mut self) {
+    fn run_pending(&mut self) {
         loop {
             self.start_held();
             self.finish_wait();
@@ -118,21 +118,21 @@ impl Prompt<'_> {
             }
             break;
         }
-        self.leave_if_due();
-        self.tell_completion();
+        self.quit_if_due();
+        self.update_completion();
     }
 
     /// When to wake up without an event.
     fn next_tick(&self, now: Instant) -> Option<Instant> {
         let tick = match &self.front {
-            Front::Idle | Front::Log(_) => None,
-            Front::Job(_) if self.interactive => Some(now + TICK),
-            Front::Job(_) => None,
-            Front::Wait(wait) => wait.until,
+            Foreground::Idle | Foreground::Log(_) => None,
+            Foreground::Job(_) if self.interactive => Some(now + TICK),
+            Foreground::Job(_) => None,
+            Foreground::Wait(wait) => wait.until,
         };
         let ending = match self.course.leaving {
-            Leaving::Ending(until) => Some(until),
-            Leaving::Not | Leaving::Warned | Leaving::WhenDone | Leaving::Now => None,
+            ExitState::Ending(until) => Some(until),
+            ExitState::Not | ExitState::Warned | ExitState::WhenDone | ExitState::Now => None,
         };
         // A held job's deadline passes without the engine.
         let held = self.jobs.listed().filter(|entry| entry.item.is_held());
@@ -145,14 +145,14 @@ impl Prompt<'_> {
             Input::Submit(typed) => self.submitted(typed),
             Input::Interrupt => self.interrupt(),
             // As in other chats, it stops the answer and nothing else.
-            Input::Escape if matches!(self.front, Front::Job(_)) => self.interrupt(),
+            Input::Escape if matches!(self.front, Foreground::Job(_)) => self.interrupt(),
             Input::Escape => {}
             Input::Background => self.background(),
             Input::Eof => self.end_of_input(),
             Input::Terminate => {
                 self.exit = Exit::Terminated;
                 // The terminal is gone, but the user did not cancel: the relay's jobs continue there.
-                self.leave_all();
+                self.detach_all();
                 self.end_all("terminated");
             }
             Input::Redraw => {}
@@ -164,8 +164,8 @@ impl Prompt<'_> {
             self.known().submitted(&typed);
         }
         let line = self.understood(&typed);
-        if self.course.leaving == Leaving::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
-            self.course.leaving = Leaving::Not;
+        if self.course.leaving == ExitState::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
+            self.course.leaving = ExitState::Not;
         }
         if self.must_wait(&line) {
             let after = self.front_key();
@@ -180,12 +180,12 @@ impl Prompt<'_> {
     /// does.
     fn must_wait(&mut self, line: &Line) -> bool {
         let busy = match &self.front {
-            Front::Idle | Front::Log(_) => false,
-            Front::Job(_) | Front::Wait(_) => true,
+            Foreground::Idle | Foreground::Log(_) => false,
+            Foreground::Job(_) | Foreground::Wait(_) => true,
         };
         let waits =
-            busy || self.is_held_up() || !self.course.queue.is_empty() || !self.next_fronts.is_empty();
-        if !self.interactive || self.is_held_up() {
+            busy || self.is_blocked() || !self.course.queue.is_empty() || !self.next_fronts.is_empty();
+        if !self.interactive || self.is_blocked() {
             return (waits && *line != Line::Empty) || self.waits_for_relay(line);
         }
         let waits = match line {
@@ -198,22 +198,22 @@ impl Prompt<'_> {
     fn front_key(&self) -> Option<u64> {
         let queued = self.course.queue.back().and_then(|queued| queued.after);
         match &self.front {
-            Front::Job(followed) => Some(followed.key),
-            Front::Idle | Front::Log(_) | Front::Wait(_) => queued,
+            Foreground::Job(followed) => Some(followed.key),
+            Foreground::Idle | Foreground::Log(_) | Foreground::Wait(_) => queued,
         }
     }
 
     /// Runs the next waiting line; `false` if none can run.
     fn run_next(&mut self) -> bool {
         let busy = match &self.front {
-            Front::Idle | Front::Log(_) => self.is_held_up() || !self.next_fronts.is_empty(),
-            Front::Job(_) | Front::Wait(_) => true,
+            Foreground::Idle | Foreground::Log(_) => self.is_blocked() || !self.next_fronts.is_empty(),
+            Foreground::Job(_) | Foreground::Wait(_) => true,
         };
         let runs = |key: u64| self.jobs.listed().any(|entry| entry.key == key && !entry.item.is_over());
         let may_run = |queued: &Queued| !queued.after.is_some_and(runs);
         if busy
             || !self.course.queue.front().is_some_and(may_run)
-            || matches!(self.course.leaving, Leaving::Ending(_))
+            || matches!(self.course.leaving, ExitState::Ending(_))
         {
             return false;
         }
@@ -233,7 +233,7 @@ impl Prompt<'_> {
             Line::Ask(ask) => {
                 self.echo(typed);
                 if let Some(verb) = parse::near_miss(typed).filter(|_| self.interactive) {
-                    self.say(Tone::Dim, &format!("did you mean {verb}? Enter sends the line to the model"));
+                    self.print(Tone::Dim, &format!("did you mean {verb}? Enter sends the line to the model"));
                     return self.screen.prefill(&format!(" {typed}"));
                 }
                 self.ask(ask);
@@ -244,7 +244,7 @@ impl Prompt<'_> {
             }
             Line::Wrong(what) => {
                 self.echo(typed);
-                self.wrong(&what);
+                self.print_error(&what);
                 self.exit = self.exit.or(Exit::Usage);
             }
         }
@@ -252,16 +252,16 @@ impl Prompt<'_> {
 
     fn echo(&mut self, typed: &str) {
         let text = format!("{}{}", self.shown_prompt, typed.trim_end());
-        self.say(Tone::Echo, &text);
+        self.print(Tone::Echo, &text);
     }
 
     /// Announces, before a prompt is shown, the jobs that ended since the last one.
     pub fn before_prompt(&mut self) {
-        self.tell_ends(false);
+        self.announce_ends(false);
     }
 
     /// Announces background jobs that have ended: all of them, or only those that are announced at once.
-    pub fn tell_ends(&mut self, only_at_once: bool) {
+    pub fn announce_ends(&mut self, only_at_once: bool) {
         let due: Vec<u32> = self
             .jobs
             .listed()
@@ -277,7 +277,7 @@ impl Prompt<'_> {
             .map(|(entry, mark)| notice::notice(entry, mark))
             .collect();
         for line in lines {
-            self.say(Tone::Plain, &line);
+            self.print(Tone::Plain, &line);
         }
         for number in due {
             self.report(number);
@@ -286,7 +286,7 @@ impl Prompt<'_> {
 
     /// Announces ended jobs that are announced at once.
     fn notice_ends(&mut self) {
-        self.tell_ends(!self.config.notices_at_once);
+        self.announce_ends(!self.config.notices_at_once);
     }
 
     fn interrupt(&mut self) {
@@ -294,18 +294,18 @@ impl Prompt<'_> {
             self.exit = Exit::Interrupted;
             return self.end_all("interrupted");
         }
-        match std::mem::replace(&mut self.front, Front::Idle) {
-            Front::Idle => {
+        match std::mem::replace(&mut self.front, Foreground::Idle) {
+            Foreground::Idle => {
                 if !self.course.queue.is_empty() {
-                    self.give_back_queue();
-                } else if matches!(self.course.leaving, Leaving::Ending(_)) {
-                    self.course.leaving = Leaving::Now;
+                    self.restore_queue();
+                } else if matches!(self.course.leaving, ExitState::Ending(_)) {
+                    self.course.leaving = ExitState::Now;
                 }
             }
-            Front::Job(followed) => {
+            Foreground::Job(followed) => {
                 let number = followed.number;
-                self.front = Front::Job(followed);
-                self.give_back_queue();
+                self.front = Foreground::Job(followed);
+                self.restore_queue();
                 // A group in the foreground is one foreground job, as in a shell.
                 let group: Vec<u32> =
                     self.next_fronts.iter().filter_map(|key| self.jobs.number_of(*key)).collect();
@@ -315,19 +315,19 @@ impl Prompt<'_> {
                     }
                 }
             }
-            Front::Log(followed) => {
+            Foreground::Log(followed) => {
                 self.unfollow(&followed);
-                self.say(Tone::Dim, "the log is no longer followed; the job continues");
+                self.print(Tone::Dim, "the log is no longer followed; the job continues");
             }
-            Front::Wait(_) => {
-                self.give_back_queue();
-                self.say(Tone::Dim, "wait: interrupted; the jobs continue");
+            Foreground::Wait(_) => {
+                self.restore_queue();
+                self.print(Tone::Dim, "wait: interrupted; the jobs continue");
             }
         }
     }
 
     /// Puts the queued lines back into the editor: they may no longer fit.
-    pub fn give_back_queue(&mut self) {
+    pub fn restore_queue(&mut self) {
         if self.course.queue.is_empty() || !self.interactive {
             return;
         }
@@ -337,27 +337,29 @@ impl Prompt<'_> {
 
     fn background(&mut self) {
         match &self.front {
-            Front::Job(_) => self.front_behind(),
-            Front::Log(_) | Front::Wait(_) => {
-                self.say(Tone::Dim, "only a front stream goes to the background; Ctrl-C ends the wait");
+            Foreground::Job(_) => self.front_behind(),
+            Foreground::Log(_) | Foreground::Wait(_) => {
+                self.print(Tone::Dim, "only a front stream goes to the background; Ctrl-C ends the wait");
             }
-            Front::Idle if self.live().is_empty() => self.suspend(),
-            Front::Idle => self
-                .say(Tone::Dim, "no stream is in front; jobs lists the others, suspend returns to the shell"),
+            Foreground::Idle if self.live().is_empty() => self.suspend(),
+            Foreground::Idle => self.print(
+                Tone::Dim,
+                "no stream is in front; jobs lists the others, suspend returns to the shell",
+            ),
         }
     }
 
     pub fn suspend(&mut self) {
         if let Err(error) = self.screen.suspend() {
-            self.wrong(&format!("suspend: {error}"));
+            self.print_error(&format!("suspend: {error}"));
         }
     }
 
     fn end_of_input(&mut self) {
         if self.interactive {
             self.exit_asked();
-        } else if self.course.leaving == Leaving::Not {
-            self.course.leaving = Leaving::WhenDone;
+        } else if self.course.leaving == ExitState::Not {
+            self.course.leaving = ExitState::WhenDone;
         }
     }
 
@@ -365,8 +367,8 @@ impl Prompt<'_> {
     pub fn exit_asked(&mut self) {
         let (at_relay, here) = self.running();
         match self.course.leaving {
-            Leaving::Not | Leaving::WhenDone if at_relay + here > 0 && self.interactive => {
-                let (said, advice) = match (at_relay, here) {
+            ExitState::Not | ExitState::WhenDone if at_relay + here > 0 && self.interactive => {
+                let (message, advice) = match (at_relay, here) {
                     (_, 0) => (
                         "There are running answers.",
                         "exit again leaves them running, kill --all cancels them",
@@ -377,13 +379,13 @@ impl Prompt<'_> {
                         "exit again leaves those of the relay running, and cancels the others",
                     ),
                 };
-                self.say(Tone::Plain, said);
-                self.say(Tone::Dim, advice);
-                self.course.leaving = Leaving::Warned;
+                self.print(Tone::Plain, message);
+                self.print(Tone::Dim, advice);
+                self.course.leaving = ExitState::Warned;
             }
-            Leaving::Ending(_) => self.course.leaving = Leaving::Now,
-            Leaving::Not | Leaving::WhenDone | Leaving::Warned | Leaving::Now => {
-                self.leave_all();
+            ExitState::Ending(_) => self.course.leaving = ExitState::Now,
+            ExitState::Not | ExitState::WhenDone | ExitState::Warned | ExitState::Now => {
+                self.detach_all();
                 self.end_all("the prompt was left");
             }
         }
@@ -398,29 +400,29 @@ impl Prompt<'_> {
                 item.cancel(reason, false);
             }
         }
-        self.course.leaving = Leaving::Ending(Instant::now() + GRACE);
+        self.course.leaving = ExitState::Ending(Instant::now() + GRACE);
     }
 
-    fn leave_if_due(&mut self) {
+    fn quit_if_due(&mut self) {
         let front_is_idle = match &self.front {
-            Front::Idle | Front::Log(_) => true,
-            Front::Job(_) | Front::Wait(_) => false,
+            Foreground::Idle | Foreground::Log(_) => true,
+            Foreground::Job(_) | Foreground::Wait(_) => false,
         };
         let live = !self.live().is_empty();
         match self.course.leaving {
-            Leaving::Not | Leaving::Warned | Leaving::Now => {}
-            Leaving::WhenDone => {
-                let idle = front_is_idle && self.course.queue.is_empty() && !self.is_held_up();
+            ExitState::Not | ExitState::Warned | ExitState::Now => {}
+            ExitState::WhenDone => {
+                let idle = front_is_idle && self.course.queue.is_empty() && !self.is_blocked();
                 if idle && !live && self.next_fronts.is_empty() {
-                    self.tell_ends(false);
-                    self.course.leaving = Leaving::Now;
+                    self.announce_ends(false);
+                    self.course.leaving = ExitState::Now;
                 }
             }
-            Leaving::Ending(until) => {
+            ExitState::Ending(until) => {
                 if (!live && front_is_idle) || Instant::now() >= until {
                     self.record();
-                    self.tell_ends(false);
-                    self.course.leaving = Leaving::Now;
+                    self.announce_ends(false);
+                    self.course.leaving = ExitState::Now;
                 }
             }
         }
@@ -430,8 +432,8 @@ impl Prompt<'_> {
     fn status(&self) -> Option<Status> {
         let mut status = Status::default();
         match &self.front {
-            Front::Idle => {}
-            Front::Job(followed) => {
+            Foreground::Idle => {}
+            Foreground::Job(followed) => {
                 if let Some(entry) = self.jobs.get(followed.number) {
                     (status.front, status.trouble) =
                         notice::status(&entry.item, &entry.name, self.config.stalled_after);
@@ -441,10 +443,10 @@ impl Prompt<'_> {
                     }
                 }
             }
-            Front::Log(followed) => {
+            Foreground::Log(followed) => {
                 status.front = format!("following %{}; Ctrl-C stops following", followed.number)
             }
-            Front::Wait(wait) => {
+            Foreground::Wait(wait) => {
                 let count = wait.keys.len();
                 status.front = format!("waiting for {count} {}", if count == 1 { "job" } else { "jobs" });
                 if let Some(until) = wait.until {
@@ -484,7 +486,7 @@ impl Prompt<'_> {
     }
 
     /// Keeps completion up to date.
-    fn tell_completion(&self) {
+    fn update_completion(&self) {
         let mut jobs: Vec<String> = self.jobs.listed().map(|entry| format!("%{}", entry.number)).collect();
         jobs.extend(self.jobs.listed().map(|entry| format!("%{}", entry.name)));
         jobs.dedup();

@@ -67,9 +67,9 @@ impl Session {
     }
 
     /// Leaves an answer to the relay that runs it: its rest is no longer written here.
-    pub fn leave(&self, id: AnswerId) {
+    pub fn detach(&self, id: AnswerId) {
         if let (Some(writer), Some(chat)) = (&self.writer, self.chat) {
-            writer.leave(chat, id);
+            writer.detach(chat, id);
         }
     }
 
@@ -165,7 +165,7 @@ pub struct Opened {
 /// Waits for the disk.
 pub fn open(path: &Path, name: &str, writer: Option<WriterId>) -> Result<Opened, String> {
     let mut history = History::open(path).map_err(|error| error.to_string())?;
-    let said = |error: HistoryError| match error {
+    let message = |error: HistoryError| match error {
         HistoryError::Missing(name) => format!("there is no conversation {name}; :history lists them"),
         error @ (HistoryError::Ambiguous(..)
         | HistoryError::BadName(_)
@@ -175,11 +175,11 @@ pub fn open(path: &Path, name: &str, writer: Option<WriterId>) -> Result<Opened,
         | HistoryError::Database(_)
         | HistoryError::Io(_)) => error.to_string(),
     };
-    let id = history.find(name).map_err(said)?;
+    let id = history.find(name).map_err(message)?;
     let open = Open::mark(path, id).map_err(|why| format!("{name}: {why}"))?;
-    let left = writer.map(|writer| history.take_over(id, writer, |_| true)).transpose().map_err(said)?;
-    let conversation = Box::new(history.load(id).map_err(said)?);
-    let name = history.summary(id).map_err(said)?.name;
+    let left = writer.map(|writer| history.take_over(id, writer, |_| true)).transpose().map_err(message)?;
+    let conversation = Box::new(history.load(id).map_err(message)?);
+    let name = history.summary(id).map_err(message)?.name;
     Ok(Opened { id, name, left: left.unwrap_or_default(), conversation, open })
 }
 

@@ -10,15 +10,15 @@ use towline_app::chat::{Conversation, Settings};
 use towline_app::history::{ChatId, History, HistoryError};
 
 use super::background_task::turns;
-use super::complete::{Completer, Known};
-use super::relay::{self, Asked};
+use super::complete::{Completer, CompletionData};
+use super::relay::{self, AnswerBackend};
 use super::session::{self, Opened, Session};
 use super::state::{Prompt, Setup};
 use crate::args::PromptArgs;
 use crate::exit::Exit;
 use crate::exit::failure::{Complaint, Failure};
 use crate::output;
-use crate::server::Place;
+use crate::server::ServerKind;
 use crate::server::environment;
 use crate::server::places;
 use crate::term;
@@ -43,8 +43,8 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
     let environment = environment::read().with(&config);
     let engine = Engine::start(EngineConfig::default()).map_err(local)?;
     let interactive = is_interactive();
-    let finding = Asked::find(args.clone(), config.clone(), environment.clone(), interactive);
-    let (asked, said) = match engine.spawn("server", finding).wait().map_err(local)? {
+    let finding = AnswerBackend::find(args.clone(), config.clone(), environment.clone(), interactive);
+    let (asked, message) = match engine.spawn("server", finding).wait().map_err(local)? {
         Ok(found) => found?,
         Err(outcome) => return Err(local(outcome)),
     };
@@ -53,7 +53,7 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
     let (conversation, session, left) =
         conversation(&args, &environment, &config, interactive, (&engine, asked.relay.as_deref()))?;
 
-    let known = Arc::new(Mutex::new(Known::default()));
+    let known = Arc::new(Mutex::new(CompletionData::default()));
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let terminal = term::Config {
         history: folders::data().map(|folder| folder.join("history")),
@@ -65,7 +65,7 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
     let mut screen = term::open(terminal, Box::new(Completer(Arc::clone(&known)))).map_err(local)?;
     let setup = Setup { engine: engine.clone(), asked, config, conversation, session, known, interactive };
     let warnings = warnings.into_iter().map(|warning| format!("warning: {warning}"));
-    let warnings: Vec<String> = warnings.chain(said).collect();
+    let warnings: Vec<String> = warnings.chain(message).collect();
     let ended = converse(&mut *screen, setup, &warnings, (&left, is_first));
     let closed = screen.close();
     drop(screen);
@@ -84,7 +84,7 @@ fn converse(
 ) -> io::Result<Exit> {
     let mut prompt = Prompt::new(screen, setup);
     for warning in warnings {
-        prompt.say(Tone::Bad, warning);
+        prompt.print(Tone::Bad, warning);
     }
     prompt.greet(left, is_first);
     let ended = prompt.run();
@@ -131,7 +131,7 @@ fn conversation(
     };
     let Some(name) = &args.session else {
         let found = relay.zip(session.path()).and_then(|(relay, path)| {
-            let chats = relay::left_behind(engine, relay, path).into_iter();
+            let chats = relay::detached_chats(engine, relay, path).into_iter();
             // Skips one that another prompt has open or has just taken over.
             let mut opened = chats.filter_map(|ChatId(id)| session::open(path, &id.to_string(), writer).ok());
             opened.find(|opened| !opened.left.is_empty())
@@ -150,11 +150,11 @@ fn conversation(
         ));
     };
     let mut history = History::open(path)?;
-    let taken = history.take_in(&path.with_file_name("sessions"))?;
+    let imported = history.import_folder(&path.with_file_name("sessions"))?;
     match history.find(name) {
         Ok(_) => {}
         Err(HistoryError::Missing(_)) => {
-            if let Some(wrong) = taken.complaint(name) {
+            if let Some(wrong) = imported.complaint(name) {
                 return Err(Failure::usage(wrong));
             }
             return match session.rename(name) {
@@ -172,14 +172,14 @@ fn conversation(
 impl Prompt<'_> {
     /// The greeting at the very first start.
     fn hello(&self) -> String {
-        let who = match &self.asked.server.place {
-            Place::Builtin(builtin) => {
+        let who = match &self.asked.server.kind {
+            ServerKind::Builtin(builtin) => {
                 format!("{}, a built-in toy: it shows how Towline works and knows little", builtin.model())
             }
-            Place::Own(Some(shown)) if shown == BUILTIN => {
+            ServerKind::OwnRelay(Some(shown)) if shown == BUILTIN => {
                 "a built-in toy: it shows how Towline works and knows little".to_owned()
             }
-            Place::Found(_) | Place::Own(_) => self.asked.server.shown(),
+            ServerKind::Found(_) | ServerKind::OwnRelay(_) => self.asked.server.shown(),
         };
         format!(
             "towline {}; answers come from {who}\n\
@@ -194,7 +194,7 @@ impl Prompt<'_> {
     fn greet(&mut self, left: &[String], is_first: bool) {
         if self.interactive && is_first {
             let hello = self.hello();
-            self.say(Tone::Dim, &hello);
+            self.print(Tone::Dim, &hello);
         } else if self.interactive {
             let count = self.chat.turns().len();
             let mut text = format!("towline {}, {}", env!("CARGO_PKG_VERSION"), self.asked.server.shown());
@@ -202,7 +202,7 @@ impl Prompt<'_> {
                 let name = self.session.name().unwrap_or_default();
                 text.push_str(&format!(", {name} with {}", turns(count)));
             }
-            self.say(Tone::Dim, &format!("{text}; help lists the commands"));
+            self.print(Tone::Dim, &format!("{text}; help lists the commands"));
             self.show_last_turn(left);
         }
         self.learn_models();

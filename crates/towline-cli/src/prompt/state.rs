@@ -10,11 +10,11 @@ use towline_app::chat::{AnswerId, Conversation};
 use towline_app::settings::Config;
 
 use super::background_task::BackgroundTasks;
-use super::complete::Known;
+use super::complete::CompletionData;
 use super::item::{Item, Kind};
 use super::jobs::Jobs;
 use super::notice;
-use super::relay::Asked;
+use super::relay::AnswerBackend;
 use super::run::Course;
 use super::session::Session;
 use super::spec::Spec;
@@ -26,11 +26,11 @@ use crate::term::screen::{Screen, Tone};
 #[derive(Debug)]
 pub struct Setup {
     pub engine: Engine,
-    pub asked: Asked,
+    pub asked: AnswerBackend,
     pub config: Config,
     pub conversation: Conversation,
     pub session: Session,
-    pub known: Arc<Mutex<Known>>,
+    pub known: Arc<Mutex<CompletionData>>,
     /// Whether a user is at the terminal.
     pub interactive: bool,
 }
@@ -39,14 +39,14 @@ pub struct Setup {
 pub struct Prompt<'s> {
     pub screen: &'s mut dyn Screen,
     pub engine: Engine,
-    pub asked: Asked,
+    pub asked: AnswerBackend,
     pub config: Config,
     pub chat: Conversation,
     pub session: Session,
-    pub known: Arc<Mutex<Known>>,
+    pub known: Arc<Mutex<CompletionData>>,
     pub interactive: bool,
     pub jobs: Jobs<Item>,
-    pub front: Front,
+    pub front: Foreground,
     /// The keys of the jobs that come to the foreground next, one after the other.
     pub next_fronts: VecDeque<u64>,
     pub course: Course,
@@ -54,7 +54,7 @@ pub struct Prompt<'s> {
     /// The attachments of the next question.
     pub attached: Vec<Attached>,
     /// The model whose context size the server has reported, and that size in tokens.
-    pub context_told: Option<(String, u64)>,
+    pub reported_context: Option<(String, u64)>,
     /// The model that was most recently missing.
     pub missing: Option<String>,
     /// The key of the last answer in the foreground.
@@ -66,7 +66,7 @@ pub struct Prompt<'s> {
 
 /// The foreground.
 #[derive(Debug)]
-pub enum Front {
+pub enum Foreground {
     Idle,
     /// A job: Ctrl-C cancels it.
     Job(Followed),
@@ -120,12 +120,12 @@ impl<'s> Prompt<'s> {
             known: setup.known,
             interactive: setup.interactive,
             jobs: Jobs::default(),
-            front: Front::Idle,
+            front: Foreground::Idle,
             next_fronts: VecDeque::new(),
             course: Course::default(),
             background_tasks: BackgroundTasks::default(),
             attached: Vec::new(),
-            context_told: None,
+            reported_context: None,
             missing: None,
             last: None,
             exit: Exit::Completed,
@@ -134,7 +134,7 @@ impl<'s> Prompt<'s> {
     }
 
     /// Shows a message. Without a user at the terminal, only results go to standard output.
-    pub fn say(&mut self, tone: Tone, text: &str) {
+    pub fn print(&mut self, tone: Tone, text: &str) {
         match tone {
             Tone::Dim | Tone::Good | Tone::Bad if !self.interactive => output::stderr_line(text),
             Tone::Echo if !self.interactive => {}
@@ -143,12 +143,12 @@ impl<'s> Prompt<'s> {
     }
 
     /// Reports that a command failed.
-    pub fn wrong(&mut self, text: &str) {
-        self.say(Tone::Bad, text);
+    pub fn print_error(&mut self, text: &str) {
+        self.print(Tone::Bad, text);
         self.exit = self.exit.or(Exit::Failed);
     }
 
-    pub fn known(&self) -> MutexGuard<'_, Known> {
+    pub fn known(&self) -> MutexGuard<'_, CompletionData> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,18 +177,18 @@ impl<'s> Prompt<'s> {
         match self.jobs.resolve(spec, ended) {
             Ok(entry) => Some((entry.number, entry.key)),
             Err(error) => {
-                let said = format!("{verb}: {error}");
-                self.wrong(&said);
+                let message = format!("{verb}: {error}");
+                self.print_error(&message);
                 None
             }
         }
     }
 
     /// Shows the state of a listed job.
-    pub fn tell(&mut self, number: u32) {
+    pub fn show_job(&mut self, number: u32) {
         let mark = self.jobs.mark(number);
         if let Some(line) = self.jobs.get(number).map(|entry| notice::notice(entry, mark)) {
-            self.say(Tone::Plain, &line);
+            self.print(Tone::Plain, &line);
         }
     }
 
@@ -197,7 +197,7 @@ impl<'s> Prompt<'s> {
         if !lines.is_empty()
             && let Some(trouble) = self.session.append(lines, &self.chat.settings)
         {
-            self.say(Tone::Bad, &trouble);
+            self.print(Tone::Bad, &trouble);
         }
     }
 

@@ -4,7 +4,7 @@ use towline::Error;
 use towline::error::ErrorKind;
 use towline::outcome::Clock;
 
-use crate::server::{Place, Server};
+use crate::server::{Server, ServerKind};
 use towline_app::servers::Environment;
 use towline_app::servers::ServerSource as Source;
 
@@ -100,56 +100,56 @@ pub fn for_clock(clock: Clock) -> &'static str {
 }
 
 fn for_connect(server: &Server) -> String {
-    match &server.place {
-        Place::Found(Source::Argument) => {
+    match &server.kind {
+        ServerKind::Found(Source::Argument) => {
             "check that the server runs and that --host is right; without --host, towline looks for \
              another server or uses the built-in model"
                 .to_owned()
         }
-        Place::Found(Source::Server | Source::Configuration) => {
+        ServerKind::Found(Source::Server | Source::Configuration) => {
             "check that the server runs, and that the configuration has the right address".to_owned()
         }
-        Place::Found(Source::Environment) => {
+        ServerKind::Found(Source::Environment) => {
             "the address is from OLLAMA_HOST; check that the server runs there, or name another with --host"
                 .to_owned()
         }
-        Place::Found(Source::Relay) => {
+        ServerKind::Found(Source::Relay) => {
             "check that the relay runs there, and that --relay or TOWLINE_RELAY is right".to_owned()
         }
-        Place::Found(Source::Local) => {
+        ServerKind::Found(Source::Local) => {
             "start Ollama (ollama serve), or name another server with --host".to_owned()
         }
-        Place::Builtin(_) => "this should not happen; please report it".to_owned(),
-        Place::Own(_) => "the next question starts the relay again".to_owned(),
+        ServerKind::Builtin(_) => "this should not happen; please report it".to_owned(),
+        ServerKind::OwnRelay(_) => "the next question starts the relay again".to_owned(),
     }
 }
 
 fn for_unauthorized(server: &Server, environment: &Environment) -> String {
-    match (&server.place, &environment.api_key) {
-        (Place::Found(Source::Local) | Place::Builtin(_) | Place::Own(None), _) => {
+    match (&server.kind, &environment.api_key) {
+        (ServerKind::Found(Source::Local) | ServerKind::Builtin(_) | ServerKind::OwnRelay(None), _) => {
             "a key is only sent to a server that --host or OLLAMA_HOST names".to_owned()
         }
-        (Place::Found(_) | Place::Own(Some(_)), Some(_)) => {
+        (ServerKind::Found(_) | ServerKind::OwnRelay(Some(_)), Some(_)) => {
             "the key in OLLAMA_API_KEY was sent but not accepted".to_owned()
         }
-        (Place::Found(_) | Place::Own(Some(_)), None) => {
+        (ServerKind::Found(_) | ServerKind::OwnRelay(Some(_)), None) => {
             "put the server's key into OLLAMA_API_KEY".to_owned()
         }
     }
 }
 
 fn for_missing_model(server: &Server, model: &str) -> String {
-    match &server.place {
-        Place::Builtin(builtin) => {
+    match &server.kind {
+        ServerKind::Builtin(builtin) => {
             format!("the built-in model is {}; other models need a server such as Ollama", builtin.model())
         }
-        Place::Own(_) if server.is_builtin() => {
+        ServerKind::OwnRelay(_) if server.is_builtin() => {
             "there is only the built-in model; other models need a server such as Ollama".to_owned()
         }
-        Place::Found(_) | Place::Own(_) if server.client.is_openai() => {
+        ServerKind::Found(_) | ServerKind::OwnRelay(_) if server.client.is_openai() => {
             format!("the server has the models that it was started with; {} shows them", list_command(server))
         }
-        Place::Found(_) | Place::Own(_) => {
+        ServerKind::Found(_) | ServerKind::OwnRelay(_) => {
             format!(
                 "towline pull{} {model} fetches it; {} shows the installed models",
                 host_option(server),
@@ -164,12 +164,14 @@ fn list_command(server: &Server) -> String {
 }
 
 fn host_option(server: &Server) -> String {
-    match &server.place {
-        Place::Found(Source::Argument | Source::Server) => format!(" --host {}", server.client.endpoint()),
-        Place::Own(Some(named)) => format!(" --host {named}"),
-        Place::Found(Source::Environment | Source::Configuration | Source::Local | Source::Relay)
-        | Place::Builtin(_)
-        | Place::Own(None) => String::new(),
+    match &server.kind {
+        ServerKind::Found(Source::Argument | Source::Server) => {
+            format!(" --host {}", server.client.endpoint())
+        }
+        ServerKind::OwnRelay(Some(named)) => format!(" --host {named}"),
+        ServerKind::Found(Source::Environment | Source::Configuration | Source::Local | Source::Relay)
+        | ServerKind::Builtin(_)
+        | ServerKind::OwnRelay(None) => String::new(),
     }
 }
 

@@ -38,19 +38,19 @@ pub const UNARY_TIMEOUTS: Timeouts = Timeouts {
 pub struct Server {
     /// A client for it.
     pub client: Client,
-    /// How it was found.
-    pub place: Place,
+    /// How it is reached, and how it was found.
+    pub kind: ServerKind,
 }
 
-/// How a server was found.
+/// How a server is reached, and how it was found.
 #[derive(Debug)]
-pub enum Place {
+pub enum ServerKind {
     /// It was named, or it answers at Ollama's default address.
     Found(ServerSource),
     /// No server answers there: the built-in model, in this process.
     Builtin(Builtin),
     /// Behind the user's own relay: the named server, as it is shown, or one that the relay finds.
-    Own(Option<String>),
+    OwnRelay(Option<String>),
 }
 
 /// Whether the built-in model is acceptable.
@@ -83,7 +83,7 @@ impl Server {
         need: Need,
     ) -> Result<Self, Failure> {
         if let Some(ResolvedServer { client, source }) = found {
-            return Ok(Self { client, place: Place::Found(source) });
+            return Ok(Self { client, kind: ServerKind::Found(source) });
         }
         if need == Need::Keeper {
             return Err(Failure::Request(
@@ -97,24 +97,24 @@ impl Server {
         }
         let builtin = Builtin::start().await?;
         let config = Config { timeouts, api, ..Config::default() };
-        Ok(Self { client: servers::client(builtin.endpoint(), config)?, place: Place::Builtin(builtin) })
+        Ok(Self { client: servers::client(builtin.endpoint(), config)?, kind: ServerKind::Builtin(builtin) })
     }
 
     /// Its address for messages: without path and credentials.
     pub fn shown(&self) -> String {
-        match &self.place {
-            Place::Found(_) => self.client.endpoint().to_string(),
-            Place::Builtin(_) => BUILTIN.to_owned(),
-            Place::Own(named) => named.clone().unwrap_or_else(|| "your own relay".to_owned()),
+        match &self.kind {
+            ServerKind::Found(_) => self.client.endpoint().to_string(),
+            ServerKind::Builtin(_) => BUILTIN.to_owned(),
+            ServerKind::OwnRelay(named) => named.clone().unwrap_or_else(|| "your own relay".to_owned()),
         }
     }
 
     /// Whether the built-in model is the only one; it cannot pull others.
     pub fn is_builtin(&self) -> bool {
-        match &self.place {
-            Place::Builtin(_) => true,
-            Place::Own(shown) => shown.as_deref() == Some(BUILTIN),
-            Place::Found(_) => false,
+        match &self.kind {
+            ServerKind::Builtin(_) => true,
+            ServerKind::OwnRelay(shown) => shown.as_deref() == Some(BUILTIN),
+            ServerKind::Found(_) => false,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::exit::failure::Complaint;
 use crate::exit::failure::unless_stopped;
 use crate::exit::stop::Stopper;
 use crate::server::UNARY_TIMEOUTS;
-use crate::server::{Place, Server};
+use crate::server::{Server, ServerKind};
 use towline_app::servers::{Environment, ServerSource};
 
 /// Time limit for a hint.
@@ -57,8 +57,8 @@ pub async fn choose(
         [first, _, ..] if may_be_name(first) => Some(first.as_str()),
         _ => None,
     };
-    let names = match (&server.place, &environment.model, first) {
-        (Place::Builtin(builtin), ..) => Ok(vec![format!("{}:latest", builtin.model())]),
+    let names = match (&server.kind, &environment.model, first) {
+        (ServerKind::Builtin(builtin), ..) => Ok(vec![format!("{}:latest", builtin.model())]),
         (_, Some(named), None) => return Ok(model(named)),
         _ => names(server, UNARY_TIMEOUTS).await,
     };
@@ -70,7 +70,7 @@ pub async fn choose(
     if let Some(named) = &environment.model {
         return Ok(model(named));
     }
-    if let Place::Builtin(builtin) = &server.place {
+    if let ServerKind::Builtin(builtin) = &server.kind {
         return Ok(model(builtin.model()));
     }
     Ok(match names?.as_slice() {
@@ -145,7 +145,7 @@ pub async fn similar(
     timeouts.total = Some(HINT_TIME);
     let impatient = Server {
         client: server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER),
-        place: Place::Found(ServerSource::Local),
+        kind: ServerKind::Found(ServerSource::Local),
     };
     let names = unless_stopped(names(&impatient, timeouts), stopper).await.ok()?.ok()?;
     let alike: Vec<String> = names.into_iter().filter(|name| is_alike(name, missing)).collect();

@@ -133,7 +133,7 @@ impl Editor {
     }
 
     pub fn set(&mut self, text: &str) {
-        self.leave_modes();
+        self.reset_modes();
         self.buffer.set(text);
     }
 
@@ -372,7 +372,7 @@ impl Editor {
         }
     }
 
-    fn leave_modes(&mut self) {
+    fn reset_modes(&mut self) {
         self.menu = None;
         self.search = None;
         self.walk = None;

@@ -60,7 +60,7 @@ pub struct Decoder {
 }
 
 /// The item at the front of the bytes.
-enum Front {
+enum Parsed {
     Key(Key, usize),
     Incomplete,
     PasteBegins,
@@ -84,12 +84,12 @@ impl Decoder {
                 continue;
             }
             match front(&self.bytes[at..]) {
-                Front::Key(key, used) => {
+                Parsed::Key(key, used) => {
                     keys.push(key);
                     at += used;
                 }
-                Front::Incomplete => break,
-                Front::PasteBegins => {
+                Parsed::Incomplete => break,
+                Parsed::PasteBegins => {
                     at += PASTE_BEGIN.len();
                     self.pasted = Some(0);
                 }
@@ -130,20 +130,20 @@ impl Decoder {
     }
 }
 
-fn front(bytes: &[u8]) -> Front {
-    let Some(&first) = bytes.first() else { return Front::Incomplete };
+fn front(bytes: &[u8]) -> Parsed {
+    let Some(&first) = bytes.first() else { return Parsed::Incomplete };
     match first {
         0x1b => escape(bytes),
-        b'\r' | b'\n' => Front::Key(Key::Enter, 1),
-        b'\t' => Front::Key(Key::Tab, 1),
-        0x08 | 0x7f => Front::Key(Key::Backspace, 1),
-        0 => Front::Key(Key::Unknown, 1),
-        1..=0x1a => Front::Key(Key::Ctrl(char::from(first + b'a' - 1)), 1),
-        0x1c..=0x1f => Front::Key(Key::Ctrl(char::from(first + b'@')), 1),
+        b'\r' | b'\n' => Parsed::Key(Key::Enter, 1),
+        b'\t' => Parsed::Key(Key::Tab, 1),
+        0x08 | 0x7f => Parsed::Key(Key::Backspace, 1),
+        0 => Parsed::Key(Key::Unknown, 1),
+        1..=0x1a => Parsed::Key(Key::Ctrl(char::from(first + b'a' - 1)), 1),
+        0x1c..=0x1f => Parsed::Key(Key::Ctrl(char::from(first + b'@')), 1),
         0x20.. => match character(bytes) {
-            Some((c, used)) if c.is_control() => Front::Key(Key::Unknown, used),
-            Some((c, used)) => Front::Key(Key::Char(c), used),
-            None => Front::Incomplete,
+            Some((c, used)) if c.is_control() => Parsed::Key(Key::Unknown, used),
+            Some((c, used)) => Parsed::Key(Key::Char(c), used),
+            None => Parsed::Incomplete,
         },
     }
 }
@@ -164,22 +164,22 @@ fn character(bytes: &[u8]) -> Option<(char, usize)> {
     }
 }
 
-fn escape(bytes: &[u8]) -> Front {
+fn escape(bytes: &[u8]) -> Parsed {
     match bytes.get(1) {
-        None => Front::Incomplete,
+        None => Parsed::Incomplete,
         Some(b'[') => sequence(bytes),
         Some(b']') => reply(bytes),
         Some(b'O') => match bytes.get(2) {
-            None => Front::Incomplete,
-            Some(&last) => Front::Key(letter(last, 1), 3),
+            None => Parsed::Incomplete,
+            Some(&last) => Parsed::Key(letter(last, 1), 3),
         },
-        Some(0x1b) => Front::Key(Key::Escape, 1),
-        Some(b'\r' | b'\n') => Front::Key(Key::AltEnter, 2),
-        Some(0x08 | 0x7f) => Front::Key(Key::AltBackspace, 2),
+        Some(0x1b) => Parsed::Key(Key::Escape, 1),
+        Some(b'\r' | b'\n') => Parsed::Key(Key::AltEnter, 2),
+        Some(0x08 | 0x7f) => Parsed::Key(Key::AltBackspace, 2),
         Some(_) => match character(&bytes[1..]) {
-            Some((c, used)) if !c.is_control() => Front::Key(Key::Alt(c), used + 1),
-            Some((_, used)) => Front::Key(Key::Unknown, used + 1),
-            None => Front::Incomplete,
+            Some((c, used)) if !c.is_control() => Parsed::Key(Key::Alt(c), used + 1),
+            Some((_, used)) => Parsed::Key(Key::Unknown, used + 1),
+            None => Parsed::Incomplete,
         },
     }
 }
@@ -203,19 +203,19 @@ fn is_reply(bytes: &[u8]) -> bool {
 }
 
 /// `ESC ] 11 ; rgb:RRRR/GGGG/BBBB`, and BEL or `ESC \\`; else Alt with the bracket.
-fn reply(bytes: &[u8]) -> Front {
+fn reply(bytes: &[u8]) -> Parsed {
     if bytes.len() > 2 && !is_background(bytes) {
-        return Front::Key(Key::Alt(']'), 2);
+        return Parsed::Key(Key::Alt(']'), 2);
     }
     let end = bytes.iter().position(|&byte| byte == 0x07).map(|at| (at, at + 1));
     let end = end.or_else(|| bytes.windows(2).position(|pair| pair == b"\x1b\\").map(|at| (at, at + 2)));
     match end {
         Some((end, used)) => {
             let color = bytes.get(BACKGROUND.len()..end).and_then(color);
-            Front::Key(color.map_or(Key::Unknown, Key::Background), used)
+            Parsed::Key(color.map_or(Key::Unknown, Key::Background), used)
         }
-        None if bytes.len() > SEQUENCE_BYTES => Front::Key(Key::Unknown, bytes.len()),
-        None => Front::Incomplete,
+        None if bytes.len() > SEQUENCE_BYTES => Parsed::Key(Key::Unknown, bytes.len()),
+        None => Parsed::Incomplete,
     }
 }
 
@@ -234,19 +234,19 @@ fn color(bytes: &[u8]) -> Option<[f64; 3]> {
 }
 
 /// A control sequence: `ESC [`, parameters, and one final byte.
-fn sequence(bytes: &[u8]) -> Front {
+fn sequence(bytes: &[u8]) -> Parsed {
     let end = bytes[2..].iter().position(|byte| !(0x20..=0x3f).contains(byte)).map(|end| end + 2);
     let Some(end) = end else {
         return if bytes.len() > SEQUENCE_BYTES {
-            Front::Key(Key::Unknown, bytes.len())
+            Parsed::Key(Key::Unknown, bytes.len())
         } else {
-            Front::Incomplete
+            Parsed::Incomplete
         };
     };
     let used = end + 1;
     let parameters = &bytes[2..end];
     if bytes[..used] == *PASTE_BEGIN {
-        return Front::PasteBegins;
+        return Parsed::PasteBegins;
     }
     let mut numbers = [0u32; 3];
     for (number, text) in numbers.iter_mut().zip(parameters.split(|&byte| byte == b';')) {
@@ -270,7 +270,7 @@ fn sequence(bytes: &[u8]) -> Front {
         b'Z' => Key::BackTab,
         last => letter(last, modifier.max(1)),
     };
-    Front::Key(key, used)
+    Parsed::Key(key, used)
 }
 
 /// Arrows, Home and End. The modifier counts Shift 1, Alt 2, Ctrl 4, and one more.

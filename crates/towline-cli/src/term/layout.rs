@@ -22,13 +22,13 @@ pub struct Size {
 
 /// The rows above the input: the end of the pending text, and the status row.
 #[derive(Debug, Default)]
-pub struct Upper {
+pub struct UpperRows {
     pub rows: Vec<Row>,
     /// The number of rows at the beginning that hold all pending text; 0 if only its end is shown.
     pub pending: usize,
 }
 
-impl Upper {
+impl UpperRows {
     pub fn new(pending: &[Line], status: Option<&Status>, size: Size, input_rows: usize) -> Self {
         let status = status.map(|status| status_row(status, size.columns));
         // One row of the screen stays free above the block.
@@ -80,7 +80,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn put(&mut self, text: &str, style: Style) {
+    fn push(&mut self, text: &str, style: Style) {
         for grapheme in graphemes(text) {
             let width = grapheme_width(grapheme);
             if self.row.width + width > self.columns {
@@ -95,7 +95,7 @@ impl Rows {
     }
 
     /// The position of the next character.
-    fn here(&mut self) -> (usize, usize) {
+    fn position(&mut self) -> (usize, usize) {
         if self.row.width >= self.columns {
             self.next();
         }
@@ -108,22 +108,22 @@ fn input_rows(prompt: &str, view: &View<'_>, columns: usize) -> Block {
     let mut rows = Rows { columns, done: vec![], row: Row::default() };
     let mut at = None;
     match &view.search {
-        Some(search) => rows.put(&safe::row(search), Style::DIM),
-        None => rows.put(&safe::row(prompt), Style { bold: true, ..Style::color(Color::Cyan) }),
+        Some(search) => rows.push(&safe::row(search), Style::DIM),
+        None => rows.push(&safe::row(prompt), Style { bold: true, ..Style::color(Color::Cyan) }),
     }
     let mut start = 0;
     for (number, line) in text.split('\n').enumerate() {
         if number > 0 {
             rows.next();
-            rows.put("  ", Style::PLAIN);
+            rows.push("  ", Style::PLAIN);
         }
         let end = start + line.len();
         if (start..=end).contains(&cursor) {
-            rows.put(&safe::row(&text[start..cursor]), Style::PLAIN);
-            at = Some(rows.here());
-            rows.put(&safe::row(&text[cursor..end]), Style::PLAIN);
+            rows.push(&safe::row(&text[start..cursor]), Style::PLAIN);
+            at = Some(rows.position());
+            rows.push(&safe::row(&text[cursor..end]), Style::PLAIN);
         } else {
-            rows.put(&safe::row(line), Style::PLAIN);
+            rows.push(&safe::row(line), Style::PLAIN);
         }
         start = end + 1;
     }
@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn pending_text_shows_its_end() {
         let pending = [Line::styled("first", Style::PLAIN), Line::styled("abcdefgh", Style::PLAIN)];
-        let upper = Upper::new(&pending, None, Size { columns: 4, rows: 5 }, 1);
+        let upper = UpperRows::new(&pending, None, Size { columns: 4, rows: 5 }, 1);
         assert_eq!(upper.pending, 0, "its beginning is not shown");
         let shown: Vec<_> = upper.rows.iter().map(|row| row.line.text()).collect();
         assert_eq!(shown, ["t", "abcd", "efgh"]);

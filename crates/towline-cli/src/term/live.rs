@@ -1,7 +1,7 @@
 //! An answer on a terminal without a prompt: its complete lines, with the unfinished text below them.
 
 use super::answer::Answer;
-use super::layout::{Size, Upper};
+use super::layout::{Size, UpperRows};
 use super::painter::{Block, Painter};
 use super::palette::Palette;
 use super::terminal::reflows;
@@ -59,7 +59,7 @@ impl Live {
             let _unknown = self.painter.resized(size.columns, None, &mut out);
         }
         let parts = self.transcript.take(size.columns, usize::MAX);
-        let rows = Upper::new(&self.answer.pending(), None, size, 0).rows;
+        let rows = UpperRows::new(&self.answer.pending(), None, size, 0).rows;
         let cursor_column = rows.last().map_or(0, |row| row.width.min(size.columns.saturating_sub(1)));
         let block = Block { cursor_row: rows.len().saturating_sub(1), cursor_column, rows };
         self.painter.paint(&parts, &block, &mut out);

@@ -11,7 +11,7 @@
 //! | [`markdown`] | streamed Markdown to styled text |
 //! | [`answer`] | a model's output to lines |
 //! | [`rows`] | lines wrapped into rows, where the terminal would wrap or between words |
-//! | [`transcript`] | pending lines, handed out row by row |
+//! | [`transcript`] | pending lines, which are taken row by row |
 //! | [`layout`] | the visible state to rows |
 //! | [`palette`] | the colours of a theme, for a dark or a light background |
 //! | [`painter`] | rows to the fewest bytes |

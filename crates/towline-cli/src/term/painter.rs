@@ -108,7 +108,7 @@ impl Painter {
         if count == 0 {
             return;
         }
-        self.go(0, 0, out);
+        self.move_to(0, 0, out);
         for row in 0..count {
             if row > 0 {
                 out.push(b'\n');
@@ -219,7 +219,7 @@ impl Painter {
         for (at, row) in block.rows.iter().enumerate() {
             let old = shown.rows.get(at);
             if at > 0 && old.is_none() {
-                self.go(at - 1, 0, out);
+                self.move_to(at - 1, 0, out);
                 out.extend_from_slice(b"\r\n");
                 self.row = at;
                 self.column = Some(0);
@@ -230,10 +230,10 @@ impl Painter {
             }
         }
         for at in block.rows.len()..shown.rows.len() {
-            self.go(at, 0, out);
+            self.move_to(at, 0, out);
             out.extend_from_slice(ERASE_RIGHT);
         }
-        self.go(block.cursor_row, block.cursor_column, out);
+        self.move_to(block.cursor_row, block.cursor_column, out);
         self.shown = block.clone();
     }
 
@@ -244,7 +244,7 @@ impl Painter {
         // others as text, and gives them a separate row when the window becomes narrower.
         let is_shorter = old.width > new.width;
         let same = if is_certain && !is_shorter { same } else { 0 };
-        self.go(at, same, out);
+        self.move_to(at, same, out);
         if !is_certain {
             out.extend_from_slice(WRAP_OFF);
         }
@@ -270,7 +270,7 @@ impl Painter {
     }
 
     /// Moves the cursor inside the block.
-    fn go(&mut self, to_row: usize, to_column: usize, out: &mut Vec<u8>) {
+    fn move_to(&mut self, to_row: usize, to_column: usize, out: &mut Vec<u8>) {
         if to_row < self.row {
             up(self.row - to_row, out);
         } else if to_row > self.row {
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_the_terminal_moved_off_the_screen_are_told() {
+    fn rows_that_the_terminal_moved_off_the_screen_are_reported() {
         let lines = ["a".repeat(50), "b".repeat(50), "> ".into()];
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let gone = |cursor_row| {

@@ -43,7 +43,7 @@ impl Row {
     }
 
     /// The row with its indent in front.
-    pub fn behind(self, hanging: &Line) -> Self {
+    pub fn indented_by(self, hanging: &Line) -> Self {
         let mut line = hanging.clone();
         line.append(self.line);
         Self { line, width: hanging.width() + self.width, end: self.end }
@@ -65,7 +65,7 @@ pub fn wrap(line: &Line, columns: usize) -> Vec<Row> {
     let mut rows: Vec<Row> = vec![];
     for row in bodies(line, columns) {
         let after_word = rows.last().is_some_and(|row| matches!(row.end, Break::Words(_)));
-        rows.push(if after_word { row.behind(&hanging) } else { row });
+        rows.push(if after_word { row.indented_by(&hanging) } else { row });
     }
     rows
 }

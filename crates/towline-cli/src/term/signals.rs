@@ -16,7 +16,7 @@ const RESUME_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The signals since the last call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Came {
+pub struct ReceivedSignals {
     /// From outside, or without raw mode; in raw mode Ctrl-C is a key.
     pub interrupt: bool,
     pub terminate: bool,
@@ -82,10 +82,10 @@ impl Signals {
     }
 
     /// Takes the signals since the last call.
-    pub fn take(&mut self) -> Came {
+    pub fn take(&mut self) -> ReceivedSignals {
         let mut bytes = [0; 64];
         while matches!(self.pipe.read(&mut bytes), Ok(read) if read > 0) {}
-        Came {
+        ReceivedSignals {
             interrupt: self.interrupt.swap(false, Ordering::SeqCst),
             terminate: self.terminate.swap(false, Ordering::SeqCst),
             stop: self.stop.swap(false, Ordering::SeqCst),

@@ -13,7 +13,7 @@ use super::editor::{Edit, Editor};
 use super::flow::Flow;
 use super::history::History;
 use super::keys::{Decoder, Key};
-use super::layout::{self, Size, Upper};
+use super::layout::{self, Size, UpperRows};
 use super::painter::{Block, Painter};
 use super::palette::{self, Palette};
 use super::rows::{Row, text_column};
@@ -51,7 +51,7 @@ pub struct Terminal {
     transcript: Transcript,
     status: Option<Status>,
     prompt: String,
-    upper: Upper,
+    upper: UpperRows,
     painter: Painter,
     shades: Shades,
     flow: Flow,
@@ -92,7 +92,7 @@ impl Terminal {
             transcript: Transcript::default(),
             status: None,
             prompt: String::new(),
-            upper: Upper::default(),
+            upper: UpperRows::default(),
             painter: Painter::new(palette, reflows(), size.columns),
             shades: config.shades,
             flow: Flow::new(),
@@ -118,7 +118,7 @@ impl Terminal {
     fn draw(&mut self, now: Instant) -> io::Result<()> {
         self.flow.expire(now);
         self.tty.write(&mut self.out)?;
-        self.look_at_size(now);
+        self.update_size(now);
         let has_text = self.text_is_due || !self.transcript.is_empty();
         if has_text && self.out.is_empty() && self.flow.takes_text(now) {
             if self.flow.asks_ahead(self.window.is_doubtful()) {
@@ -128,7 +128,7 @@ impl Terminal {
             let parts = self.transcript.take(self.size.columns, self.flow.budget_bytes());
             let input = self.input();
             let pending = if self.transcript.is_empty() { self.answer.pending() } else { vec![] };
-            self.upper = Upper::new(&pending, self.status.as_ref(), self.size, input.rows.len());
+            self.upper = UpperRows::new(&pending, self.status.as_ref(), self.size, input.rows.len());
             let block = below(&self.upper.rows, input);
             self.painter.paint(&parts, &block, &mut self.out);
             self.text_is_due = false;
@@ -162,7 +162,7 @@ impl Terminal {
     }
 
     /// Reads the size before each frame, since the signal may come later.
-    fn look_at_size(&mut self, now: Instant) {
+    fn update_size(&mut self, now: Instant) {
         let size = self.window.size(self.tty.size(), now);
         if size != self.size {
             self.size = size;
@@ -170,7 +170,7 @@ impl Terminal {
             let lost = self.painter.resized(size.columns, self.cursor_row.take(), &mut self.out);
             let lost = lost.iter().filter(|(row, _)| *row < self.upper.pending);
             self.answer.left_screen(lost.map(|(_, row)| solid(&row.line.text())).sum());
-            self.upper = Upper::default();
+            self.upper = UpperRows::default();
             self.text_is_due = true;
         }
     }
@@ -223,7 +223,7 @@ impl Terminal {
             return;
         }
         if let Key::Position { row, columns } = key {
-            self.window.told(columns);
+            self.window.set_reported_columns(columns);
             self.cursor_row = Some(row);
             return;
         }
@@ -259,7 +259,7 @@ impl Terminal {
     }
 
     /// Erases the block, waits until the terminal has processed everything, and restores it.
-    fn leave(&mut self) {
+    fn release(&mut self) {
         self.painter.erase(&mut self.out);
         self.painter.forget();
         if self.flow.send(Instant::now(), false) {
@@ -295,7 +295,7 @@ impl Terminal {
         self.size = self.tty.size();
         let _none_is_shown = self.painter.resized(self.size.columns, None, &mut self.out);
         self.answer.columns(self.size.columns);
-        self.upper = Upper::default();
+        self.upper = UpperRows::default();
         self.text_is_due = true;
         self.echo_is_due = true;
         Ok(())
@@ -423,7 +423,7 @@ impl Screen for Terminal {
     }
 
     fn edit_in_editor(&mut self, text: &str) -> io::Result<String> {
-        self.leave();
+        self.release();
         let edited = external::edit(text);
         self.signals.forget_interrupt();
         self.enter()?;
@@ -431,7 +431,7 @@ impl Screen for Terminal {
     }
 
     fn suspend(&mut self) -> io::Result<()> {
-        self.leave();
+        self.release();
         let _before = self.signals.take();
         let stopped = stop_process();
         if stopped.is_ok() {
@@ -463,7 +463,7 @@ impl Screen for Terminal {
             while self.backlog_bytes() == before && before > 0 && !self.is_gone {
                 let now = Instant::now();
                 if now >= progress_ends || self.draw(now).is_err() {
-                    self.leave();
+                    self.release();
                     return Ok(());
                 }
                 let wanted = if self.out.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
@@ -473,12 +473,12 @@ impl Screen for Terminal {
                 self.read(Instant::now(), &mut inputs);
                 // The user can skip the rest with Ctrl-C.
                 if inputs.iter().any(|input| matches!(input, Input::Interrupt | Input::Terminate)) {
-                    self.leave();
+                    self.release();
                     return Ok(());
                 }
             }
         }
-        self.leave();
+        self.release();
         Ok(())
     }
 }

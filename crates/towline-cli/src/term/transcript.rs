@@ -1,7 +1,7 @@
-//! Pending lines for the terminal, handed out row by row.
+//! Pending lines for the terminal, which are taken row by row.
 //!
 //! A line in cells is written unwrapped and wrapped by the terminal, so that it reflows and is copied in one
-//! piece. It may still be handed out in parts: where a row is exactly full, writing can stop and resume later
+//! piece. It may still be taken in parts: where a row is exactly full, writing can stop and resume later
 //! (see [`Painter`](super::painter)). A line in words is broken for the width of the window at the time of
 //! writing.
 
@@ -31,7 +31,7 @@ pub enum End {
     Pause(String, Style),
 }
 
-/// The line being handed out, cut into rows.
+/// The line that is being taken, cut into rows.
 #[derive(Debug)]
 struct Open {
     rows: VecDeque<Row>,
@@ -96,7 +96,7 @@ impl Transcript {
         self.bytes = self.bytes.saturating_sub(bytes);
         open.written_bytes += bytes;
         if std::mem::take(&mut open.after_word) {
-            row = row.behind(&open.hanging);
+            row = row.indented_by(&open.hanging);
         }
         let end = match &row.end {
             Break::End => {

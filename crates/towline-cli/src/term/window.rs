@@ -22,7 +22,7 @@ pub struct Window {
 
 impl Window {
     /// Notes the number of columns that the terminal reports.
-    pub fn told(&mut self, columns: usize) {
+    pub fn set_reported_columns(&mut self, columns: usize) {
         self.columns = Some(columns.max(1));
     }
 
@@ -59,17 +59,17 @@ mod tests {
         let mut window = Window::default();
         assert_eq!(window.size(of(80), at(0)), of(80), "nothing was said yet");
         for step in 1..20 {
-            window.told(80 - step);
+            window.set_reported_columns(80 - step);
             let behind = of(80 - step / 3);
             assert_eq!(window.size(behind, at(step as u64 * 100)), of(80 - step), "step {step}");
         }
         assert_eq!(window.size(of(40), at(2_000)), of(61), "it is asked before it is drawn for");
-        window.told(40);
+        window.set_reported_columns(40);
         assert_eq!(window.size(of(40), at(2_001)), of(40));
-        window.told(132);
+        window.set_reported_columns(132);
         assert_eq!(window.size(of(40), at(3_000)), of(132));
         assert_eq!(window.size(of(40), at(5_000)), of(40), "it speaks of another window");
-        window.told(132);
+        window.set_reported_columns(132);
         assert_eq!(window.size(of(40), at(5_001)), of(40));
     }
 }

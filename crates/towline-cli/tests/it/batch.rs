@@ -50,10 +50,10 @@ fn questions_are_answered_in_order_and_only_what_is_missing_is_asked_again() {
         "asks.jsonl",
         "{\"prompt\":\"one\",\"id\":\"x\"}\n\n{\"prompt\":\"two\",\"model\":\"b\"}\n{\"prompt\":\"three\"}\n",
     );
-    let (out, told) = (person.folder.path().join("out.jsonl"), person.folder.path().join("told"));
+    let (out, log) = (person.folder.path().join("out.jsonl"), person.folder.path().join("log"));
     let hook = format!(
         "echo $TOWLINE_NUMBER $TOWLINE_OUTCOME $TOWLINE_MODEL $TOWLINE_QUESTION $TOWLINE_GROUP >> '{0}'; wc -l >> '{0}'",
-        told.display()
+        log.display()
     );
     let batch = ["batch", &file, "-m", "a", "-j", "2", "--out", out.to_str().unwrap(), "--on-end", &hook];
     let first = person.ended(&batch);
@@ -73,7 +73,7 @@ fn questions_are_answered_in_order_and_only_what_is_missing_is_asked_again() {
     );
     assert_eq!(lines[1]["error"]["may_have_had_effect"], false, "{}", lines[1]);
     assert_eq!(
-        std::fs::read_to_string(&told).unwrap(),
+        std::fs::read_to_string(&log).unwrap(),
         "1 completed a one asks\n1\n2 failed b two asks\n1\n3 completed a three asks\n1\n"
     );
 

@@ -26,7 +26,7 @@ fn it_counts_what_users_feel() {
 }
 
 #[test]
-fn endings_are_told_apart() {
+fn endings_are_distinguished() {
     let server = Server::start(Routes::new().path_each(
         "/api/chat",
         [Script::ndjson(chat(&["a"])), Script::ndjson([chat_text("a")]), Script::error(500, "tired")],

@@ -53,18 +53,18 @@ fn every_record_is_a_line() {
 }
 
 #[test]
-fn what_is_not_understood_is_told() {
+fn what_is_not_understood_is_reported() {
     let odd = [r#"{"odd":1}"#, r#"{"odd":"\u001b[31m"}"#];
     let server = Server::start(Script::ndjson([&*chat_text("a"), odd[0], odd[1], &chat_done("stop", 1)]));
     let end = ended(&mut run(&server.url(), &["--json"])).end();
     assert_eq!(end["not_understood"], json!({ "count": 2, "first": odd }));
-    let told = ended(&mut run(&server.url(), &["--stats"]));
+    let stats = ended(&mut run(&server.url(), &["--stats"]));
     let wanted = "unknown      2 of the server's records were not understood\n  {\"odd\":1}\n  {\"odd\":\"\\u001b[31m\"}\n";
-    assert!(told.stderr.ends_with(wanted), "{}", told.stderr);
+    assert!(stats.stderr.ends_with(wanted), "{}", stats.stderr);
 }
 
 #[test]
-fn integers_of_any_length_and_the_time_to_wait_are_told() {
+fn integers_of_any_length_and_the_time_to_wait_are_reported() {
     let long: Value = serde_json::from_str(r#"{"id":123456789012345678901234567890}"#).unwrap();
     let call = chat_tool_call("call_1", "f", long);
     let server = Server::start(Script::ndjson([call, chat_done("stop", 1)]));

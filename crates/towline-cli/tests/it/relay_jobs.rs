@@ -398,7 +398,7 @@ fn the_own_relay_asks_a_server_of_openai_s_dialect() {
 }
 
 #[test]
-fn the_own_relay_is_looked_at_stopped_and_started_again() {
+fn the_own_relay_is_inspected_stopped_and_started_again() {
     let person = Person::new();
     let none = person.ended(&["relay", "status"]);
     assert!(none.code == Some(1) && none.stderr.contains("your relay is not running"), "{none:?}");
@@ -438,7 +438,7 @@ fn a_phone_is_not_paired_with_an_address_that_only_this_machine_reaches() {
 
 /// The store of a stopped relay can be checked; a flipped bit in its journal is reported, and repaired.
 #[test]
-fn a_damaged_store_is_told_and_repaired() {
+fn a_damaged_store_is_reported_and_repaired() {
     let person = Person::new();
     let id = person.detached("normal");
     assert_eq!(person.ended(&["wait", &id]).code, Some(0));
@@ -494,7 +494,7 @@ fn who_needs_a_relay_that_died_starts_it_again_with_the_settings_of_its_owner() 
 
 /// The relay listens only on the addresses of `--listen`; `own` is the address that `towline jobs` uses.
 #[test]
-fn a_relay_listens_where_it_is_told() {
+fn a_relay_listens_where_it_is_configured_to() {
     for (listen, has_own) in [(&["127.0.0.1:0"][..], false), (&["own", "127.0.0.1:0"], true), (&[], true)] {
         let person = Person::new();
         let upstream = person.model.url();

@@ -70,7 +70,7 @@ fn requests_are_audited_without_what_they_say() {
     let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
     assert!(!log.contains("hush"), "{log}");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told = |log: &str| -> Vec<String> {
+    let logged = |log: &str| -> Vec<String> {
         let of = lines.iter().filter(|line| line["log"] == log);
         of.map(|line| {
             let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
@@ -82,7 +82,7 @@ fn requests_are_audited_without_what_they_say() {
         .collect()
     };
     assert_eq!(
-        told("audit"),
+        logged("audit"),
         [
             "ann POST /api/chat 200".to_owned(),
             format!("ann POST /towline/v1/jobs/{id}/cancel 200"),
@@ -91,7 +91,7 @@ fn requests_are_audited_without_what_they_say() {
         ],
         "{log}"
     );
-    assert_eq!(told("access"), ["ann GET /towline/v1/jobs 200", "- POST /api/chat 401"]);
+    assert_eq!(logged("access"), ["ann GET /towline/v1/jobs 200", "- POST /api/chat 401"]);
 }
 
 #[test]

@@ -148,8 +148,8 @@ fn the_key_goes_to_the_named_server_and_is_never_shown() {
     }
     let sent = server.wait_for_request(1, SOON).unwrap();
     assert_eq!(sent.header("authorization"), Some("Bearer sk-verysecret"));
-    let told = ended(run(&server.url(), &[]).env("OLLAMA_API_KEY", secret));
-    assert!(told.stderr.contains("the key in OLLAMA_API_KEY was sent but not accepted"), "{told:?}");
+    let output = ended(run(&server.url(), &[]).env("OLLAMA_API_KEY", secret));
+    assert!(output.stderr.contains("the key in OLLAMA_API_KEY was sent but not accepted"), "{output:?}");
 }
 
 #[test]

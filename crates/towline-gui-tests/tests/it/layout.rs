@@ -62,16 +62,16 @@ fn in_a_narrow_window_the_list_and_the_chat_take_turns() {
 fn a_screen_reader_hears_headings_cells_ends_and_titles_before_menus() {
     let text = "# Weirs\n\n| river | length |\n|---|---|\n| Nile | long |\n\nThat is all.\n";
     let stage = answered(text, Begin::default());
-    assert_eq!(stage.heard(Role::Heading), ["Weirs"]);
-    assert_eq!(stage.heard(Role::ColumnHeader), ["river", "length"]);
-    assert_eq!(stage.heard(Role::Cell), ["Nile", "long"]);
-    assert_eq!(stage.heard(Role::Status), ["begin: The answer is complete."]);
+    assert_eq!(stage.labels_of(Role::Heading), ["Weirs"]);
+    assert_eq!(stage.labels_of(Role::ColumnHeader), ["river", "length"]);
+    assert_eq!(stage.labels_of(Role::Cell), ["Nile", "long"]);
+    assert_eq!(stage.labels_of(Role::Status), ["begin: The answer is complete."]);
     for (role, name) in
         [(Role::Navigation, "Chats"), (Role::Main, "Questions and answers"), (Role::Table, "Table")]
     {
-        assert_eq!(stage.heard(role), [name]);
+        assert_eq!(stage.labels_of(role), [name]);
     }
-    let buttons = stage.heard(Role::Button);
+    let buttons = stage.labels_of(Role::Button);
     let at = |label: &str| buttons.iter().position(|one| one == label);
     assert!(at("begin").is_some() && at("begin") < at("Menu of begin"), "{buttons:?}");
     let mut stage = answered(text, Begin { size: [480.0, 320.0], ..Begin::default() });
@@ -79,8 +79,8 @@ fn a_screen_reader_hears_headings_cells_ends_and_titles_before_menus() {
     let at = |label: &str| labels.iter().position(|one| one == label);
     assert!(at("begin").is_some() && at("begin") < at("Jobs"), "{labels:?}");
     stage.press(Modifiers::COMMAND, Key::Comma);
-    assert_eq!(stage.heard(Role::Dialog), ["Settings"]);
-    let headings = stage.heard(Role::Heading);
+    assert_eq!(stage.labels_of(Role::Dialog), ["Settings"]);
+    let headings = stage.labels_of(Role::Heading);
     assert!(["Settings", "Look"].iter().all(|one| headings.iter().any(|other| other == one)), "{headings:?}");
 }
 

@@ -10,7 +10,7 @@ use towline::engine::{JobId, JobInfo};
 use towline_app::history::tags_of;
 use towline_app::settings::NamedServer;
 use towline_gui::command::{Command, Commands};
-use towline_gui::relay::Known;
+use towline_gui::relay::KnownJob;
 use towline_gui::ui::theme;
 use towline_gui::ui::{jobs, rows};
 use towline_testkit::{Routes, Script, records::ollama};
@@ -284,7 +284,8 @@ fn a_small_window_at_twice_the_pixels() {
 
 #[test]
 fn the_jobs() {
-    let known = |job: &str| Known { job: serde_json::from_str(job).expect("a job"), told: Instant::now() };
+    let known =
+        |job: &str| KnownJob { job: serde_json::from_str(job).expect("a job"), reported: Instant::now() };
     let row = |id: u64, state: JobState, silent: Option<u64>, deadline: Option<u64>| {
         let info = JobInfo {
             id: JobId(id),
@@ -303,7 +304,12 @@ fn the_jobs() {
             log_full: false,
         };
         let known = known(r#"{"id":"r","name":"rivers","model":"gemma3:4b","state":"streaming"}"#);
-        rows::own(info, id == 9, (id == 9).then_some(&known), (id != 4).then(|| format!("About river {id}")))
+        rows::own_job(
+            info,
+            id == 9,
+            (id == 9).then_some(&known),
+            (id != 4).then(|| format!("About river {id}")),
+        )
     };
     let relay = |id: &str, state: &str, owner: Option<bool>| {
         let job = format!(

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use towline::relay::AnswerState;
 use towline::{ChatRequest, Message};
 use towline_app::chat::Answered;
-use towline_app::history::{History, InHistory, Rest, place_of};
-use towline_app::settings::Through;
+use towline_app::history::{History, InHistory, RestOutcome, place_of};
+use towline_app::settings::RelaySetting;
 use towline_gui::command::{Command, JobOrder};
 use towline_gui::relay::{Control, RelayOrder, short};
 use towline_gui::store::State;
@@ -218,7 +218,7 @@ fn the_end_of_an_answer_that_was_left_gets_into_the_history() {
     stage.until("its end there", |_| user.ended(&id));
     // As the process of the own relay does when an answer ends.
     let (events, outcome) = user.relay.read(&id);
-    assert_eq!(history.complete(&id, &events, &outcome).expect("a history"), Rest::Written);
+    assert_eq!(history.complete(&id, &events, &outcome).expect("a history"), RestOutcome::Written);
     stage.until("the window sees it", |stage| content(stage) == WHOLE);
     assert!(!stage.shows("It continues on the relay"));
     assert!(!stage.can_click(&format!("Reattach relay job {}", short(&id))), "there is nothing more to read");
@@ -240,7 +240,7 @@ fn an_answer_that_is_taken_up_again_is_the_windows_to_write() {
     let mut history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
     let (events, outcome) = user.relay.read(&id);
     let rest = history.complete(&id, &events, &outcome).expect("a history");
-    assert!(rest == Rest::Held || rest == Rest::Unknown, "{rest:?}");
+    assert!(rest == RestOutcome::Held || rest == RestOutcome::Unknown, "{rest:?}");
     drop(stage);
     let chat = history.last().expect("a history").expect("a chat");
     let read = history.load(chat).expect("the chat");
@@ -282,7 +282,7 @@ fn a_closed_window_finds_its_answer_again() {
     assert_eq!(file.matches("first half").count(), 1, "{file}");
     let read = history.load(id).expect("the chat");
     assert_eq!(read.last().map(|turn| turn.answer().answer.content.as_str()), Some(WHOLE));
-    assert_eq!(history.left_at_relay().expect("a history"), []);
+    assert_eq!(history.detached_at_relay().expect("a history"), []);
 }
 
 #[test]
@@ -447,7 +447,7 @@ fn only_what_goes_through_the_relay_can_be_left_to_it() {
 }
 
 #[test]
-fn another_relay_is_not_told_the_server_that_was_named_to_the_window() {
+fn another_relay_does_not_learn_the_server_that_was_named_to_the_window() {
     let user = User::new();
     let (elsewhere, named) = (tempfile::tempdir().expect("a folder"), Server::start(gated()));
     let begin = Begin {
@@ -474,7 +474,7 @@ fn a_window_that_answers_run_in_finds_what_it_left_at_the_relay_of_the_configura
         let begin = Begin {
             folder: Some(user.folder.path().join("towline")),
             relay: Some(elsewhere.path().to_owned()),
-            relay_configured: Through::At(user.relay.address()),
+            relay_configured: RelaySetting::At(user.relay.address()),
             on_relay,
             ..Begin::default()
         };

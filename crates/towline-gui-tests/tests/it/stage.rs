@@ -13,9 +13,9 @@ use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
 use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
 use towline_app::history::Limits;
-use towline_app::servers::{Environment, ServerSpec, Wanted};
-use towline_app::settings::{NamedServer, Through};
-use towline_gui::server::Sought;
+use towline_app::servers::{Environment, RunTarget, ServerSpec};
+use towline_app::settings::{NamedServer, RelaySetting};
+use towline_gui::server::ServerSearch;
 use towline_gui::store::State;
 use towline_gui::window::{Desktop, FileDialog, Setup, Target, Window};
 use towline_testkit::{Plan, Server};
@@ -57,7 +57,7 @@ pub(crate) struct Begin {
     /// What `TOWLINE_RELAY` says.
     pub(crate) relay_variable: Option<String>,
     /// What `relay` in the configuration says.
-    pub(crate) relay_configured: Through,
+    pub(crate) relay_configured: RelaySetting,
     /// Whether answers run on it.
     pub(crate) on_relay: bool,
     /// Where the templates are.
@@ -82,7 +82,7 @@ impl Default for Begin {
             relay: None,
             program: "no-such-program".into(),
             relay_variable: None,
-            relay_configured: Through::Own,
+            relay_configured: RelaySetting::Own,
             on_relay: false,
             templates: None,
             servers: BTreeMap::new(),
@@ -100,7 +100,7 @@ impl Stage {
     pub(crate) fn on(server: Arc<Server>, begin: Begin) -> Self {
         let url = begin.url.unwrap_or_else(|| server.url());
         let target = match begin.relay {
-            Some(runtime) => Target::Find(Box::new(Sought {
+            Some(runtime) => Target::Find(Box::new(ServerSearch {
                 spec: ServerSpec { host: Some(url), server: None },
                 environment: Environment {
                     runtime: Some(runtime),
@@ -110,22 +110,22 @@ impl Stage {
                     ..Environment::default()
                 },
                 wanted: match (begin.on_relay, &begin.relay_configured) {
-                    (false, _) => Wanted::Here,
-                    (true, Through::At(named)) => Wanted::At(named.clone()),
-                    (true, Through::Own | Through::Off) => Wanted::Own { is_named: false },
+                    (false, _) => RunTarget::Here,
+                    (true, RelaySetting::At(named)) => RunTarget::At(named.clone()),
+                    (true, RelaySetting::Own | RelaySetting::Off) => RunTarget::Own { is_named: false },
                 },
                 configured: begin.relay_configured,
             })),
             None => Target::Client(Client::new(&url).expect("an address")),
         };
         let notified = Arc::new(Mutex::new(Vec::new()));
-        let (told, files, has_dialogs) = (Arc::clone(&notified), begin.files, begin.has_dialogs);
+        let (recorded, files, has_dialogs) = (Arc::clone(&notified), begin.files, begin.has_dialogs);
         let desktop = Desktop {
             files: Arc::new(
                 move |_: FileDialog| if has_dialogs { Ok(files.clone()) } else { Err("no dialogs".into()) },
             ),
             notify: Arc::new(move |title: &str, text: &str| {
-                told.lock().expect("no panic").push((title.to_owned(), text.to_owned()));
+                recorded.lock().expect("no panic").push((title.to_owned(), text.to_owned()));
                 begin.clicks_notices
             }),
         };
@@ -180,7 +180,7 @@ impl Stage {
             if is_so(self) {
                 return;
             }
-            assert!(Instant::now() < end, "waited in vain for {what}; on screen: {:#?}", self.labels());
+            assert!(Instant::now() < end, "timed out waiting for {what}; on screen: {:#?}", self.labels());
             // One frame for all the news there is; some news, such as an end of waiting, has no bell.
             self.news.recv_timeout(Duration::from_millis(20)).ok();
             self.news.try_iter().for_each(drop);
@@ -297,7 +297,7 @@ impl Stage {
     }
 
     /// What the parts with this role say to a screen reader, in their order.
-    pub(crate) fn heard(&self, role: Role) -> Vec<String> {
+    pub(crate) fn labels_of(&self, role: Role) -> Vec<String> {
         let found = self.harness.query_all(by().predicate(move |node| node.role() == role));
         found.filter_map(|node| node.accesskit_node().label()).collect()
     }
@@ -354,7 +354,7 @@ fn matching(label: &str) -> impl Fn(&AccessKitNode<'_>) -> bool + 'static {
 
 fn frame(ui: &mut egui::Ui, window: &mut Shared) {
     if let Some(window) = window.lock().expect("no panic").as_mut() {
-        window.look();
+        window.update();
         window.draw(ui);
     }
 }

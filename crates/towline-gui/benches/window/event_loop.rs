@@ -17,7 +17,7 @@ struct Asked {
 }
 
 impl EventLoop {
-    /// Is told of every frame that is asked of `context`.
+    /// Is notified of every frame that is requested from `context`.
     pub(crate) fn new(context: &Context) -> Self {
         let event_loop = Self::default();
         let asked = Arc::clone(&event_loop.asked);

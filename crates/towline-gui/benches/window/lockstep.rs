@@ -90,7 +90,7 @@ impl Lockstep {
             said.insert(model.name, model.said);
         }
         while self.screen.window.chats.iter().any(|chat| !chat.live.is_empty()) {
-            self.screen.window.look();
+            self.screen.window.update();
             std::thread::sleep(Duration::from_millis(1));
         }
         let mut same = 0;

@@ -109,7 +109,7 @@ struct App {
 impl eframe::App for App {
     fn logic(&mut self, _context: &Context, _frame: &mut eframe::Frame) {
         arrived(&self.wakes);
-        self.window.look();
+        self.window.update();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -57,7 +57,7 @@ impl Screen {
         self.frames += 1;
         // Looks inside of the pass, as the desktop does: a wish for a frame that comes before a pass begins is forgotten.
         let mut output = self.context.run_ui(input, |ui| {
-            self.window.look();
+            self.window.update();
             self.window.draw(ui);
         });
         output.textures_delta.clear();

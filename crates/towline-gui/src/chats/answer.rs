@@ -194,16 +194,16 @@ mod tests {
 
     #[test]
     fn what_was_not_understood_is_said_whatever_the_ending() {
-        let said = |ending: Ending, count: u64| {
+        let note_of = |ending: Ending, count: u64| {
             let outcome =
                 Outcome { not_understood: NotUnderstood { count, first: vec![] }, ..Outcome::new(ending) };
             Note::of(&outcome).map(|note| note.what)
         };
         let (whole, cut) = (FinishReason::Stop, FinishReason::Length);
-        assert_eq!(said(Ending::Completed(Some(whole.clone())), 0), None);
-        let note = said(Ending::Completed(Some(whole)), 1);
+        assert_eq!(note_of(Ending::Completed(Some(whole.clone())), 0), None);
+        let note = note_of(Ending::Completed(Some(whole)), 1);
         assert_eq!(note.as_deref(), Some("One record of the server was not understood."));
-        let note = said(Ending::Completed(Some(cut)), 2);
+        let note = note_of(Ending::Completed(Some(cut)), 2);
         let wanted = "Stopped at the token limit. 2 records of the server were not understood.";
         assert_eq!(note.as_deref(), Some(wanted));
     }

@@ -2,11 +2,11 @@
 
 use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{Client, Engine, Job, Message};
-use towline_app::chat::{AnswerId, Answered, Reading, Shown, Turn, TurnId, Variant, session};
+use towline_app::chat::{AnswerId, Answered, Reading, Selection, Turn, TurnId, Variant, session};
 use towline_app::history::{InHistory, for_answer};
 
 use super::attachment::question;
-use super::{Answer, Chat, Live};
+use super::{Answer, Chat, RunningAnswer};
 
 /// Maximum number of models for one question.
 pub const MAX_COMPARED: usize = 16;
@@ -67,12 +67,12 @@ impl Chat {
             return;
         };
         let chosen = &self.conversation.settings.model;
-        let is_same = turn.shown == Shown::SideBySide || chosen.is_empty();
+        let is_same = turn.shown == Selection::SideBySide || chosen.is_empty();
         let model = if is_same { answer.model.clone() } else { chosen.clone() };
         let words = answer.words.clone();
         if self.live(id).is_none() && is_lost(answer) && turn.variants().len() > 1 {
             self.answers.remove(&id);
-            self.conversation.take_out(id);
+            self.conversation.remove_answer(id);
         }
         self.add_answer(asking, id.turn, &model, words);
     }
@@ -96,7 +96,7 @@ impl Chat {
     }
 
     /// Continues an answer that was cancelled or cut. `false` if it has no text.
-    pub fn go_on(&mut self, asking: Asking<'_>, id: AnswerId) -> bool {
+    pub fn resume_answer(&mut self, asking: Asking<'_>, id: AnswerId) -> bool {
         if self.live(id).is_some() || !self.conversation.resume(id) {
             return false;
         }
@@ -122,7 +122,7 @@ impl Chat {
     }
 
     /// Sets what a turn shows.
-    pub fn choose(&mut self, turn: TurnId, shown: Shown) {
+    pub fn choose(&mut self, turn: TurnId, shown: Selection) {
         self.conversation.show(turn, shown);
         self.lines.push_str(&session::shown(turn, shown));
     }
@@ -137,10 +137,10 @@ impl Chat {
     }
 
     /// Restores a removed turn.
-    pub fn put_back(&mut self, turn: Turn) {
+    pub fn restore_turn(&mut self, turn: Turn) {
         self.answers.extend(turn.variants().iter().map(|answer| (answer.id, Answer::of(answer))));
         self.lines.push_str(&session::turn(&turn));
-        self.conversation.put_back(turn);
+        self.conversation.restore_turn(turn);
     }
 
     /// Cancels an answer; the text so far is kept.
@@ -178,7 +178,7 @@ impl Chat {
     pub(super) fn read(&mut self, job: Job, reading: Reading) {
         let id = reading.id();
         let (info, reader) = (job.info(), job.reader(StartAt::Beginning));
-        self.live.push(Live { reading, job, info, reader });
+        self.live.push(RunningAnswer { reading, job, info, reader });
         self.left.remove(&id);
         self.answers.entry(id).or_default();
         self.touch();

@@ -20,7 +20,7 @@ pub struct ChatKey(pub u64);
 
 /// A running answer.
 #[derive(Debug)]
-pub struct Live {
+pub struct RunningAnswer {
     /// Brings the answer's events into the conversation.
     pub reading: Reading,
     /// What runs.
@@ -61,14 +61,14 @@ pub struct Chat {
     pub is_pinned: bool,
     /// Whether it has an ended answer that the user has not seen.
     pub is_unread: bool,
-    /// What is there of it.
+    /// How much of it is in memory.
     pub contents: Contents,
     /// What was said.
     pub conversation: Conversation,
     /// The answers of its turns.
     pub answers: HashMap<AnswerId, Answer>,
     /// Answers on their way.
-    pub live: Vec<Live>,
+    pub live: Vec<RunningAnswer>,
     /// The answers that the user left to the relay; they are not resumed automatically.
     pub left: HashSet<AnswerId>,
     /// What is being typed.
@@ -129,7 +129,7 @@ impl Chat {
         self.answers = loaded.answers;
         self.contents = Contents::Here;
         for answer in self.conversation.answers() {
-            let Some(at) = answer.left_at_relay() else { continue };
+            let Some(at) = answer.detached_at_relay() else { continue };
             if !loaded.taken.contains(&at.id) {
                 // Another program writes it, or will.
                 self.left.insert(answer.id);
@@ -160,7 +160,7 @@ impl Chat {
     }
 
     /// The running answer with this id.
-    pub fn live(&self, answer: AnswerId) -> Option<&Live> {
+    pub fn live(&self, answer: AnswerId) -> Option<&RunningAnswer> {
         self.live.iter().find(|live| live.reading.id() == answer)
     }
 

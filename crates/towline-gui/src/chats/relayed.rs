@@ -6,27 +6,27 @@ use towline::{ChatRequest, Engine, Message};
 use towline_app::chat::{AnswerId, Conversation, Reading, Settings, Variant};
 use towline_app::text::safe;
 
-use super::{Chat, Live, Loaded};
+use super::{Chat, Loaded, RunningAnswer};
 use crate::relay::{Relay, short};
 
 impl Chat {
     /// Leaves a running answer to its relay, where it continues. `false` if no relay has it yet, or if it has
     /// ended.
-    pub fn leave(&mut self, job: JobId) -> bool {
+    pub fn detach(&mut self, job: JobId) -> bool {
         let Some(at) = self.live.iter().position(|live| live.job.id() == job) else { return false };
         let mut live = self.live.remove(at);
         // The history records that it was left.
         self.note_relay(&mut live);
         if live.job.detach().is_some() {
-            live.reading.leave();
+            live.reading.detach();
         }
-        let is_left = live.reading.is_left();
+        let is_detached = live.reading.is_detached();
         self.live.push(live);
-        is_left
+        is_detached
     }
 
     /// Leaves all answers on a relay to it, permanently. Returns their number.
-    pub fn leave_all(&mut self) -> usize {
+    pub fn detach_all(&mut self) -> usize {
         let before = self.live.len();
         self.live.retain(|live| live.job.detach().is_none());
         before - self.live.len()
@@ -49,7 +49,7 @@ impl Chat {
 
     /// The answers on the relay that the user did not leave there on purpose and that are not being read.
     pub fn to_rejoin(&self) -> Vec<AnswerId> {
-        let lost = self.conversation.answers().filter(|answer| answer.left_at_relay().is_some());
+        let lost = self.conversation.answers().filter(|answer| answer.detached_at_relay().is_some());
         lost.map(|answer| answer.id)
             .filter(|id| !self.left.contains(id) && self.live(*id).is_none())
             .collect()
@@ -57,7 +57,7 @@ impl Chat {
 
     /// The relay ids of the answers that the user left there.
     pub(crate) fn left_on_purpose(&self) -> Vec<String> {
-        let left = self.left.iter().filter_map(|id| self.conversation.answer(*id)?.left_at_relay());
+        let left = self.left.iter().filter_map(|id| self.conversation.answer(*id)?.detached_at_relay());
         left.map(|at| at.id.clone()).collect()
     }
 
@@ -89,7 +89,7 @@ impl Chat {
 
     /// Records in the history which of the relay's jobs an answer is, once that is known. Returns whether
     /// that is new.
-    pub(super) fn note_relay(&mut self, live: &mut Live) -> bool {
+    pub(super) fn note_relay(&mut self, live: &mut RunningAnswer) -> bool {
         let Some(relay) = live.job.relay_id() else { return false };
         let before = self.lines.len();
         live.reading.runs_at(&mut self.conversation, &relay, &mut self.lines);

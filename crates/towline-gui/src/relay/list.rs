@@ -15,44 +15,44 @@ use super::{News, lock};
 /// Maximum number of listed jobs; beyond it, those that ended first are omitted.
 pub const MAX_LISTED: usize = 1_000;
 /// How often a relay that does not answer is contacted, and started, at most.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+const RETRY_EVERY: Duration = Duration::from_secs(2);
 /// How long a relay may take to respond.
 const HELLO: Duration = Duration::from_secs(10);
 
 /// The state of the connection to the relay.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Standing {
+pub enum Connection {
     /// Nothing listens to it.
     #[default]
     Unknown,
     /// It is being contacted.
-    Looking,
+    Connecting,
     /// It is being started.
     Starting,
     /// It answers.
-    Here,
+    Connected,
     /// It does not answer; with the reason, for people.
-    Nowhere(String),
+    Unreachable(String),
 }
 
 /// One of its jobs, and when it was reported.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownJob {
     /// The job.
     pub job: Job,
     /// When this state was reported.
-    pub told: Instant,
+    pub reported: Instant,
 }
 
-impl Known {
+impl KnownJob {
     /// Time until its deadline.
     pub fn deadline_in(&self) -> Option<Duration> {
-        Some(seconds(self.job.deadline_s?)?.saturating_sub(self.told.elapsed()))
+        Some(seconds(self.job.deadline_s?)?.saturating_sub(self.reported.elapsed()))
     }
 
     /// Time since its server last sent anything.
     pub fn silent_for(&self) -> Option<Duration> {
-        Some(seconds(self.job.since_last_s?)? + self.told.elapsed())
+        Some(seconds(self.job.since_last_s?)? + self.reported.elapsed())
     }
 }
 
@@ -64,9 +64,9 @@ fn seconds(seconds: f64) -> Option<Duration> {
 #[derive(Debug, Default)]
 pub struct List {
     /// The state of the connection to the relay.
-    pub standing: Standing,
+    pub connection: Connection,
     /// Its running and ended jobs, by id.
-    pub jobs: BTreeMap<String, Known>,
+    pub jobs: BTreeMap<String, KnownJob>,
     /// Whether the window's answers run there: then the own relay is restarted whenever it does not run.
     pub(super) is_needed: bool,
     /// What the window was not told yet.
@@ -88,9 +88,9 @@ impl List {
                 if !job.state.is_ended() && !self.jobs.contains_key(&job.id) {
                     self.news.push(News::Runs(job.clone()));
                 }
-                self.jobs.insert(job.id.clone(), Known { job: *job, told: Instant::now() });
+                self.jobs.insert(job.id.clone(), KnownJob { job: *job, reported: Instant::now() });
                 if self.jobs.len() > MAX_LISTED {
-                    self.leave_one_out();
+                    self.drop_oldest();
                 }
             }
             Change::Removed(id) => drop(self.jobs.remove(&id)),
@@ -98,7 +98,7 @@ impl List {
         }
     }
 
-    fn leave_one_out(&mut self) {
+    fn drop_oldest(&mut self) {
         let oldest = self
             .jobs
             .iter()
@@ -109,79 +109,79 @@ impl List {
         }
     }
 
-    fn here(&mut self) {
-        self.standing = Standing::Here;
+    fn connected(&mut self) {
+        self.connection = Connection::Connected;
         self.jobs.clear();
         self.news.push(News::Here);
     }
 
     /// Whether that is new.
-    fn nowhere(&mut self, why: String) -> bool {
-        if self.standing == Standing::Here {
+    fn lost(&mut self, why: String) -> bool {
+        if self.connection == Connection::Connected {
             self.news.push(News::Lost(why.clone()));
         }
-        self.stands(why)
+        self.disconnect(why)
     }
 
     /// Whether that is new.
     fn cannot_start(&mut self, why: String) -> bool {
-        let is_new = self.stands(why.clone());
+        let is_new = self.disconnect(why.clone());
         if is_new {
             self.news.push(News::CannotStart(why));
         }
         is_new
     }
 
-    fn stands(&mut self, why: String) -> bool {
+    fn disconnect(&mut self, why: String) -> bool {
         self.jobs.clear();
-        let now = Standing::Nowhere(why);
-        std::mem::replace(&mut self.standing, now.clone()) != now
+        let now = Connection::Unreachable(why);
+        std::mem::replace(&mut self.connection, now.clone()) != now
     }
 
     /// Whether the own relay should be started if it does not run.
     fn starts(&self) -> bool {
-        self.is_needed || self.standing == Standing::Starting
+        self.is_needed || self.connection == Connection::Starting
     }
 }
 
-/// Updates the list while the relay answers. Contacts it again when it does not, at once if `looks` is
+/// Updates the list while the relay answers. Contacts it again when it does not, at once if `checks` is
 /// notified, and starts the own relay if needed. Never returns. Calls `wake` once until the window reads the
 /// changes.
 ///
 /// # Cancel safety
 /// Dropping the future ends it.
-pub(super) async fn keep(
+pub(super) async fn maintain(
     reached: Reached,
     control: Control,
     list: Arc<Mutex<List>>,
-    looks: Arc<Notify>,
+    checks: Arc<Notify>,
     wake: impl Fn() + Sync,
 ) {
-    let keeper = Keeper { list, wake };
+    let maintainer = Maintainer { list, wake };
     let mut round = tokio::time::Instant::now();
     loop {
-        drop(tokio::time::timeout_at(round, looks.notified()).await);
-        round = tokio::time::Instant::now() + LOOK_AGAIN;
-        let starts = lock(&keeper.list).starts();
+        drop(tokio::time::timeout_at(round, checks.notified()).await);
+        round = tokio::time::Instant::now() + RETRY_EVERY;
+        let starts = lock(&maintainer.list).starts();
         if starts && let Err(error) = reached.ensure().await {
-            keeper.tell(|list| list.cannot_start(error.to_string()));
+            maintainer.change(|list| list.cannot_start(error.to_string()));
             continue;
         }
-        let error = keeper.follow(&control).await;
+        let error = maintainer.follow(&control).await;
         let is_absent = reached.place.own.is_some() && error.kind == ErrorKind::Connect;
         let why = if is_absent { "no relay runs".to_owned() } else { error.message };
-        keeper.tell(|list| list.nowhere(why));
+        maintainer.change(|list| list.lost(why));
     }
 }
 
-struct Keeper<W> {
+struct Maintainer<W> {
     list: Arc<Mutex<List>>,
     wake: W,
 }
 
-impl<W: Fn() + Sync> Keeper<W> {
+impl<W: Fn() + Sync> Maintainer<W> {
     /// Changes the list, and notifies the window if that made a difference.
-    fn tell(&self, change: impl FnOnce(&mut List) -> bool) {
+    fn change(&self, change: impl FnOnce(&mut List) -> bool) {
         let mut list = lock(&self.list);
         let rings = change(&mut list) && !std::mem::replace(&mut list.rung, true);
         drop(list);
@@ -198,17 +198,17 @@ impl<W: Fn() + Sync> Keeper<W> {
         };
         // A relay without jobs sends nothing, so its version is requested first.
         let hello = tokio::time::timeout(HELLO, control.version()).await;
-        if let Err(error) = hello.map_err(late).and_then(|said| said.map(drop)) {
+        if let Err(error) = hello.map_err(late).and_then(|version| version.map(drop)) {
             return error;
         }
-        self.tell(|list| {
-            list.here();
+        self.change(|list| {
+            list.connected();
             true
         });
         let mut watch = control.watch(&Filter::default());
         loop {
             match watch.next().await {
-                Ok(change) => self.tell(|list| {
+                Ok(change) => self.change(|list| {
                     list.changed(change);
                     true
                 }),
@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_told_once() {
+    fn a_loss_is_reported_once() {
         let mut list = List::default();
-        list.here();
-        assert!(list.nowhere("gone".into()));
-        assert!(list.nowhere("no relay runs".into()));
-        assert!(!list.nowhere("no relay runs".into()), "an idle window is not woken for it");
+        list.connected();
+        assert!(list.lost("gone".into()));
+        assert!(list.lost("no relay runs".into()));
+        assert!(!list.lost("no relay runs".into()), "an idle window is not woken for it");
         assert_eq!(list.take_news(), [News::Here, News::Lost("gone".into())]);
-        assert_eq!(list.standing, Standing::Nowhere("no relay runs".into()));
+        assert_eq!(list.connection, Connection::Unreachable("no relay runs".into()));
         assert!(list.cannot_start("no program".into()));
         assert!(!list.cannot_start("no program".into()));
         assert_eq!(list.take_news(), [News::CannotStart("no program".into())]);

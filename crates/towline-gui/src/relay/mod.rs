@@ -24,7 +24,7 @@ use towline::{ChatRequest, Engine, Error};
 use towline_app::answers::Verb;
 use towline_app::servers::{Environment, Reached, RelayPlace, ServerError};
 
-pub use list::{Known, List, MAX_LISTED, Standing};
+pub use list::{Connection, KnownJob, List, MAX_LISTED};
 pub use order::{Control, RelayOrder};
 
 /// The time limit of an order.
@@ -58,7 +58,7 @@ pub struct Relay {
     list: Arc<Mutex<List>>,
     wake: Arc<dyn Fn() + Send + Sync>,
     /// Makes the listener contact it at once.
-    looks: Arc<Notify>,
+    checks: Arc<Notify>,
     listening: Option<Task<()>>,
     orders: Vec<Ordered>,
 }
@@ -80,7 +80,7 @@ impl fmt::Debug for Relay {
 
 impl Relay {
     /// The relay at an address. Nothing listens to it yet. `wake` is called from other threads when there is
-    /// news, once until the next [`look`](Self::look).
+    /// news, once until the next [`poll`](Self::poll).
     ///
     /// # Errors
     /// An unusable address.
@@ -98,7 +98,7 @@ impl Relay {
             reached: Reached::new(place, environment, READER_TIMEOUTS, RelayConfig::default())?,
             list: Arc::default(),
             wake: Arc::new(wake),
-            looks: Arc::default(),
+            checks: Arc::default(),
             listening: None,
             orders: Vec::new(),
         })
@@ -121,7 +121,7 @@ impl Relay {
 
     /// Whether it answers.
     pub fn is_here(&self) -> bool {
-        self.list().standing == Standing::Here
+        self.list().connection == Connection::Connected
     }
 
     /// Starts or stops listening to it. While it `is_needed`, the own relay is restarted whenever it does not
@@ -129,15 +129,15 @@ impl Relay {
     pub fn listen(&mut self, engine: &Engine, listens: bool, is_needed: bool) {
         match (&self.listening, listens) {
             (None, true) => {
-                self.list().standing = Standing::Looking;
-                let (list, looks, wake) =
-                    (Arc::clone(&self.list), Arc::clone(&self.looks), Arc::clone(&self.wake));
+                self.list().connection = Connection::Connecting;
+                let (list, checks, wake) =
+                    (Arc::clone(&self.list), Arc::clone(&self.checks), Arc::clone(&self.wake));
                 let (reached, control) = (self.reached.clone(), self.control.clone());
-                let listening = list::keep(reached, control, list, looks, move || wake());
+                let listening = list::maintain(reached, control, list, checks, move || wake());
                 self.listening = Some(engine.spawn("listen to the relay", listening));
             }
             (Some(task), false) => {
-                task.job.cancel("nobody looks");
+                task.job.cancel("nothing reads it");
                 self.listening = None;
                 *self.list() = List::default();
             }
@@ -147,17 +147,17 @@ impl Relay {
     }
 
     /// Contacts it now, unless it answers; an earlier attempt may have come before its start.
-    pub fn look_again(&self) {
+    pub fn check_now(&self) {
         if !self.is_here() {
-            self.looks.notify_one();
+            self.checks.notify_one();
         }
     }
 
     /// Makes the listener start it, if it is the own relay.
     pub fn start(&self) {
         if self.is_own() && !self.is_here() {
-            self.list().standing = Standing::Starting;
-            self.looks.notify_one();
+            self.list().connection = Connection::Starting;
+            self.checks.notify_one();
         }
     }
 
@@ -204,15 +204,15 @@ impl Relay {
     }
 
     /// The news since the last call. Never waits.
-    pub fn look(&mut self, engine: &Engine) -> Vec<News> {
+    pub fn poll(&mut self, engine: &Engine) -> Vec<News> {
         let mut news = self.list().take_news();
         for Ordered { what, id, forgets, task } in
             self.orders.extract_if(.., |ordered| ordered.task.job.outcome().is_some()).collect::<Vec<_>>()
         {
             engine.forget(task.job.id());
             let gone = match task.take_value() {
-                Some(Ok(said)) => {
-                    news.extend(said);
+                Some(Ok(reported)) => {
+                    news.extend(reported);
                     forgets
                 }
                 Some(Err(error)) => {

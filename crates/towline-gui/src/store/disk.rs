@@ -6,7 +6,7 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::shelf::{Listed, Shelf};
+use super::history_store::{HistoryList, HistoryStore};
 
 /// How often the thread checks whether another program has written to the history.
 const WATCH: Duration = Duration::from_millis(500);
@@ -14,7 +14,7 @@ const WATCH: Duration = Duration::from_millis(500);
 const MAX_ORDERS: usize = 256;
 
 /// An order for the disk thread.
-type Work = Box<dyn FnOnce(&mut Shelf) + Send>;
+type Work = Box<dyn FnOnce(&mut HistoryStore) + Send>;
 
 /// The window's end of the thread.
 pub struct Disk {
@@ -33,13 +33,16 @@ impl Disk {
     ///
     /// # Errors
     /// If the operating system cannot start a thread.
-    pub fn start(mut shelf: Shelf, news: impl Fn(Listed) + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        mut store: HistoryStore,
+        news: impl Fn(HistoryList) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (orders, todo) = sync_channel::<Work>(MAX_ORDERS);
         let thread = Builder::new().name("towline-disk".into()).spawn(move || {
             loop {
                 match todo.recv_timeout(WATCH) {
-                    Ok(work) => work(&mut shelf),
-                    Err(RecvTimeoutError::Timeout) => shelf.news().into_iter().for_each(&news),
+                    Ok(work) => work(&mut store),
+                    Err(RecvTimeoutError::Timeout) => store.changes().into_iter().for_each(&news),
                     Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
@@ -48,7 +51,7 @@ impl Disk {
     }
 
     /// Sends an order. Never waits.
-    pub fn order(&mut self, work: impl FnOnce(&mut Shelf) + Send + 'static) {
+    pub fn order(&mut self, work: impl FnOnce(&mut HistoryStore) + Send + 'static) {
         self.waiting.push_back(Box::new(work));
         self.flush();
     }

@@ -3,13 +3,13 @@
 //! | file | its one job |
 //! |---|---|
 //! | `disk` | the thread: takes orders |
-//! | `shelf` | the history, which the prompt also reads and writes; files |
+//! | `history_store` | the history, which the prompt also reads and writes; files |
 //! | `state` | the window's own state, such as size and theme |
 
 mod disk;
-mod shelf;
+mod history_store;
 mod state;
 
 pub use disk::Disk;
-pub use shelf::{Listed, MAX_LISTED, Shelf, Which, attachment, import, path, write};
+pub use history_store::{ChatRef, HistoryList, HistoryStore, MAX_LISTED, attachment, import, path, write};
 pub use state::{State, Theme};

@@ -13,9 +13,9 @@ use towline_app::servers::ServerSpec;
 use super::find::Find;
 use super::icons;
 use super::named::{named, region, sides};
-use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
-use super::turn::{self, Place};
+use super::turn::{self, AnswerView};
+use super::view_state::{ChatView, Layouts};
 use crate::chats::{Chat, Contents};
 use crate::command::{Command, Commands, Dialog};
 
@@ -80,8 +80,8 @@ pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Commands) {
 }
 
 /// Draws the turns.
-pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, out: &mut Commands) {
-    let chat = seen.chat;
+pub fn turns(ui: &mut Ui, view: ChatView<'_>, layouts: &mut Layouts, out: &mut Commands) {
+    let chat = view.chat;
     region(ui, Role::Main, "Questions and answers");
     match &chat.contents {
         Contents::Here => {}
@@ -98,7 +98,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, out: &mut Comma
     }
     if chat.conversation.turns().is_empty() {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            column(ui, COLUMN, |ui| empty(ui, seen, out));
+            column(ui, COLUMN, |ui| empty(ui, view, out));
         });
         return;
     }
@@ -107,7 +107,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, out: &mut Comma
     }
     let scroll = layouts.scrolls.entry(chat.key).or_default();
     if layouts.find.as_ref().is_some_and(Find::is_seeking) {
-        scroll.stay();
+        scroll.stop_following();
     }
     layouts.first = None;
     let mut area = ScrollArea::vertical().id_salt(chat.key).auto_shrink(false);
@@ -132,7 +132,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, out: &mut Comma
             }
             named(ui, turn.id, |ui| {
                 column(ui, width, |ui| {
-                    draw_turn(ui, seen, (turn, &shown), height, layouts, out);
+                    draw_turn(ui, view, (turn, &shown), height, layouts, out);
                 });
             });
             layouts.groups.insert(key, (ui.cursor().top() - top, width));
@@ -144,7 +144,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, out: &mut Comma
     });
     let (visible, length) = (shown.inner_rect, shown.content_size.y);
     let scroll = layouts.scrolls.entry(chat.key).or_default();
-    if scroll.stood(shown.state.clamped_offset().y, length - visible.height()) {
+    if scroll.record_position(shown.state.clamped_offset().y, length - visible.height()) {
         ui.ctx().request_repaint_after(FRAME);
     }
     layouts.page = visible.height();
@@ -168,16 +168,16 @@ fn newest(ui: &Ui, seen: Rect) -> bool {
 
 fn draw_turn(
     ui: &mut Ui,
-    seen: Seen<'_>,
+    view: ChatView<'_>,
     (turn, shown): (&Turn, &[&Variant]),
     height: f32,
     layouts: &mut Layouts,
     out: &mut Commands,
 ) {
-    turn::question(ui, (seen.chat, turn), layouts.find.as_mut(), out);
+    turn::question(ui, (view.chat, turn), layouts.find.as_mut(), out);
     if let [only] = shown {
-        let place = Place { seen, turn, answer: only, is_compared: false };
-        return turn::answer(ui, place, layouts, out);
+        let view = AnswerView { parent: view, turn, answer: only, is_compared: false };
+        return turn::answer(ui, view, layouts, out);
     }
     let gap = 10.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of columns")]
@@ -198,13 +198,14 @@ fn draw_turn(
                         ui.set_min_size(vec2(width, pane));
                         let frame = egui::Frame::group(ui.style()).inner_margin(6.0);
                         frame.show(ui, |ui| {
-                            let place = Place { seen, turn, answer: one, is_compared: true };
+                            let view = AnswerView { parent: view, turn, answer: one, is_compared: true };
                             ui.set_width(width - 14.0);
-                            turn::pane(ui, place, pane - 14.0, layouts, out);
+                            turn::pane(ui, view, pane - 14.0, layouts, out);
                         });
                         let find = layouts.find.as_ref();
-                        if find.is_some_and(|find| find.is_seeking() && find.marks(one.id).current.is_some())
-                        {
+                        if find.is_some_and(|find| {
+                            find.is_seeking() && find.highlights(one.id).current.is_some()
+                        }) {
                             ui.scroll_to_rect_animation(ui.min_rect(), None, ScrollAnimation::none());
                         }
                     });
@@ -221,7 +222,7 @@ fn balanced(panes: usize, fitting: usize) -> usize {
     panes.div_ceil(rows.max(1)).max(1)
 }
 
-fn empty(ui: &mut Ui, seen: Seen<'_>, out: &mut Commands) {
+fn empty(ui: &mut Ui, view: ChatView<'_>, out: &mut Commands) {
     let palette = Palette::at(ui);
     ui.add_space((ui.clip_rect().height() * 0.16).max(8.0));
     ui.vertical_centered(|ui| {
@@ -231,9 +232,9 @@ fn empty(ui: &mut Ui, seen: Seen<'_>, out: &mut Commands) {
         ui.weak("F1 lists the keys.");
     });
     ui.add_space(18.0);
-    let model = seen.chat.conversation.settings.model.as_str();
-    let there = &seen.catalog.installed;
-    if seen.servers.server.is_builtin() {
+    let model = view.chat.conversation.settings.model.as_str();
+    let there = &view.catalog.installed;
+    if view.servers.server.is_builtin() {
         let frame = egui::Frame::new()
             .stroke(egui::Stroke::new(1.0, palette.warning))
             .corner_radius(10)
@@ -247,7 +248,7 @@ fn empty(ui: &mut Ui, seen: Seen<'_>, out: &mut Commands) {
             ).wrap());
             out.on_click(ui.button("Look again"), Command::Connect(ServerSpec::default()));
         });
-    } else if there.is_empty() && seen.servers.server.client().is_some() && !seen.catalog.is_listing() {
+    } else if there.is_empty() && view.servers.server.client().is_some() && !view.catalog.is_listing() {
         ui.vertical_centered(|ui| {
             ui.colored_label(palette.warning, "The server has no models; Ctrl+M pulls one.")
         });

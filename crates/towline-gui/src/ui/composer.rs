@@ -11,9 +11,9 @@ use towline_app::text::{safe, units};
 use super::icons;
 use super::menus;
 use super::named::named;
-use super::seen::Seen;
 use super::templates;
 use super::theme::{Palette, TEXT};
+use super::view_state::ChatView;
 use crate::catalog::Catalog;
 use crate::chats::{Attachment, Chat};
 use crate::command::{Command, Commands, Dialog};
@@ -30,9 +30,9 @@ const CONTEXT_ROOM: f32 = 170.0;
 const MAX_OFFERED: usize = 3;
 
 /// Draws the field and the attachments; focuses the field if it takes the focus.
-pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, out: &mut Commands) {
+pub fn show(ui: &mut Ui, view: ChatView<'_>, takes_focus: bool, out: &mut Commands) {
     let palette = Palette::at(ui);
-    let Seen { chat, catalog, .. } = seen;
+    let ChatView { chat, catalog, .. } = view;
     if catalog.lacks(&chat.conversation.settings.model) {
         missing(ui, catalog, &chat.conversation.settings.model, out);
     }
@@ -47,7 +47,7 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, out: &mut Commands) 
                 }
             });
         }
-        let picked = templates::show(ui, &chat.draft, seen.templates, has_focus);
+        let picked = templates::show(ui, &chat.draft, view.templates, has_focus);
         let mut draft = chat.draft.clone();
         // Enter sends; with Shift it starts a new line, which the field handles itself.
         let sends = has_focus && ui.input_mut(take_enter);
@@ -71,24 +71,24 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, out: &mut Commands) 
         } else if response.changed() {
             out.push(Command::Draft(draft));
         }
-        let typed = Typed { can_send, sends, stops };
-        named(ui, "buttons", |ui| ui.horizontal(|ui| buttons(ui, seen, typed, out)));
+        let typed = ComposerState { can_send, sends, stops };
+        named(ui, "buttons", |ui| ui.horizontal(|ui| buttons(ui, view, typed, out)));
     });
     ui.add_space(6.0);
 }
 
 /// The text of the field, and the actions of its keys.
 #[derive(Debug, Clone, Copy)]
-struct Typed {
+struct ComposerState {
     can_send: bool,
     sends: bool,
     stops: bool,
 }
 
 /// Draws the row below the field: files, models, and one button that sends or stops.
-fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, out: &mut Commands) {
+fn buttons(ui: &mut Ui, view: ChatView<'_>, typed: ComposerState, out: &mut Commands) {
     let palette = Palette::at(ui);
-    let (Seen { chat, catalog, servers, .. }, Typed { can_send, sends, stops }) = (seen, typed);
+    let (ChatView { chat, catalog, servers, .. }, ComposerState { can_send, sends, stops }) = (view, typed);
     ui.spacing_mut().item_spacing.x = 2.0;
     out.on_click(icons::button(ui, "📎", "Add files"), Command::ChooseFiles);
     menus::model(ui, chat, catalog, out);

@@ -2,7 +2,7 @@
 
 use egui::{Button, Grid, Key, Label, RichText, Role, ScrollArea, TextEdit, Ui, UiKind};
 
-use super::named::heard;
+use super::named::describe;
 use super::theme::{self, Face, Palette};
 use crate::command::{Command, Commands, Dialog};
 
@@ -11,7 +11,7 @@ const AROUND: f32 = 170.0;
 
 /// Draws the title, which is also the name of the dialog.
 pub fn title(ui: &mut Ui, words: &str) {
-    heard(&ui.heading(words), Role::Heading, words, |node| node.set_level(1));
+    describe(&ui.heading(words), Role::Heading, words, |node| node.set_level(1));
     let dialog =
         ui.stack().iter().find(|above| above.kind() == Some(UiKind::Modal)).map(|above| above.unique_id);
     if let Some(dialog) = dialog {
@@ -31,7 +31,7 @@ pub(super) fn body<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
 pub(super) fn section(ui: &mut Ui, title: &str, columns: usize, add: impl FnOnce(&mut Ui)) {
     ui.add_space(8.0);
     let words = RichText::new(title).font(Face::SemiBold.font(15.0)).color(Palette::at(ui).strong);
-    heard(&ui.label(words), Role::Heading, title, |node| node.set_level(2));
+    describe(&ui.label(words), Role::Heading, title, |node| node.set_level(2));
     Grid::new(title).num_columns(columns).spacing([16.0, 8.0]).show(ui, add);
 }
 
@@ -69,7 +69,7 @@ pub(super) fn confirm(
 
 /// A text to ask for.
 #[derive(Debug)]
-pub struct Wanted<'a> {
+pub struct TextQuestion<'a> {
     /// The name of its field.
     pub name: &'a str,
     /// An example, shown in the empty field.
@@ -83,12 +83,12 @@ pub struct Wanted<'a> {
 /// Asks for a text: a field, a button that applies the text, and one that cancels.
 pub fn ask(
     ui: &mut Ui,
-    wanted: &Wanted<'_>,
+    wanted: &TextQuestion<'_>,
     text: &mut String,
     command: impl Fn(String) -> Command,
     out: &mut Commands,
 ) {
-    let Wanted { name, example, button, may_be_empty } = *wanted;
+    let TextQuestion { name, example, button, may_be_empty } = *wanted;
     let field = TextEdit::singleline(text).hint_text(example).desired_width(f32::INFINITY);
     let field = theme::field(ui, field).accessible_name(name);
     let is_entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));

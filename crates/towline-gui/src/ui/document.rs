@@ -7,10 +7,10 @@ use std::sync::Arc;
 use egui::text::LayoutJob;
 use egui::{Button, Galley, Label, Rect, Role, ScrollArea, Stroke, Ui, UiBuilder, WidgetText};
 
-use super::find::Marks;
+use super::find::Highlights;
 use super::icons;
 use super::links::words;
-use super::named::{heard, named, region};
+use super::named::{describe, named, region};
 use super::pieces::{self, Drawn};
 use super::strips::{Strips, current_in, estimate};
 use super::theme::{Palette, ROUND};
@@ -40,9 +40,9 @@ pub struct Layout {
     pieces: HashMap<usize, Vec<Drawn>>,
     open: Option<Open>,
     /// The fences whose lines are not wrapped.
-    across: HashMap<usize, Across>,
+    across: HashMap<usize, SharedScroll>,
     /// The highlights in the pieces.
-    marks: Marks,
+    highlights: Highlights,
     /// The position of the current match, in the last frame.
     pub(super) current: Option<f32>,
     /// The width, pixels per point and theme of this layout.
@@ -51,7 +51,7 @@ pub struct Layout {
 
 /// The horizontal scroll of code whose lines are not wrapped. Its blocks scroll together.
 #[derive(Debug, Default)]
-struct Across {
+struct SharedScroll {
     /// How far to the right, in points.
     offset: f32,
     /// The width of its widest block so far, in points.
@@ -83,8 +83,8 @@ impl Layout {
     fn update(&mut self, document: &Document, key: (u32, u32, bool), width: f32) {
         if self.made_for != Some(key) {
             let across = std::mem::take(&mut self.across);
-            let marks = std::mem::take(&mut self.marks);
-            *self = Self { made_for: Some(key), across, marks, ..Self::default() };
+            let highlights = std::mem::take(&mut self.highlights);
+            *self = Self { made_for: Some(key), across, highlights, ..Self::default() };
         }
         for block in document.blocks().iter().skip(self.heights.len()) {
             let text = document.text().get(block.range.clone()).unwrap_or_default();
@@ -101,9 +101,9 @@ impl Layout {
     /// The pieces of a closed block.
     fn closed(&mut self, document: &Document, index: usize, palette: &Palette) -> &mut [Drawn] {
         let (block, open) = (&document.blocks()[index], &mut self.open);
-        let marking = self.marks.of_block(index);
+        let highlights = self.highlights.of_block(index);
         self.pieces.entry(index).or_insert_with(|| {
-            let mut pieces = pieces::of(document, block, palette, marking);
+            let mut pieces = pieces::of(document, block, palette, highlights);
             if let Some(before) = open.take_if(|open| open.range.start == block.range.start) {
                 pieces::grown(&mut pieces, before.pieces);
             }
@@ -117,8 +117,8 @@ impl Layout {
         let pieces = match before {
             Some(Open { range, pieces }) if range == block.range => pieces,
             before => {
-                let marking = self.marks.of_block(document.blocks().len());
-                let mut pieces = pieces::of(document, block, palette, marking);
+                let highlights = self.highlights.of_block(document.blocks().len());
+                let mut pieces = pieces::of(document, block, palette, highlights);
                 if let Some(before) = before.filter(|before| before.range.start == block.range.start) {
                     pieces::grown(&mut pieces, before.pieces);
                 }
@@ -146,18 +146,18 @@ pub(super) fn show(
     document: &Document,
     layout: &mut Layout,
     is_live: bool,
-    (marks, is_sought): (Marks, bool),
+    (highlights, is_sought): (Highlights, bool),
 ) -> Option<Clicked> {
     let palette = Palette::at(ui);
     let width = ui.available_width();
     let key = (width.to_bits(), ui.pixels_per_point().to_bits(), ui.visuals().dark_mode);
     layout.update(document, key, width);
-    if layout.marks != marks {
-        layout.marks = marks;
+    if layout.highlights != highlights {
+        layout.highlights = highlights;
         (layout.pieces, layout.open) = (HashMap::new(), None);
     }
     layout.current = None;
-    let sought = layout.marks.current.filter(|_| is_sought).map(|(block, _)| block);
+    let sought = layout.highlights.current.filter(|_| is_sought).map(|(block, _)| block);
     let clip = ui.clip_rect();
     let top = ui.cursor().top();
     let (mut at, mut skipped, mut clicked) = (top, 0.0, None);
@@ -213,7 +213,7 @@ pub(super) fn show(
     if let Some(Clicked::Wrap(fence)) = clicked
         && across.remove(&fence).is_none()
     {
-        across.insert(fence, Across::default());
+        across.insert(fence, SharedScroll::default());
     }
     layout.across = across;
     clicked
@@ -222,7 +222,7 @@ pub(super) fn show(
 fn draw(
     ui: &mut Ui,
     pieces: &mut [Drawn],
-    across: &mut HashMap<usize, Across>,
+    across: &mut HashMap<usize, SharedScroll>,
     clicked: &mut Option<Clicked>,
 ) -> Option<f32> {
     let palette = Palette::at(ui);
@@ -289,7 +289,7 @@ fn code(
     ui: &mut Ui,
     text: &mut Strips,
     (head, fence): (Option<&pieces::Head>, Option<usize>),
-    across: Option<&mut Across>,
+    across: Option<&mut SharedScroll>,
 ) -> (Option<f32>, Option<Clicked>) {
     let palette = Palette::at(ui);
     let mut clicked = None;
@@ -376,7 +376,7 @@ fn table(ui: &mut Ui, rows: &[Vec<Arc<LayoutJob>>], align: &[Align], number: usi
                     current = current.or_else(|| current_in(cell).map(|down| at.y + down));
                     let shown = line.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
                     let role = if index == 0 { Role::ColumnHeader } else { Role::Cell };
-                    heard(&shown, role, cell.text(), |_| {});
+                    describe(&shown, role, cell.text(), |_| {});
                     left += width;
                 }
                 let weight = if index == 0 { 2.0 } else { 1.0 };

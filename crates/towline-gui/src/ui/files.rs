@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use egui::{Label, Ui};
 
-use super::dialog::{self, Wanted};
+use super::dialog::{self, TextQuestion};
 use crate::command::{Command, Commands, Purpose};
 
 /// Asks for a path.
@@ -18,7 +18,7 @@ pub fn path(ui: &mut Ui, purpose: &Purpose, why: &str, text: &mut String, out: &
     ui.add(Label::new(why).wrap());
     let command = |text: String| Command::Chosen(purpose.clone(), vec![expanded(&text)]);
     let (name, example) = ("Path of the file", "~/Documents/notes.txt");
-    dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, text, command, out);
+    dialog::ask(ui, &TextQuestion { name, example, button, may_be_empty: false }, text, command, out);
 }
 
 /// Expands a path as a shell does: `~` is the home folder.

@@ -11,7 +11,7 @@ use towline_app::chat::{AnswerId, Turn, TurnId};
 use towline_app::text::safe;
 
 use super::icons;
-use super::pieces::{self, Marking};
+use super::pieces::{self, BlockHighlights};
 use super::theme::{self, Palette};
 use super::turn::LONG_QUESTION;
 use crate::chats::{Chat, ChatKey};
@@ -31,12 +31,12 @@ const ON_CURRENT: Color32 = Color32::from_rgb(16, 18, 22);
 
 /// A text that can contain matches. The growing block has the number that it will have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spot {
+enum MatchSource {
     Question(TurnId),
     Block(AnswerId, usize),
 }
 
-impl Spot {
+impl MatchSource {
     fn turn(self) -> TurnId {
         match self {
             Self::Question(turn) => turn,
@@ -61,7 +61,7 @@ pub struct Find {
     pub text: String,
     letters: Arc<[char]>,
     chat: Option<ChatKey>,
-    spots: Vec<(Spot, usize)>,
+    spots: Vec<(MatchSource, usize)>,
     /// The number of the current match.
     current: usize,
     /// The number of remaining frames for scrolling to it.
@@ -72,16 +72,16 @@ pub struct Find {
 
 /// The highlights of a document: the search text, and the block and position of the current match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Marks {
+pub(super) struct Highlights {
     pub(super) letters: Arc<[char]>,
     pub(super) current: Option<(usize, usize)>,
 }
 
-impl Marks {
+impl Highlights {
     /// The highlights of one of its blocks.
-    pub(super) fn of_block(&self, block: usize) -> Marking<'_> {
+    pub(super) fn of_block(&self, block: usize) -> BlockHighlights<'_> {
         let current = self.current.filter(|(marked, _)| *marked == block).map(|(_, number)| number);
-        Marking { letters: &self.letters, current }
+        BlockHighlights { letters: &self.letters, current }
     }
 }
 
@@ -97,11 +97,11 @@ impl Find {
         let _has_more = self.update(chat);
         let before = self.spots.iter().take_while(|(spot, _)| from.is_some_and(|from| spot.turn() < from));
         self.current = before.map(|(_, count)| count).sum();
-        self.go(0);
+        self.step(0);
     }
 
     /// Moves to the next or the previous match.
-    pub fn go(&mut self, places: isize) {
+    pub fn step(&mut self, places: isize) {
         let total = self.total().max(1);
         self.current = (self.current % total).checked_add_signed(places).unwrap_or(total - 1) % total;
         self.frames = if self.letters.is_empty() { 0 } else { MAX_FRAMES };
@@ -126,7 +126,7 @@ impl Find {
                 let shown: String = safe::text(words).chars().take(LONG_QUESTION).collect();
                 *counted = (words.len(), occurrences(&shown, &self.letters).len());
             }
-            add(Spot::Question(turn.id), counted.1);
+            add(MatchSource::Question(turn.id), counted.1);
             for variant in turn.side_by_side() {
                 let Some(answer) = chat.answers.get(&variant.id) else { continue };
                 let (document, counted) = (&answer.text, self.answers.entry(variant.id).or_default());
@@ -144,7 +144,7 @@ impl Find {
                         (length, open.map_or(0, |open| pieces::count(document, &open, &self.letters)));
                 }
                 for (block, count) in counted.blocks.iter().chain([&counted.open.1]).enumerate() {
-                    add(Spot::Block(variant.id, block), *count);
+                    add(MatchSource::Block(variant.id, block), *count);
                 }
             }
         }
@@ -156,7 +156,7 @@ impl Find {
     }
 
     /// The text of the current match, and its number there.
-    fn place(&self) -> Option<(Spot, usize)> {
+    fn place(&self) -> Option<(MatchSource, usize)> {
         let mut left = self.current;
         for (spot, count) in &self.spots {
             if left < *count {
@@ -178,18 +178,18 @@ impl Find {
     }
 
     /// The highlights of an answer.
-    pub(super) fn marks(&self, id: AnswerId) -> Marks {
+    pub(super) fn highlights(&self, id: AnswerId) -> Highlights {
         let current = match self.place() {
-            Some((Spot::Block(answer, block), number)) if answer == id => Some((block, number)),
-            Some((Spot::Block(..) | Spot::Question(_), _)) | None => None,
+            Some((MatchSource::Block(answer, block), number)) if answer == id => Some((block, number)),
+            Some((MatchSource::Block(..) | MatchSource::Question(_), _)) | None => None,
         };
-        Marks { letters: Arc::clone(&self.letters), current }
+        Highlights { letters: Arc::clone(&self.letters), current }
     }
 
     /// Highlights the matches in a question.
     pub(super) fn mark_question(&self, job: &mut LayoutJob, turn: TurnId, palette: &Palette) {
         let current =
-            self.place().filter(|(spot, _)| *spot == Spot::Question(turn)).map(|(_, number)| number);
+            self.place().filter(|(spot, _)| *spot == MatchSource::Question(turn)).map(|(_, number)| number);
         mark(job, &occurrences(&job.text, &self.letters), current, palette);
     }
 

@@ -11,10 +11,10 @@ use towline_app::text::duration::TimeLimit;
 use towline_app::text::{safe, units};
 
 use super::named::{region, sides};
-use super::rows::{Reading, Row, Tone, Which};
+use super::rows::{Reading, Row, RowJob, Tone};
 use super::theme::{Face, Palette};
 use crate::command::{Command, Commands, Dialog, JobOrder};
-use crate::relay::{Control, Relay, RelayOrder, Standing};
+use crate::relay::{Connection, Control, Relay, RelayOrder};
 
 /// Room for a job's name and the mark of the relay, in points.
 const NAME_WIDTH: f32 = 120.0;
@@ -43,12 +43,12 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, out: &mut Commands
         ui.strong("Jobs");
         let running = rows.iter().filter(|row| !row.state.is_ended).count();
         ui.weak(format!("{running} running, {} ended", rows.len() - running));
-        let is_own_ended = |row: &Row| row.state.is_ended && matches!(row.which, Which::Own(..));
+        let is_own_ended = |row: &Row| row.state.is_ended && matches!(row.which, RowJob::Own(..));
         if rows.iter().any(is_own_ended) && ui.small_button("Forget ended").clicked() {
             out.push(Command::ForgetEnded);
         }
         if let Some(relay) = relay {
-            standing(ui, relay, out);
+            connection(ui, relay, out);
         }
     };
     let close = sides(ui, beginning, |ui| ui.small_button("✖").accessible_name("Close the jobs"));
@@ -76,14 +76,14 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, out: &mut Commands
 }
 
 /// The state of the connection to the relay.
-fn standing(ui: &mut Ui, relay: &Relay, out: &mut Commands) {
+fn connection(ui: &mut Ui, relay: &Relay, out: &mut Commands) {
     ui.separator();
-    let standing = relay.list().standing.clone();
-    match standing {
-        Standing::Unknown | Standing::Looking => drop(ui.weak("looking for the relay…")),
-        Standing::Here => drop(ui.weak(relay.place().shown())),
-        Standing::Starting => drop(ui.weak("the relay is being started…")),
-        Standing::Nowhere(why) => {
+    let connection = relay.list().connection.clone();
+    match connection {
+        Connection::Unknown | Connection::Connecting => drop(ui.weak("looking for the relay…")),
+        Connection::Connected => drop(ui.weak(relay.place().shown())),
+        Connection::Starting => drop(ui.weak("the relay is being started…")),
+        Connection::Unreachable(why) => {
             let starts = "It continues answers without the window; it exits after an idle hour";
             if relay.is_own() && ui.small_button("Start the relay").on_hover_text(starts).clicked() {
                 out.push(Command::StartRelay);
@@ -96,9 +96,9 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Commands) {
 fn job(ui: &mut Ui, row: &Row, out: &mut Commands) {
     let palette = Palette::at(ui);
     let (number, mark, place) = match &row.which {
-        Which::Own(id, true) => (id.to_string(), "◆", "The relay runs it, and this window reads it."),
-        Which::Own(id, false) => (id.to_string(), "", "It runs here."),
-        Which::Relay(id, _) => {
+        RowJob::Own(id, true) => (id.to_string(), "◆", "The relay runs it, and this window reads it."),
+        RowJob::Own(id, false) => (id.to_string(), "", "It runs here."),
+        RowJob::Relay(id, _) => {
             (crate::relay::short(id).to_owned(), "◇", "The relay runs it; this window does not read it.")
         }
     };
@@ -113,8 +113,8 @@ fn job(ui: &mut Ui, row: &Row, out: &mut Commands) {
                 .on_hover_text(format!("{name} ({number}). {place}"));
         });
         match &row.which {
-            Which::Own(id, is_at_relay) => own(ui, row, *id, *is_at_relay, out),
-            Which::Relay(id, reading) => of_relay(ui, row, id, *reading, out),
+            RowJob::Own(id, is_at_relay) => own_job(ui, row, *id, *is_at_relay, out),
+            RowJob::Relay(id, reading) => of_relay(ui, row, id, *reading, out),
         }
     });
     let color = match row.state.tone {
@@ -129,8 +129,8 @@ fn job(ui: &mut Ui, row: &Row, out: &mut Commands) {
             let short: String = title.chars().take(24).collect();
             if ui.link(safe::text(&short)).accessible_name(format!("Show {}", row.which.label())).clicked() {
                 out.push(match &row.which {
-                    Which::Own(id, _) => Command::Job(*id, JobOrder::Show),
-                    Which::Relay(id, _) => Command::RelayJob(id.clone(), RelayOrder::Show),
+                    RowJob::Own(id, _) => Command::Job(*id, JobOrder::Show),
+                    RowJob::Relay(id, _) => Command::RelayJob(id.clone(), RelayOrder::Show),
                 });
             }
         }
@@ -162,15 +162,15 @@ impl Buttons<'_> {
 
 impl Buttons<'_> {
     /// The buttons of a running job; `last` comes before the one that appears and disappears.
-    fn control(&mut self, row: &Row, tell: impl Fn(Control) -> Command, last: impl FnOnce(&mut Self)) {
-        self.add("⏹", "Stop", tell(Control::Stop));
+    fn control(&mut self, row: &Row, send: impl Fn(Control) -> Command, last: impl FnOnce(&mut Self)) {
+        self.add("⏹", "Stop", send(Control::Stop));
         if row.state.is_paused {
-            self.add("▶", "Unpause", tell(Control::Unpause));
+            self.add("▶", "Unpause", send(Control::Unpause));
         } else {
-            self.add("⏸", "Pause", tell(Control::Pause));
+            self.add("⏸", "Pause", send(Control::Pause));
         }
         if let Some(deadline) = self.deadline(row) {
-            self.out.push(tell(Control::Deadline(deadline)));
+            self.out.push(send(Control::Deadline(deadline)));
         }
         last(self);
     }
@@ -217,11 +217,11 @@ fn typed_limit(ui: &mut Ui) -> Option<Deadline> {
     Some(limit.map_or(Deadline::Never, Deadline::In))
 }
 
-fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Commands) {
+fn own_job(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Commands) {
     if row.state.is_ended {
         return;
     }
-    let tell = |told| Command::Job(id, JobOrder::Control(told));
+    let send = |control| Command::Job(id, JobOrder::Control(control));
     let detach = |buttons: &mut Buttons<'_>| {
         let detach = buttons
             .ui
@@ -233,12 +233,12 @@ fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Commands)
             buttons.out.push(Command::Job(id, JobOrder::Detach));
         }
     };
-    Buttons { ui, label: row.which.label(), out }.control(row, tell, detach);
+    Buttons { ui, label: row.which.label(), out }.control(row, send, detach);
 }
 
 fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mut Commands) {
     let order = |order| Command::RelayJob(id.to_owned(), order);
-    let tell = |told: Control| order(told.into());
+    let send = |control: Control| order(control.into());
     let read = |buttons: &mut Buttons<'_>| {
         let words = reading.map(|reading| if reading == Reading::Rejoin { "Reattach" } else { "Adopt" });
         words.into_iter().for_each(|words| buttons.add(words, words, order(RelayOrder::Read)));
@@ -248,7 +248,7 @@ fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mu
         read(&mut buttons);
         buttons.add("Forget", "Forget", order(RelayOrder::Verb(Verb::Forget)));
     } else {
-        buttons.control(row, tell, read);
+        buttons.control(row, send, read);
     }
     // A job with a chat is retried and renamed there.
     if reading == Some(Reading::Adopt) {

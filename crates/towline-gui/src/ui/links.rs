@@ -12,14 +12,14 @@ use egui::{
 use egui::{StrokeKind, Ui, WidgetInfo, WidgetText};
 use towline_app::text::safe;
 
-use super::named::heard;
-use super::strips::Shown;
+use super::named::describe;
+use super::strips::VisibleStrip;
 
 /// A link: its byte range in the text, and its target.
 type Link = (Range<usize>, String);
 
 /// Draws text, of a heading where its level is not 0; the link that was followed.
-pub(super) fn words(ui: &mut Ui, shown: Shown, heading: u8, links: &[Link]) -> Option<String> {
+pub(super) fn words(ui: &mut Ui, shown: VisibleStrip, heading: u8, links: &[Link]) -> Option<String> {
     let end = shown.from + shown.job.text.len();
     let links: Vec<&Link> =
         links.iter().filter(|(range, _)| range.start < end && shown.from < range.end).collect();
@@ -27,7 +27,7 @@ pub(super) fn words(ui: &mut Ui, shown: Shown, heading: u8, links: &[Link]) -> O
     if links.is_empty() {
         let response = ui.add(label);
         if heading > 0 {
-            heard(&response, Role::Heading, &shown.job.text, |node| node.set_level(heading.into()));
+            describe(&response, Role::Heading, &shown.job.text, |node| node.set_level(heading.into()));
         }
         return None;
     }

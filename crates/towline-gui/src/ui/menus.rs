@@ -6,7 +6,7 @@ use towline::client::host;
 use towline_app::servers::ServerSpec;
 use towline_app::text::units;
 
-use super::seen::Servers;
+use super::view_state::Servers;
 use crate::catalog::{Catalog, abilities};
 use crate::chats::{Chat, MAX_COMPARED};
 use crate::command::{Command, Commands, Dialog};
@@ -31,11 +31,11 @@ pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Comma
             for model in models {
                 let is_loaded = catalog.is_loaded(&model.name) == Some(true);
                 let size = format!("{} {}", model.details.parameter_size, units::bytes(model.size));
-                let told =
+                let details =
                     [abilities(model), if is_loaded { "in memory".to_owned() } else { String::new() }, size];
-                let told: Vec<String> = told.into_iter().filter(|words| !words.is_empty()).collect();
+                let details: Vec<String> = details.into_iter().filter(|words| !words.is_empty()).collect();
                 let button = Button::selectable(*own == model.name, &model.name)
-                    .right_text(RichText::new(told.join(", ")).weak());
+                    .right_text(RichText::new(details.join(", ")).weak());
                 if ui
                     .add(button.min_size(vec2(ui.available_width(), 28.0)))
                     .accessible_name(&model.name)
@@ -60,13 +60,13 @@ pub(super) fn server(ui: &mut Ui, servers: Servers<'_>, out: &mut Commands) {
     let whole = server.shown();
     let shown = match (&chosen.server, server) {
         (Some(name), _) => name.as_str(),
-        (None, Server::Here(found)) if found.is_builtin => "built-in model",
-        (None, Server::Here(_)) => {
+        (None, Server::Connected(found)) if found.is_builtin => "built-in model",
+        (None, Server::Connected(_)) => {
             let address = whole.split_once(',').map_or(whole, |(address, _)| address);
             address.strip_prefix("http://").unwrap_or(address)
         }
-        (None, Server::Looking(_)) => "looking…",
-        (None, Server::Nowhere(_)) => "no server",
+        (None, Server::Searching(_)) => "looking…",
+        (None, Server::NotFound(_)) => "no server",
     };
     menu(ui, "Server", shown, whole, |ui| {
         if is_others {

@@ -3,13 +3,13 @@
 //! | file | its one job |
 //! |---|---|
 //! | `theme` | colours and sizes |
-//! | `seen` | the state that the views see, and the state that the window keeps for them |
+//! | `view_state` | the state that the views see, and the state that the window keeps for them |
 //! | `pieces` | pieces of an answer as laid-out text |
 //! | `strips` | a piece of text, of which only the visible rows are drawn |
 //! | `links` | text with links |
 //! | `document` | the visible blocks of an answer |
 //! | `turn` | a question and its answer, with their buttons |
-//! | `named` | parts whose buttons can be clicked whatever changes around them, and what screen readers are told of parts |
+//! | `named` | parts whose buttons can be clicked whatever changes around them, and the descriptions of parts for screen readers |
 //! | `bottom` | panels at the bottom that are as high as what is in them |
 //! | `chat` | the chat in the middle |
 //! | `find` | the search in it |
@@ -44,7 +44,6 @@ pub mod named;
 mod pieces;
 pub mod rows;
 pub mod scroll;
-pub mod seen;
 pub mod settings;
 pub mod sidebar;
 mod strips;
@@ -52,3 +51,4 @@ mod templates;
 pub mod theme;
 pub mod toasts;
 mod turn;
+pub mod view_state;

@@ -4,8 +4,8 @@ use egui::{Grid, Label, ProgressBar, RichText, TextEdit, Ui};
 use towline_app::text::{safe, units};
 
 use super::dialog;
-use super::seen::Fields;
 use super::theme::{self, Palette};
+use super::view_state::Fields;
 use crate::catalog::{Catalog, Pull, abilities};
 use crate::command::{Command, Commands, Dialog};
 

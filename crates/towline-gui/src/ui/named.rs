@@ -1,4 +1,4 @@
-//! Parts whose buttons can be clicked whatever changes around them, and what screen readers are told of parts.
+//! Parts whose buttons can be clicked whatever changes around them, and the descriptions of parts for screen readers.
 
 use egui::accesskit::Node;
 use egui::{Align, AsIdSalt, Layout, Response, Role, TextWrapMode, Ui, UiBuilder};
@@ -38,7 +38,7 @@ pub fn region(ui: &Ui, role: Role, name: &str) {
 }
 
 /// Tells screen readers what a part is and says, and more of it.
-pub fn heard(part: &Response, role: Role, words: &str, more: impl FnOnce(&mut Node)) {
+pub fn describe(part: &Response, role: Role, words: &str, more: impl FnOnce(&mut Node)) {
     part.ctx.accesskit_node_builder(part.id, |node| {
         node.set_role(role);
         node.set_label(words);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Color32, FontId, Stroke};
 
-use towline_app::document::code::Inside;
+use towline_app::document::code::LineState;
 use towline_app::document::{Align, Block, Depth, Document, Piece, Rich, Shape};
 use towline_app::text::safe;
 
@@ -47,12 +47,12 @@ pub(super) struct Head {
 
 /// The search text to highlight in a block, and its current match.
 #[derive(Debug)]
-pub(super) struct Marking<'a> {
+pub(super) struct BlockHighlights<'a> {
     pub(super) letters: &'a [char],
     pub(super) current: Option<usize>,
 }
 
-impl Marking<'_> {
+impl BlockHighlights<'_> {
     /// Highlights a text; the count of matches continues with the next one.
     fn mark(&mut self, mut job: LayoutJob, palette: &Palette) -> LayoutJob {
         let places = find::occurrences(&job.text, self.letters);
@@ -67,14 +67,14 @@ pub(super) fn of(
     document: &Document,
     block: &Block,
     palette: &Palette,
-    mut marking: Marking<'_>,
+    mut highlights: BlockHighlights<'_>,
 ) -> Vec<Drawn> {
     match &block.shape {
         Shape::Code { fence, inside } => {
-            code(document, block, (*fence, *inside), palette, &mut marking).into_iter().collect()
+            code(document, block, (*fence, *inside), palette, &mut highlights).into_iter().collect()
         }
         Shape::Prose | Shape::Item | Shape::Formula | Shape::Table { .. } => {
-            document.pieces(block).into_iter().map(|piece| drawn(piece, palette, &mut marking)).collect()
+            document.pieces(block).into_iter().map(|piece| drawn(piece, palette, &mut highlights)).collect()
         }
     }
 }
@@ -110,8 +110,8 @@ fn is_formula(piece: &Piece) -> bool {
 }
 
 /// A formula as written, with a copy button.
-fn formula(text: String, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
-    let job = marking.mark(plain_code(&text), palette);
+fn formula(text: String, palette: &Palette, highlights: &mut BlockHighlights<'_>) -> Drawn {
+    let job = highlights.mark(plain_code(&text), palette);
     let head = Head { info: "formula".to_owned(), copies: Clicked::CopyText(text) };
     Drawn::Code { text: Strips::of(job), head: Some(head), fence: None }
 }
@@ -127,12 +127,12 @@ pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
     }
 }
 
-fn drawn(piece: Piece, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
+fn drawn(piece: Piece, palette: &Palette, highlights: &mut BlockHighlights<'_>) -> Drawn {
     let is_formula = is_formula(&piece);
     match piece {
-        Piece::Text { rich, .. } if is_formula => formula(rich.text, palette, marking),
+        Piece::Text { rich, .. } if is_formula => formula(rich.text, palette, highlights),
         Piece::Text { rich, heading, mark, depth: Depth { lists, quotes, .. } } => Drawn::Text {
-            text: Strips::of(marking.mark(rich_job(&rich, heading, quotes > 0, palette), palette)),
+            text: Strips::of(highlights.mark(rich_job(&rich, heading, quotes > 0, palette), palette)),
             heading,
             links: rich.links,
             indent: lists + quotes,
@@ -140,14 +140,14 @@ fn drawn(piece: Piece, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
             is_quoted: quotes > 0,
         },
         Piece::Code { text, .. } => {
-            let text = Strips::of(marking.mark(plain_code(&text), palette));
+            let text = Strips::of(highlights.mark(plain_code(&text), palette));
             Drawn::Code { text, head: None, fence: None }
         }
         Piece::Rule => Drawn::Rule,
         Piece::Table { rows, align } => {
             let mut row = |(index, row): (usize, &Vec<Rich>)| {
                 let heading = if index == 0 { 7 } else { 0 };
-                let cell = |cell| Arc::new(marking.mark(rich_job(cell, heading, false, palette), palette));
+                let cell = |cell| Arc::new(highlights.mark(rich_job(cell, heading, false, palette), palette));
                 row.iter().map(cell).collect()
             };
             Drawn::Table(rows.iter().enumerate().map(&mut row).collect(), align)
@@ -253,9 +253,9 @@ fn plain_code(text: &str) -> LayoutJob {
 fn code(
     document: &Document,
     block: &Block,
-    (fence, mut inside): (usize, Inside),
+    (fence, mut inside): (usize, LineState),
     palette: &Palette,
-    marking: &mut Marking<'_>,
+    highlights: &mut BlockHighlights<'_>,
 ) -> Option<Drawn> {
     let fenced = document.fence(fence)?;
     let is_first = fenced.code.start == block.range.start;
@@ -280,7 +280,7 @@ fn code(
     if job.text.is_empty() && head.is_none() {
         return None;
     }
-    Some(Drawn::Code { text: Strips::of(marking.mark(job, palette)), head, fence: Some(fence) })
+    Some(Drawn::Code { text: Strips::of(highlights.mark(job, palette)), head, fence: Some(fence) })
 }
 
 #[cfg(test)]

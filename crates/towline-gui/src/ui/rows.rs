@@ -7,15 +7,15 @@ use towline::engine::{JobId, JobInfo};
 use towline::relay;
 
 use crate::chats::{STALLED_SECONDS, tokens};
-use crate::relay::{Known, short};
+use crate::relay::{KnownJob, short};
 
 /// One job, for display.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// Which job.
-    pub which: Which,
+    pub which: RowJob,
     /// What it is doing.
-    pub state: Shown,
+    pub state: RowState,
     /// Its name on the relay, if it has one.
     pub name: Option<String>,
     /// The model.
@@ -34,7 +34,7 @@ pub struct Row {
 
 /// The job of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
+pub enum RowJob {
     /// A job of the window's engine, and whether a relay runs its stream, so that it can be left there.
     Own(JobId, bool),
     /// A job of the relay, and what reading it would do; `None` if its chat has all of it, or if it is not an
@@ -66,7 +66,7 @@ pub enum Tone {
 
 /// What a job is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
+pub struct RowState {
     /// In words.
     pub words: String,
     /// What that means.
@@ -78,10 +78,10 @@ pub struct Shown {
 }
 
 /// A row of a window's own job, with the relay's data if the relay runs it.
-pub fn own(info: JobInfo, is_at_relay: bool, known: Option<&Known>, chat: Option<String>) -> Row {
+pub fn own_job(info: JobInfo, is_at_relay: bool, known: Option<&KnownJob>, chat: Option<String>) -> Row {
     let model = known.and_then(|known| known.job.model.as_deref()).unwrap_or(&info.name).to_owned();
     Row {
-        which: Which::Own(info.id, is_at_relay),
+        which: RowJob::Own(info.id, is_at_relay),
         state: shown(&info),
         name: known.and_then(|known| known.job.name.clone()),
         model,
@@ -94,7 +94,7 @@ pub fn own(info: JobInfo, is_at_relay: bool, known: Option<&Known>, chat: Option
 }
 
 /// One of the relay's.
-pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
+pub fn of_relay(known: &KnownJob, owner: Option<&(String, bool)>) -> Row {
     let job = &known.job;
     let is_answer = !matches!(job.path.as_str(), "/api/pull" | "/api/push" | "/api/create");
     let reading = match owner {
@@ -104,7 +104,7 @@ pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
     let state = shown_at_relay(job);
     let runs = !state.is_ended;
     Row {
-        which: Which::Relay(job.id.clone(), reading),
+        which: RowJob::Relay(job.id.clone(), reading),
         name: job.name.clone().filter(|name| !name.is_empty()),
         model: job.model.clone().unwrap_or_else(|| "–".to_owned()),
         chat: owner.map(|(title, _)| title.clone()),
@@ -116,7 +116,7 @@ pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
     }
 }
 
-fn shown(info: &JobInfo) -> Shown {
+fn shown(info: &JobInfo) -> RowState {
     let silent = info.since_last_event.map_or(0, |time| time.as_secs());
     let is_stalled = info.state == JobState::Streaming && silent >= STALLED_SECONDS;
     let tone = match info.state {
@@ -132,10 +132,10 @@ fn shown(info: &JobInfo) -> Shown {
     };
     let words =
         if is_stalled { format!("stalled {silent} s") } else { info.state.as_str().replace('_', " ") };
-    Shown { words, tone, is_ended: info.state.is_ended(), is_paused: info.state == JobState::Paused }
+    RowState { words, tone, is_ended: info.state.is_ended(), is_paused: info.state == JobState::Paused }
 }
 
-fn shown_at_relay(job: &relay::Job) -> Shown {
+fn shown_at_relay(job: &relay::Job) -> RowState {
     use relay::AnswerState as At;
     let tone = match job.state {
         At::Queued | At::Connecting | At::Waiting | At::Streaming | At::Other(_) => Tone::Good,
@@ -144,10 +144,10 @@ fn shown_at_relay(job: &relay::Job) -> Shown {
         At::Completed => Tone::Done,
     };
     let words = job.state.as_str().replace('_', " ");
-    Shown { words, tone, is_ended: job.state.is_ended(), is_paused: job.state == At::Paused }
+    RowState { words, tone, is_ended: job.state.is_ended(), is_paused: job.state == At::Paused }
 }
 
-impl Which {
+impl RowJob {
     /// Its label for people and screen readers.
     pub fn label(&self) -> String {
         match self {
@@ -166,24 +166,24 @@ mod tests {
     #[test]
     fn a_relays_job_says_what_it_does_and_what_can_be_done() {
         let job = |path: &str, state: &str| {
-            Known {
+            KnownJob {
             job: serde_json::from_str(&format!(
                 r#"{{"id":"abcdefghij","model":"m","name":"n","path":"{path}","state":"{state}","deadline_s":60,
                     "since_last_s":1,"records":3,"tokens_per_second":2.5}}"#
             ))
             .unwrap(),
-            told: Instant::now(),
+            reported: Instant::now(),
         }
         };
         let row = of_relay(&job("/api/chat", "streaming"), None);
         assert_eq!((row.name.as_deref(), row.model.as_str()), (Some("n"), "m"));
         assert_eq!((row.received.as_str(), row.rate), ("3 records", 2.5));
         assert!(row.deadline.is_some_and(|left| left <= Duration::from_secs(60)));
-        assert_eq!(row.which, Which::Relay("abcdefghij".into(), Some(Reading::Adopt)));
+        assert_eq!(row.which, RowJob::Relay("abcdefghij".into(), Some(Reading::Adopt)));
         assert_eq!(row.which.label(), "relay job abcdefgh");
         let reading =
             |path, owner: Option<(String, bool)>| match of_relay(&job(path, "completed"), owner.as_ref()) {
-                Row { which: Which::Relay(_, reading), silent: None, deadline: None, .. } => reading,
+                Row { which: RowJob::Relay(_, reading), silent: None, deadline: None, .. } => reading,
                 row => panic!("{row:?}"),
             };
         assert_eq!(reading("/api/pull", None), None);

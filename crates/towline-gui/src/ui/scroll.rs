@@ -37,7 +37,7 @@ impl Scroll {
     }
 
     /// Stops following new text.
-    pub(super) fn stay(&mut self) {
+    pub(super) fn stop_following(&mut self) {
         (self.follows, self.wanted) = (false, None);
     }
 
@@ -47,7 +47,7 @@ impl Scroll {
     }
 
     /// Scrolls by a key, with `page` visible points.
-    pub fn go(&mut self, (points, pages): Move, page: f32) {
+    pub fn scroll_by(&mut self, (points, pages): Move, page: f32) {
         let to = self.offset + points + pages * (page - STEP).max(STEP);
         if to >= self.end {
             return self.to_end();
@@ -61,7 +61,7 @@ impl Scroll {
     }
 
     /// Records the actual position and the end. Returns whether there is more to show.
-    pub(super) fn stood(&mut self, offset: f32, end: f32) -> bool {
+    pub(super) fn record_position(&mut self, offset: f32, end: f32) -> bool {
         let end = end.max(0.0);
         // Text that arrived in this frame could not be scrolled to yet.
         let reachable = end.min(self.end);
@@ -105,37 +105,37 @@ mod tests {
     #[test]
     fn it_follows_until_somebody_scrolls_up_and_again_from_the_end_on() {
         let mut scroll = Scroll::default();
-        assert!(scroll.stood(0.0, 500.0), "there is more than was shown");
+        assert!(scroll.record_position(0.0, 500.0), "there is more than was shown");
         assert_eq!(scroll.offset(), Some(500.0));
-        assert!(!scroll.stood(500.0, 500.0));
+        assert!(!scroll.record_position(500.0, 500.0));
         // It follows new text.
-        assert!(scroll.stood(500.0, 518.0) && scroll.follows());
-        scroll.stood(518.0, 518.0);
+        assert!(scroll.record_position(500.0, 518.0) && scroll.follows());
+        scroll.record_position(518.0, 518.0);
         // Scrolling up a little is enough, even while text arrives.
-        scroll.stood(515.0, 540.0);
+        scroll.record_position(515.0, 540.0);
         assert!(!scroll.follows() && scroll.offset().is_none());
         // Back at the end as the user saw it, although more arrived meanwhile.
-        scroll.stood(540.0, 580.0);
+        scroll.record_position(540.0, 580.0);
         assert!(scroll.follows());
         // It stays at the end of an answer that gets shorter.
-        scroll.stood(580.0, 580.0);
-        scroll.stood(200.0, 200.0);
+        scroll.record_position(580.0, 580.0);
+        scroll.record_position(200.0, 200.0);
         assert!(scroll.follows());
     }
 
     #[test]
     fn keys_stay_inside() {
         let mut scroll = Scroll::default();
-        scroll.stood(0.0, 500.0);
-        scroll.stood(500.0, 500.0);
-        scroll.go((0.0, 1.0), 300.0);
+        scroll.record_position(0.0, 500.0);
+        scroll.record_position(500.0, 500.0);
+        scroll.scroll_by((0.0, 1.0), 300.0);
         assert!(scroll.follows() && scroll.offset() == Some(500.0));
-        scroll.go((0.0, -1.0), 300.0);
+        scroll.scroll_by((0.0, -1.0), 300.0);
         assert_eq!(scroll.offset(), Some(260.0));
-        scroll.stood(260.0, 500.0);
-        scroll.go((f32::NEG_INFINITY, 0.0), 300.0);
+        scroll.record_position(260.0, 500.0);
+        scroll.scroll_by((f32::NEG_INFINITY, 0.0), 300.0);
         assert_eq!(scroll.offset(), Some(0.0));
-        scroll.go((f32::INFINITY, 0.0), 300.0);
+        scroll.scroll_by((f32::INFINITY, 0.0), 300.0);
         assert!(scroll.follows());
     }
 }

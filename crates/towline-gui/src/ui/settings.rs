@@ -7,8 +7,8 @@ use towline_app::servers::ServerSpec;
 use towline_app::text::safe;
 
 use super::dialog;
-use super::seen::Fields;
 use super::theme::{self, Palette};
+use super::view_state::Fields;
 use crate::command::{Command, Commands, Dialog};
 use crate::store::{State, Theme};
 
@@ -177,7 +177,7 @@ pub struct Served<'a> {
 pub fn window(ui: &mut Ui, state: &State, served: Served<'_>, fields: &mut Fields, out: &mut Commands) {
     dialog::title(ui, "Settings");
     dialog::body(ui, |ui| {
-        dialog::section(ui, "Look", 2, |ui| look(ui, state, out));
+        dialog::section(ui, "Look", 2, |ui| appearance(ui, state, out));
         dialog::section(ui, "Notifications", 1, |ui| {
             let mut notifies = state.notifies;
             if ui.checkbox(&mut notifies, "when an answer ends in the background").changed() {
@@ -210,7 +210,7 @@ pub fn window(ui: &mut Ui, state: &State, served: Served<'_>, fields: &mut Field
     dialog::close(ui, out);
 }
 
-fn look(ui: &mut Ui, state: &State, out: &mut Commands) {
+fn appearance(ui: &mut Ui, state: &State, out: &mut Commands) {
     ui.label("Colours");
     ui.horizontal(|ui| {
         for (theme, words) in [(Theme::System, "System"), (Theme::Dark, "Dark"), (Theme::Light, "Light")] {

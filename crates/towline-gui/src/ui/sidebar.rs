@@ -213,20 +213,20 @@ fn server(ui: &mut Ui, server: &Server, catalog: &Catalog, out: &mut Commands) {
     ui.separator();
     let shown = server.shown();
     let color = match server {
-        Server::Here(_) if server.is_builtin() => palette.warning,
-        Server::Here(_) => palette.good,
-        Server::Looking(_) => palette.warning,
-        Server::Nowhere(_) => palette.bad,
+        Server::Connected(_) if server.is_builtin() => palette.warning,
+        Server::Connected(_) => palette.good,
+        Server::Searching(_) => palette.warning,
+        Server::NotFound(_) => palette.bad,
     };
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         ui.label(RichText::new("●").small().color(color));
         ui.add(egui::Label::new(RichText::new(shown).small()).wrap());
     });
-    if let (Server::Here(_), Some(error)) = (server, &catalog.error) {
+    if let (Server::Connected(_), Some(error)) = (server, &catalog.error) {
         ui.add(egui::Label::new(RichText::new(error).small().color(palette.bad)).wrap());
     }
-    if let Server::Nowhere(_) = server
+    if let Server::NotFound(_) = server
         && ui.button("Try again").clicked()
     {
         out.push(Command::Connect(ServerSpec::default()));
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn days_have_names_while_they_are_near() {
         let now: Zoned = "2026-11-28T12:00:00+01:00[+01:00]".parse().unwrap();
-        let said = |time: &str| day(time.parse::<Timestamp>().unwrap().as_millisecond(), &now).0;
+        let shown_day = |time: &str| day(time.parse::<Timestamp>().unwrap().as_millisecond(), &now).0;
         for (time, words) in [
             ("2026-11-28T11:00:00Z", "Today"),
             ("2026-11-27T23:30:00Z", "Today"),
@@ -264,7 +264,7 @@ mod tests {
             ("2026-10-02T12:00:00Z", "October 2026"),
             ("2026-11-29T12:00:00Z", "Today"),
         ] {
-            assert_eq!(said(time), words, "{time}");
+            assert_eq!(shown_day(time), words, "{time}");
         }
     }
 }

@@ -40,7 +40,7 @@ struct Strip {
 
 /// A strip.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct VisibleStrip {
     /// The strip's text.
     pub(super) job: Arc<LayoutJob>,
     /// Its start in the piece, in bytes.
@@ -72,7 +72,7 @@ impl Strips {
     }
 
     /// Draws the visible strips, and leaves room for the others. Returns the position of the current match.
-    pub(super) fn show(&mut self, ui: &mut Ui, mut draw: impl FnMut(&mut Ui, Shown)) -> Option<f32> {
+    pub(super) fn show(&mut self, ui: &mut Ui, mut draw: impl FnMut(&mut Ui, VisibleStrip)) -> Option<f32> {
         let width = ui.available_width();
         #[expect(clippy::float_cmp, reason = "the same width gives the same rows; any other does not")]
         if self.width != width {
@@ -91,7 +91,7 @@ impl Strips {
             if is_visible && (strip.pass + 1 >= pass || may_lay_out(ui, &strip.job)) {
                 strip.pass = pass;
                 ui.add_space(std::mem::take(&mut skipped));
-                draw(ui, Shown { job: Arc::clone(&strip.job), from });
+                draw(ui, VisibleStrip { job: Arc::clone(&strip.job), from });
             } else {
                 skipped += strip.height;
             }

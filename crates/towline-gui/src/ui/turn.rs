@@ -2,7 +2,7 @@
 
 use egui::{Align, Label, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
 use towline::engine::JobState;
-use towline_app::chat::{Answered, Shown, Turn, Variant};
+use towline_app::chat::{Answered, Selection, Turn, Variant};
 use towline_app::text::{safe, units};
 
 use super::document::{self, Clicked};
@@ -10,11 +10,11 @@ use super::find::{self, Find};
 use super::icons;
 use super::named::named;
 use super::pieces;
-use super::seen::{Layouts, Seen};
 use super::strips::current_in;
 use super::theme::{self, Face, Palette};
+use super::view_state::{ChatView, Layouts};
 use crate::catalog::Catalog;
-use crate::chats::{Answer, Chat, Live, Note, Progressing, counted, progressing, tokens};
+use crate::chats::{Answer, Chat, Note, Progressing, RunningAnswer, counted, progressing, tokens};
 use crate::command::{Command, Commands, JobOrder};
 use crate::relay::Control;
 
@@ -25,8 +25,8 @@ const BUBBLE: Margin = Margin { left: 16, right: 16, top: 8, bottom: 8 };
 
 /// The answer to draw.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) seen: Seen<'a>,
+pub(super) struct AnswerView<'a> {
+    pub(super) parent: ChatView<'a>,
     pub(super) turn: &'a Turn,
     pub(super) answer: &'a Variant,
     pub(super) is_compared: bool,
@@ -108,44 +108,50 @@ fn edited(ui: &mut Ui, chat: &Chat, out: &mut Commands) {
 }
 
 /// Draws an answer at its full height.
-pub(super) fn answer(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, out: &mut Commands) {
+pub(super) fn answer(ui: &mut Ui, view: AnswerView<'_>, layouts: &mut Layouts, out: &mut Commands) {
     let top = ui.cursor().top();
-    heading(ui, place, out);
-    body(ui, place, layouts, out);
-    let is_last = place.seen.chat.conversation.last().is_some_and(|last| last.id == place.turn.id);
+    heading(ui, view, out);
+    body(ui, view, layouts, out);
+    let is_last = view.parent.chat.conversation.last().is_some_and(|last| last.id == view.turn.id);
     let reach = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=ui.cursor().top() + 34.0);
     let is_near = is_last || ui.rect_contains_pointer(reach);
-    named(ui, "actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, place, out)));
+    named(ui, "actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, view, out)));
     ui.add_space(10.0);
 }
 
 /// Draws an answer in its own pane.
-pub(super) fn pane(ui: &mut Ui, place: Place<'_>, height: f32, layouts: &mut Layouts, out: &mut Commands) {
-    heading(ui, place, out);
-    actions(ui, place, out);
+pub(super) fn pane(
+    ui: &mut Ui,
+    view: AnswerView<'_>,
+    height: f32,
+    layouts: &mut Layouts,
+    out: &mut Commands,
+) {
+    heading(ui, view, out);
+    actions(ui, view, out);
     let area =
-        ScrollArea::vertical().id_salt(("pane", place.answer.id)).auto_shrink(false).stick_to_bottom(true);
-    area.max_height(height - 70.0).show(ui, |ui| body(ui, place, layouts, out));
+        ScrollArea::vertical().id_salt(("pane", view.answer.id)).auto_shrink(false).stick_to_bottom(true);
+    area.max_height(height - 70.0).show(ui, |ui| body(ui, view, layouts, out));
 }
 
 /// The header of an answer: its model, and its state or how it ended.
-fn heading(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
-    let Place { seen, answer, .. } = place;
+fn heading(ui: &mut Ui, view: AnswerView<'_>, out: &mut Commands) {
+    let AnswerView { parent, answer, .. } = view;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let name = RichText::new(safe::text(&answer.model))
             .font(Face::SemiBold.font(13.0))
             .color(Palette::at(ui).weak);
         ui.add(Label::new(name));
-        match seen.chat.live(answer.id) {
-            Some(live) => running(ui, seen.catalog, live, out),
+        match parent.chat.live(answer.id) {
+            Some(live) => running(ui, parent.catalog, live, out),
             None => ended(ui, answer),
         }
     });
     ui.add_space(2.0);
 }
 
-fn running(ui: &mut Ui, catalog: &Catalog, live: &Live, out: &mut Commands) {
+fn running(ui: &mut Ui, catalog: &Catalog, live: &RunningAnswer, out: &mut Commands) {
     let palette = Palette::at(ui);
     let info = &live.info;
     let is_loaded = info.model.as_deref().and_then(|model| catalog.is_loaded(model));
@@ -156,17 +162,17 @@ fn running(ui: &mut Ui, catalog: &Catalog, live: &Live, out: &mut Commands) {
     if info.tokens > 0 {
         ui.weak(format!("{}, {:.0}/s", tokens(info.tokens), info.tokens_per_second));
     }
-    let mut tell = |told| out.push(Command::Job(live.job.id(), JobOrder::Control(told)));
+    let mut send = |control| out.push(Command::Job(live.job.id(), JobOrder::Control(control)));
     if info.state == JobState::Paused {
         if ui.small_button("▶ Unpause").accessible_name("Unpause answer").clicked() {
-            tell(Control::Unpause);
+            send(Control::Unpause);
         }
     } else if ui.small_button("⏸ Pause").accessible_name("Pause answer").clicked() {
-        tell(Control::Pause);
+        send(Control::Pause);
     }
     let stop = ui.small_button(RichText::new("⏹ Stop").color(palette.bad)).accessible_name("Stop answer");
     if stop.clicked() {
-        tell(Control::Stop);
+        send(Control::Stop);
     }
 }
 
@@ -179,19 +185,20 @@ fn ended(ui: &mut Ui, answer: &Variant) {
         Answered::Cancelled => Some(("cancelled", palette.warning)),
         Answered::TimedOut => Some(("timed out", palette.warning)),
     };
-    let state = if answer.left_at_relay().is_some() { Some(("with the relay", palette.good)) } else { state };
+    let state =
+        if answer.detached_at_relay().is_some() { Some(("with the relay", palette.good)) } else { state };
     if let Some((words, color)) = state {
         ui.colored_label(color, words);
     }
 }
 
 /// The actions for an ended answer, and its duration.
-fn actions(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
-    let Place { seen: Seen { chat, .. }, turn, answer, is_compared, .. } = place;
+fn actions(ui: &mut Ui, view: AnswerView<'_>, out: &mut Commands) {
+    let AnswerView { parent: ChatView { chat, .. }, turn, answer, is_compared, .. } = view;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         // Other answers can be shown while this one is running.
-        variants(ui, place, out);
+        variants(ui, view, out);
         if chat.live(answer.id).is_some() {
             return;
         }
@@ -206,7 +213,7 @@ fn actions(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
         if is_compared
             && ui.small_button("Keep this").accessible_name(format!("Keep {}", answer.model)).clicked()
         {
-            out.push(Command::Choose(turn.id, Shown::One(answer.id.variant)));
+            out.push(Command::Choose(turn.id, Selection::One(answer.id.variant)));
             // The chat continues with only this answer.
             out.0.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
             out.push(Command::Model(answer.model.clone()));
@@ -226,8 +233,8 @@ fn actions(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
 }
 
 /// The controls that choose among the answers of a turn.
-fn variants(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
-    let Place { turn, answer, is_compared, .. } = place;
+fn variants(ui: &mut Ui, view: AnswerView<'_>, out: &mut Commands) {
+    let AnswerView { turn, answer, is_compared, .. } = view;
     let all = turn.variants();
     let Some(at) = all.iter().position(|one| one.id == answer.id).filter(|_| all.len() > 1 && !is_compared)
     else {
@@ -243,13 +250,13 @@ fn variants(ui: &mut Ui, place: Place<'_>, out: &mut Commands) {
         let button = egui::Button::new(words).frame_when_inactive(false);
         let button = ui.add_enabled(other.is_some(), button).accessible_name(name);
         if let (true, Some(other)) = (button.clicked(), other) {
-            out.push(Command::Choose(turn.id, Shown::One(other.id.variant)));
+            out.push(Command::Choose(turn.id, Selection::One(other.id.variant)));
         }
     }
     if all.iter().any(|one| one.model != answer.model)
         && ui.small_button("Compare").accessible_name("Answers side by side").clicked()
     {
-        out.push(Command::Choose(turn.id, Shown::SideBySide));
+        out.push(Command::Choose(turn.id, Selection::SideBySide));
     }
 }
 
@@ -267,15 +274,16 @@ fn usage_words(usage: &towline::event::Usage) -> String {
     )
 }
 
-fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, out: &mut Commands) {
+fn body(ui: &mut Ui, view: AnswerView<'_>, layouts: &mut Layouts, out: &mut Commands) {
     let palette = Palette::at(ui);
-    let Place { seen: Seen { chat, .. }, answer: variant, .. } = place;
+    let AnswerView { parent: ChatView { chat, .. }, answer: variant, .. } = view;
     let Some(answer) = chat.answers.get(&variant.id) else { return };
     let is_live = chat.live(variant.id).is_some();
-    thinking(ui, place, answer, is_live, layouts);
+    thinking(ui, view, answer, is_live, layouts);
     let Layouts { documents, find, .. } = layouts;
     let layout = documents.entry((chat.key, variant.id, false)).or_default();
-    let sought = find.as_ref().map(|find| (find.marks(variant.id), find.is_seeking())).unwrap_or_default();
+    let sought =
+        find.as_ref().map(|find| (find.highlights(variant.id), find.is_seeking())).unwrap_or_default();
     let clicked = document::show(ui, &answer.text, layout, is_live, sought);
     if let (Some(find), Some(top)) = (find, layout.current) {
         find.reached(ui, top);
@@ -298,7 +306,8 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, out: &mut Commands
     }
     if let Some(Note { what, hint }) = &answer.note {
         ui.horizontal_wrapped(|ui| {
-            let is_harmless = variant.answered == Answered::Cancelled || variant.left_at_relay().is_some();
+            let is_harmless =
+                variant.answered == Answered::Cancelled || variant.detached_at_relay().is_some();
             let color = if is_harmless { palette.warning } else { palette.bad };
             ui.colored_label(color, safe::text(what));
             if let Some(hint) = hint {
@@ -308,7 +317,7 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, out: &mut Commands
     }
 }
 
-fn thinking(ui: &mut Ui, place: Place<'_>, answer: &Answer, is_live: bool, layouts: &mut Layouts) {
+fn thinking(ui: &mut Ui, view: AnswerView<'_>, answer: &Answer, is_live: bool, layouts: &mut Layouts) {
     let length = answer.thinking.text().len();
     if length == 0 {
         return;
@@ -316,11 +325,10 @@ fn thinking(ui: &mut Ui, place: Place<'_>, answer: &Answer, is_live: bool, layou
     let is_first = is_live && answer.text.text().is_empty();
     let words = if is_first { "Thinking…" } else { "Thoughts" };
     let size = units::bytes(length as u64);
-    let head =
-        egui::CollapsingHeader::new(format!("{words} ({size})")).id_salt(("thinking", place.answer.id));
+    let head = egui::CollapsingHeader::new(format!("{words} ({size})")).id_salt(("thinking", view.answer.id));
     head.show(ui, |ui| {
         ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            let layout = layouts.documents.entry((place.seen.chat.key, place.answer.id, true)).or_default();
+            let layout = layouts.documents.entry((view.parent.chat.key, view.answer.id, true)).or_default();
             // Copy and links apply to the answer, not to the thinking.
             drop(document::show(ui, &answer.thinking, layout, is_first, <_>::default()));
         });

@@ -10,8 +10,8 @@ use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents, ExportForm};
 use crate::command::{Command, Dialog, FindOrder, JobOrder, Purpose};
 use crate::relay::Relay;
 use crate::server::Server;
-use crate::ui::seen::{Focus, Layouts};
 use crate::ui::toasts::Undo;
+use crate::ui::view_state::{Focus, Layouts};
 
 impl Window {
     /// Executes a command. Nothing here waits.
@@ -28,7 +28,7 @@ impl Window {
                 self.focus = Some(Focus::Composer);
             }
             Command::OpenNext(places) => self.open_next(places),
-            Command::Search(text) => self.look_for(text),
+            Command::Search(text) => self.search_for(text),
             Command::Find(order) => self.find(order),
             Command::Rename(key, to) => self.rename(key, to),
             Command::Pin(key, is_pinned) => self.pin(key, is_pinned),
@@ -39,7 +39,7 @@ impl Window {
             Command::Resend => self.resend(),
             Command::Regenerate(answer) => self.regenerate(answer),
             Command::RegenerateLast => self.last_answer().into_iter().for_each(|last| self.regenerate(last)),
-            Command::Continue(answer) => self.go_on(answer),
+            Command::Continue(answer) => self.resume_answer(answer),
             Command::StopAll => self.with_chat(|chat| chat.stop_all()),
             Command::Choose(turn, shown) => self.with_chat(|chat| chat.choose(turn, shown)),
             Command::Remove(turn) => self.remove(turn),
@@ -76,7 +76,7 @@ impl Window {
             }),
             Command::AttachImage(image) => match Attachment::of_pixels(&image) {
                 Ok(attachment) => self.with_chat(|chat| chat.attached.push(attachment)),
-                Err(why) => self.say(why, None),
+                Err(why) => self.show_notice(why, None),
             },
             Command::Detach(index) => self.with_chat(|chat| {
                 if index < chat.attached.len() {
@@ -186,7 +186,7 @@ impl Window {
             }
             FindOrder::Go(places) => {
                 if let Some(find) = find {
-                    find.go(places);
+                    find.step(places);
                 }
             }
             FindOrder::Close => {
@@ -207,7 +207,7 @@ impl Window {
             Some(client) => work(self, client),
             None => {
                 let why = self.server.shown().to_owned();
-                self.say(why, None);
+                self.show_notice(why, None);
             }
         }
     }
@@ -215,11 +215,11 @@ impl Window {
     /// Sends the draft as soon as there is a server.
     fn send(&mut self) {
         match &self.server {
-            Server::Looking(_) => {
+            Server::Searching(_) => {
                 self.to_send = Some(self.current);
-                self.say("it is asked as soon as the server is there", None);
+                self.show_notice("it is asked as soon as the server is there", None);
             }
-            Server::Here(_) | Server::Nowhere(_) => self.send_from(self.current),
+            Server::Connected(_) | Server::NotFound(_) => self.send_from(self.current),
         }
     }
 
@@ -241,7 +241,7 @@ impl Window {
             let place = window.chat_of(key).and_then(|chat| window.record.place_of(chat));
             let Some(chat) = window.chat_mut(key) else { return };
             if !matches!(chat.contents, Contents::Here) {
-                return window.say("the chat is still loading; ask again when it has loaded", None);
+                return window.show_notice("the chat is still loading; ask again when it has loaded", None);
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client, place });
             window.own_jobs(key);
@@ -250,19 +250,19 @@ impl Window {
             // The loaded models show whether the first token waits for a model to load.
             window.catalog.refresh(&engine, &client);
             if let Err(why) = asked {
-                window.say(why, None);
+                window.show_notice(why, None);
             }
         });
     }
 
-    fn go_on(&mut self, answer: AnswerId) {
+    fn resume_answer(&mut self, answer: AnswerId) {
         // The relay has the actual rest; a model could only guess it.
         if self.resume(self.current, answer) {
             return;
         }
         self.asking(|chat, asking| {
-            let goes_on = chat.go_on(asking, answer);
-            if goes_on { Ok(()) } else { Err("there is no text to continue from") }
+            let resumes = chat.resume_answer(asking, answer);
+            if resumes { Ok(()) } else { Err("there is no text to continue from") }
         });
     }
 
@@ -303,7 +303,7 @@ impl Window {
     fn remove(&mut self, id: TurnId) {
         let key = self.current;
         let Some(turn) = self.chat_mut(key).and_then(|chat| chat.remove(id)) else { return };
-        self.say("The question and its answers are deleted.", Some(Undo::Turn(key, Box::new(turn))));
+        self.show_notice("The question and its answers are deleted.", Some(Undo::Turn(key, Box::new(turn))));
     }
 
     fn follow(&mut self, link: &str) {
@@ -311,7 +311,7 @@ impl Window {
         if known.iter().any(|scheme| link.starts_with(scheme)) {
             self.context.open_url(OpenUrl::new_tab(link));
         } else {
-            self.say("only links to web pages and mail addresses are followed", None);
+            self.show_notice("only links to web pages and mail addresses are followed", None);
         }
     }
 
@@ -339,7 +339,7 @@ impl Window {
         let Some(chat) = self.chat_of(key) else { return };
         if !matches!(chat.contents, Contents::Here) {
             self.open(key);
-            return self.say("open the chat first; it is still loading", None);
+            return self.show_notice("open the chat first; it is still loading", None);
         }
         let name = chat.file_name(form);
         self.choose(Purpose::Export(key, form), FileDialog::Save(name));
@@ -372,7 +372,7 @@ impl Window {
     /// Switches to the chosen server.
     pub(super) fn change_server(&mut self) {
         let former = std::mem::replace(&mut self.server, self.aim.find(&self.engine));
-        if let Server::Here(found) = former {
+        if let Server::Connected(found) = former {
             // It may still serve answers.
             self.former.extend(found.builtin);
         }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use towline::{Client, Engine};
-use towline_app::servers::{Environment, RelayPlace, ServerSpec, Wanted};
+use towline_app::servers::{Environment, RelayPlace, RunTarget, ServerSpec};
 
 use crate::relay::Relay;
-use crate::server::{Found, Server, Sought};
-use crate::ui::seen::Servers;
+use crate::server::{ConnectedServer, Server, ServerSearch};
+use crate::ui::view_state::Servers;
 
 /// Changes in the relay's list are drawn at most this often.
 const FRAME: Duration = Duration::from_millis(50);
@@ -18,12 +18,12 @@ pub enum Target {
     /// This one.
     Client(Client),
     /// It is looked for.
-    Find(Box<Sought>),
+    Find(Box<ServerSearch>),
 }
 
 /// The server that is meant, and where answers run.
 #[derive(Debug)]
-pub(super) struct Aim {
+pub(super) struct ServerTarget {
     target: Target,
     /// The server that somebody named in the window; by default the one that is meant.
     named: ServerSpec,
@@ -31,10 +31,10 @@ pub(super) struct Aim {
     pub(super) is_direct: bool,
 }
 
-impl Aim {
+impl ServerTarget {
     pub(super) fn at(target: Target) -> Self {
         let is_direct = match &target {
-            Target::Find(sought) => sought.wanted == Wanted::Here,
+            Target::Find(sought) => sought.wanted == RunTarget::Here,
             Target::Client(_) => true,
         };
         Self { target, named: ServerSpec::default(), is_direct }
@@ -43,7 +43,7 @@ impl Aim {
     /// Means another server from now on.
     pub(super) fn name(&mut self, spec: ServerSpec) {
         if let Target::Client(_) = self.target {
-            self.target = Target::Find(Box::new(Sought::direct(Environment::default())));
+            self.target = Target::Find(Box::new(ServerSearch::direct(Environment::default())));
         }
         self.named = spec;
     }
@@ -51,7 +51,9 @@ impl Aim {
     /// The server, which may have to be looked for.
     pub(super) fn find(&self, engine: &Engine) -> Server {
         let sought = match &self.target {
-            Target::Client(client) => return Server::Here(Box::new(Found::direct(client.clone()))),
+            Target::Client(client) => {
+                return Server::Connected(Box::new(ConnectedServer::direct(client.clone())));
+            }
             Target::Find(sought) => sought,
         };
         let mut sought = sought.as_ref().clone();
@@ -61,10 +63,10 @@ impl Aim {
             sought.environment.api_key = None;
         }
         sought.wanted = match self.is_direct {
-            true => Wanted::Here,
+            true => RunTarget::Here,
             false => sought.wanted.on_relay(&sought.configured, &sought.environment),
         };
-        if let Wanted::At(_) = sought.wanted {
+        if let RunTarget::At(_) = sought.wanted {
             // Another relay chooses among its own servers, and refuses the address of any other.
             sought.spec = ServerSpec::default();
         }
@@ -74,7 +76,7 @@ impl Aim {
     /// The relay, where there is a place for one. Where there should be one and is none, the search for the server says why.
     pub(super) fn relay(&self, context: &egui::Context) -> Option<Relay> {
         let Target::Find(sought) = &self.target else { return None };
-        let Sought { environment, wanted, configured, .. } = sought.as_ref();
+        let ServerSearch { environment, wanted, configured, .. } = sought.as_ref();
         let place = RelayPlace::find(wanted.on_relay(configured, environment).relay(), environment).ok()?;
         let wake = context.clone();
         Relay::new(place, environment, move || wake.request_repaint_after(FRAME)).ok()

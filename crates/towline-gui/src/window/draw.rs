@@ -14,11 +14,11 @@ use crate::command::{Command, Commands, Dialog};
 use crate::relay::{Relay, RelayOrder};
 use crate::shortcuts;
 use crate::ui::chat::Head;
-use crate::ui::dialog::Wanted;
-use crate::ui::named::heard;
-use crate::ui::seen::{Focus, Seen};
+use crate::ui::dialog::TextQuestion;
+use crate::ui::named::describe;
 use crate::ui::sidebar::Sidebar;
 use crate::ui::theme::{COLUMN, Palette};
+use crate::ui::view_state::{ChatView, Focus};
 use crate::ui::{
     bottom, chat, composer, dialog, files, find, help, jobs, models, scroll, settings, sidebar, toasts,
 };
@@ -70,7 +70,7 @@ impl Window {
         }
         toasts::show(ui, &self.notices.shown, &mut out);
         let ends = ui.interact(Rect::ZERO, Id::unique("ends"), Sense::hover());
-        heard(&ends, Role::Status, &self.announced, |node| node.set_live(Live::Polite));
+        describe(&ends, Role::Status, &self.announced, |node| node.set_live(Live::Polite));
         self.focus = None;
         self.dialogs(ui, &mut out);
         for command in out.0 {
@@ -95,7 +95,7 @@ impl Window {
         if let Some(chat) = self.chat() {
             let (catalog, servers, templates) =
                 (&self.catalog, self.aim.servers(&self.server, self.relay.as_ref()), &*self.templates);
-            let seen = Seen { chat, catalog, servers, templates };
+            let view = ChatView { chat, catalog, servers, templates };
             let head = Head { has_chats, has_jobs: self.state.shows_jobs, running: self.running() };
             let takes_focus = self.focus == Some(Focus::Composer);
             let frame = Frame::new().fill(Palette::at(ui).ground);
@@ -109,10 +109,10 @@ impl Window {
                 });
             }
             bottom::show(ui, "composer", frame.inner_margin(Margin::symmetric(16, 4)), |ui| {
-                chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, seen, takes_focus, out));
+                chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, view, takes_focus, out));
             });
             CentralPanel::default().frame(frame.inner_margin(Margin::symmetric(16, 0))).show(ui, |ui| {
-                chat::turns(ui, seen, &mut layouts, out);
+                chat::turns(ui, view, &mut layouts, out);
             });
         }
         self.layouts = layouts;
@@ -128,7 +128,7 @@ impl Window {
         let is_typing = focused.is_some_and(|id| id != composer::field_id() || has_words);
         if let Some(to) = scroll::key(ui.ctx(), is_typing) {
             let page = self.layouts.page;
-            self.layouts.scrolls.entry(self.current).or_default().go(to, page);
+            self.layouts.scrolls.entry(self.current).or_default().scroll_by(to, page);
         }
     }
 
@@ -183,8 +183,11 @@ impl Window {
                         server: self.server.shown(),
                         relay: relay.as_deref(),
                         is_own: self.relay.as_ref().is_some_and(Relay::is_own),
-                        on_relay: self.server.found().map_or(!self.aim.is_direct, |found| found.is_on_relay),
-                        why_here: self.server.found().and_then(|found| found.why_here.as_deref()),
+                        on_relay: self
+                            .server
+                            .connected()
+                            .map_or(!self.aim.is_direct, |found| found.is_on_relay),
+                        why_here: self.server.connected().and_then(|found| found.why_here.as_deref()),
                     };
                     settings::window(ui, &self.state, served, &mut self.fields, out);
                 }
@@ -198,13 +201,25 @@ impl Window {
                     let command =
                         |to: String| Command::RelayJob(id.clone(), RelayOrder::Verb(Verb::Rename(to)));
                     let (name, example, button) = ("Answer name", "story", "Rename");
-                    dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, to, command, out);
+                    dialog::ask(
+                        ui,
+                        &TextQuestion { name, example, button, may_be_empty: false },
+                        to,
+                        command,
+                        out,
+                    );
                 }
                 Dialog::Rename(key, to) => {
                     dialog::title(ui, "Rename chat");
                     let command = |to| Command::Rename(*key, to);
                     let (name, example, button) = ("Chat name", "", "Rename");
-                    dialog::ask(ui, &Wanted { name, example, button, may_be_empty: false }, to, command, out);
+                    dialog::ask(
+                        ui,
+                        &TextQuestion { name, example, button, may_be_empty: false },
+                        to,
+                        command,
+                        out,
+                    );
                 }
                 Dialog::Tags(key, tags) => {
                     dialog::title(ui, "Tags");
@@ -213,7 +228,7 @@ impl Window {
                     let (name, example, button) = ("Tags of the chat", "rust work", "Save");
                     dialog::ask(
                         ui,
-                        &Wanted { name, example, button, may_be_empty: true },
+                        &TextQuestion { name, example, button, may_be_empty: true },
                         tags,
                         command,
                         out,

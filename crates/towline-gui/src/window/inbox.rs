@@ -1,30 +1,30 @@
-//! What other threads have done, which the window takes at its next look.
+//! What other threads have done, which the window applies at its next update.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::Window;
-use crate::store::Shelf;
+use crate::store::HistoryStore;
 
 /// So much waits for the window; a thread that has more waits too.
 const MAX_WAITING: usize = 256;
 
 /// What the window does with it.
-pub(super) type Done = Box<dyn FnOnce(&mut Window) + Send>;
+pub(super) type WindowTask = Box<dyn FnOnce(&mut Window) + Send>;
 
 /// Where other threads put it.
 #[derive(Debug, Clone)]
 pub(super) struct Inbox {
-    sender: SyncSender<Done>,
+    sender: SyncSender<WindowTask>,
     context: egui::Context,
 }
 
 impl Inbox {
-    pub(super) fn new(context: &egui::Context) -> (Self, Receiver<Done>) {
+    pub(super) fn new(context: &egui::Context) -> (Self, Receiver<WindowTask>) {
         let (sender, receiver) = sync_channel(MAX_WAITING);
         (Self { sender, context: context.clone() }, receiver)
     }
 
-    pub(super) fn put(&self, done: impl FnOnce(&mut Window) + Send + 'static) {
+    pub(super) fn post(&self, done: impl FnOnce(&mut Window) + Send + 'static) {
         // The window may be gone by then.
         if self.sender.send(Box::new(done)).is_ok() {
             self.context.request_repaint();
@@ -36,15 +36,15 @@ impl Window {
     /// Has the disk do something, and calls `then` with the result. An error is shown as a notice.
     pub(super) fn on_disk<T: Send + 'static>(
         &mut self,
-        work: impl FnOnce(&mut Shelf) -> Result<T, String> + Send + 'static,
+        work: impl FnOnce(&mut HistoryStore) -> Result<T, String> + Send + 'static,
         then: impl FnOnce(&mut Self, T) + Send + 'static,
     ) {
         let inbox = self.inbox.0.clone();
-        self.disk.order(move |shelf| {
-            let done = work(shelf);
-            inbox.put(move |window| match done {
+        self.disk.order(move |store| {
+            let done = work(store);
+            inbox.post(move |window| match done {
                 Ok(done) => then(window, done),
-                Err(why) => window.say(why, None),
+                Err(why) => window.show_notice(why, None),
             });
         });
     }
@@ -52,12 +52,12 @@ impl Window {
     /// Has the disk change something. Only an error is shown.
     pub(super) fn change_on_disk(
         &mut self,
-        work: impl FnOnce(&mut Shelf) -> Result<(), String> + Send + 'static,
+        work: impl FnOnce(&mut HistoryStore) -> Result<(), String> + Send + 'static,
     ) {
         let inbox = self.inbox.0.clone();
-        self.disk.order(move |shelf| {
-            if let Err(why) = work(shelf) {
-                inbox.put(|window| window.say(why, None));
+        self.disk.order(move |store| {
+            if let Err(why) = work(store) {
+                inbox.post(|window| window.show_notice(why, None));
             }
         });
     }
@@ -72,16 +72,16 @@ impl Window {
         let inbox = self.inbox.0.clone();
         let started = std::thread::Builder::new().name(thread.to_owned()).spawn(move || {
             if let Some(done) = work() {
-                inbox.put(move |window| then(window, done));
+                inbox.post(move |window| then(window, done));
             }
         });
         if let Err(error) = started {
-            self.say(format!("a thread cannot be started: {error}"), None);
+            self.show_notice(format!("a thread cannot be started: {error}"), None);
         }
     }
 
-    /// Takes what was done since the last look.
-    pub(super) fn take_inbox(&mut self) {
+    /// Applies what was done since the last update.
+    pub(super) fn run_inbox(&mut self) {
         while let Ok(done) = self.inbox.1.try_recv() {
             done(self);
         }

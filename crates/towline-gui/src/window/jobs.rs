@@ -9,7 +9,7 @@ use towline_app::history::ChatId;
 
 use super::Window;
 use crate::chats::{Chat, counted};
-use crate::relay::{Known, List, Relay};
+use crate::relay::{KnownJob, List, Relay};
 use crate::ui::rows::{self, Row};
 
 impl Window {
@@ -35,7 +35,7 @@ impl Window {
             let owner = self.owners.get(&job.id());
             let chat = owner.and_then(|key| self.chat_of(*key));
             let known = job.relay_id().and_then(|id| list.as_deref()?.jobs.get(&*id));
-            rows::own(info, job.relay_id().is_some(), known, chat.map(Chat::title))
+            rows::own_job(info, job.relay_id().is_some(), known, chat.map(Chat::title))
         };
         // A job without a model is internal work of the window.
         let informed = jobs.iter().map(|job| (job, info(job, list.as_deref())));
@@ -45,7 +45,7 @@ impl Window {
             let read: HashSet<String> =
                 jobs.iter().filter_map(|job| job.relay_id()).map(|id| id.to_string()).collect();
             let owners = self.titles_at_relay();
-            let mut others: Vec<&Known> =
+            let mut others: Vec<&KnownJob> =
                 list.jobs.values().filter(|known| !read.contains(&known.job.id)).collect();
             others.sort_by(|one, other| other.job.created_at.cmp(&one.job.created_at));
             rows.extend(

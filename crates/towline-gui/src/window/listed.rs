@@ -8,7 +8,7 @@ use towline_app::history::{ChatId, History};
 use super::Window;
 use crate::chats::{Chat, ChatKey, Contents, Loaded};
 use crate::command::Dialog;
-use crate::store::{Listed, MAX_LISTED, Shelf, Which};
+use crate::store::{ChatRef, HistoryList, HistoryStore, MAX_LISTED};
 use crate::ui::toasts::Undo;
 
 /// Maximum number of chats that are loaded at once because a relay runs their answers.
@@ -71,13 +71,13 @@ impl Window {
 
     /// Has a chat read; what was `left` to a relay on purpose stays there.
     fn read(&mut self, key: ChatKey, id: ChatId, left: Vec<String>) {
-        let read = move |shelf: &mut Shelf| Ok(shelf.load(id, &left));
+        let read = move |store: &mut HistoryStore| Ok(store.load(id, &left));
         self.on_disk(read, move |window, result| window.loaded(key, result));
     }
 
     /// The chat's reference for the disk thread; `None` if nothing of it was written.
-    pub(super) fn which(&self, key: ChatKey) -> Option<Which> {
-        self.record.which(self.chat_of(key)?)
+    pub(super) fn chat_ref(&self, key: ChatKey) -> Option<ChatRef> {
+        self.record.chat_ref(self.chat_of(key)?)
     }
 
     pub(super) fn open_next(&mut self, places: isize) {
@@ -89,14 +89,14 @@ impl Window {
         }
     }
 
-    pub(super) fn look_for(&mut self, text: String) {
+    pub(super) fn search_for(&mut self, text: String) {
         self.found = None;
         let wanted = text.trim().to_owned();
         self.search = text;
         if wanted.chars().count() >= 2 {
             let text = wanted.clone();
             self.on_disk(
-                move |shelf| shelf.search(&text),
+                move |store| store.search(&text),
                 move |window, ids| {
                     if wanted == window.search.trim() {
                         window.found = Some(ids);
@@ -112,37 +112,37 @@ impl Window {
         if title.is_empty() {
             return;
         }
-        let Some(which) = self.which(key) else {
-            return self.say("a chat has a title once something was said in it", None);
+        let Some(stored) = self.chat_ref(key) else {
+            return self.show_notice("a chat has a title once it has a question", None);
         };
         if let Some(chat) = self.chat_mut(key) {
             chat.titled.clone_from(&title);
         }
         let rename = move |history: &mut History, id| history.set_title(id, &title);
-        self.change_on_disk(move |shelf| shelf.change("renamed", which, rename));
+        self.change_on_disk(move |store| store.change("renamed", stored, rename));
     }
 
     pub(super) fn pin(&mut self, key: ChatKey, is_pinned: bool) {
-        let Some(which) = self.which(key) else { return };
+        let Some(stored) = self.chat_ref(key) else { return };
         if let Some(chat) = self.chat_mut(key) {
             chat.is_pinned = is_pinned;
         }
         let pin = move |history: &mut History, id| history.pin(id, is_pinned);
-        self.change_on_disk(move |shelf| shelf.change("pinned", which, pin));
+        self.change_on_disk(move |store| store.change("pinned", stored, pin));
     }
 
     pub(super) fn tag(&mut self, key: ChatKey, tags: Vec<String>) {
         self.dialog = Dialog::None;
-        let Some(which) = self.which(key) else {
-            return self.say("a chat has tags once something was said in it", None);
+        let Some(stored) = self.chat_ref(key) else {
+            return self.show_notice("a chat has tags once it has a question", None);
         };
         if let Some(chat) = self.chat_mut(key) {
             chat.conversation.tags.clone_from(&tags);
         }
         let tag = move |history: &mut History, id| history.tag(id, &tags);
-        self.change_on_disk(move |shelf| shelf.change("tagged", which, tag));
-        // What is looked for may be a tag.
-        self.look_for(self.search.clone());
+        self.change_on_disk(move |store| store.change("tagged", stored, tag));
+        // The searched text may be a tag.
+        self.search_for(self.search.clone());
     }
 
     /// The tags that chats have, in their order.
@@ -152,20 +152,20 @@ impl Window {
     }
 
     pub(super) fn delete_for_good(&mut self, key: ChatKey) {
-        let which = self.which(key);
+        let stored = self.chat_ref(key);
         let Some(at) = self.chats.iter().position(|chat| chat.key == key) else { return };
         let chat = self.chats.remove(at);
         chat.stop_all();
         self.layouts.documents.retain(|(owner, _, _), _| *owner != key);
         self.layouts.groups.retain(|(owner, _), _| *owner != key);
         self.layouts.scrolls.remove(&key);
-        if let Some(which) = which {
-            self.change_on_disk(move |shelf| shelf.change("deleted", which, History::remove));
+        if let Some(stored) = stored {
+            self.change_on_disk(move |store| store.change("deleted", stored, History::remove));
         }
     }
 
     /// Updates the chats from the history's list.
-    pub(super) fn listed_by_disk(&mut self, listed: Listed) {
+    pub(super) fn listed_by_disk(&mut self, listed: HistoryList) {
         let mine = self.record.writer_id();
         let known = self.chats.iter().filter_map(|chat| Some((self.record.id_of(chat)?, chat.key)));
         let known: HashMap<ChatId, ChatKey> = known.collect();
@@ -242,6 +242,6 @@ impl Window {
                 None => drop(self.new_chat()),
             }
         }
-        self.say(format!("Deleted: {title}"), Some(Undo::Chat(key)));
+        self.show_notice(format!("Deleted: {title}"), Some(Undo::Chat(key)));
     }
 }

@@ -5,7 +5,7 @@
 //! | `act` | does what was asked for |
 //! | `aim` | the server that is meant, and where answers run |
 //! | `inbox` | what other threads have done |
-//! | `look` | takes what has come since the last frame |
+//! | `update` | takes what has come since the last frame |
 //! | `listed` | the list of chats: opening, finding, renaming, deleting |
 //! | `jobs` | the jobs, as they are shown |
 //! | `notices` | what it says for a while |
@@ -20,10 +20,10 @@ mod draw;
 mod inbox;
 mod jobs;
 mod listed;
-mod look;
 mod notices;
 mod record;
 mod relay;
+mod update;
 mod waker;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -36,7 +36,7 @@ use towline::Engine;
 use towline::engine::JobId;
 use towline_app::history::{ChatId, Limits, Writer};
 
-use aim::Aim;
+use aim::ServerTarget;
 pub use aim::Target;
 use inbox::Inbox;
 use notices::Notices;
@@ -48,9 +48,9 @@ use crate::chats::{Chat, ChatKey};
 use crate::command::Dialog;
 use crate::relay::Relay;
 use crate::server::{Builtin, Server};
-use crate::store::{self, Disk, Shelf, State, Theme};
-use crate::ui::seen::{Fields, Focus, Layouts};
+use crate::store::{self, Disk, HistoryStore, State, Theme};
 use crate::ui::theme;
+use crate::ui::view_state::{Fields, Focus, Layouts};
 
 /// How long the window waits for the disk when it closes.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -138,7 +138,7 @@ pub struct Window {
     pub counts: Arc<Counts>,
     /// Whether the window has the keyboard.
     pub is_focused: bool,
-    aim: Aim,
+    aim: ServerTarget,
     notices: Notices,
     record: Record,
     /// Whether the user has confirmed closing it although answers run in it.
@@ -166,7 +166,7 @@ pub struct Window {
     templates: Vec<String>,
     desktop: Desktop,
     disk: Disk,
-    inbox: (Inbox, Receiver<inbox::Done>),
+    inbox: (Inbox, Receiver<inbox::WindowTask>),
     /// The answers whose rest is on a relay, according to the history: relay ids and chats.
     at_relay: BTreeMap<String, ChatId>,
     state_path: Option<PathBuf>,
@@ -190,12 +190,12 @@ impl Window {
         let history = folder.as_deref().map(store::path).zip(setup.history);
         let writer = history.map(|(path, limits)| Writer::start(&path, limits)).transpose();
         let writer = writer.map_err(|error| error.to_string())?;
-        let shelf = Shelf::new(folder, writer.as_ref().map(Writer::writer_id));
+        let store = HistoryStore::new(folder, writer.as_ref().map(Writer::writer_id));
         let inbox = Inbox::new(context);
         let news = inbox.0.clone();
-        let disk = Disk::start(shelf, move |listed| news.put(|window| window.listed_by_disk(listed)))
+        let disk = Disk::start(store, move |listed| news.post(|window| window.listed_by_disk(listed)))
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
-        let aim = Aim::at(setup.target);
+        let aim = ServerTarget::at(setup.target);
         let (relay, server) = (aim.relay(context), aim.find(&setup.engine));
         let mut window = Self {
             engine: setup.engine,
@@ -241,9 +241,9 @@ impl Window {
         window.apply_look();
         let pinned = std::mem::take(&mut window.state.pinned);
         window.on_disk(
-            move |shelf| Ok(shelf.first_list(&pinned)),
+            move |store| Ok(store.first_list(&pinned)),
             |window, (listed, complaints)| {
-                complaints.into_iter().for_each(|complaint| window.say(complaint, None));
+                complaints.into_iter().for_each(|complaint| window.show_notice(complaint, None));
                 window.listed_by_disk(listed);
             },
         );
@@ -263,14 +263,14 @@ impl Window {
     }
 
     fn found_server(&mut self) {
-        let Server::Here(found) = &self.server else { return };
+        let Server::Connected(found) = &self.server else { return };
         let why_here = found.why_here.clone();
         self.catalog.refresh(&self.engine, &found.client);
         if let Some(why) = why_here {
-            self.say(format!("Answers run in this window, and end with it: {why}"), None);
+            self.show_notice(format!("Answers run in this window, and end with it: {why}"), None);
         }
         if let Some(relay) = self.relay.as_ref().filter(|_| self.server.is_on_relay()) {
-            relay.look_again();
+            relay.check_now();
         }
         if self.server.is_builtin() {
             let model = crate::server::BUILTIN_MODEL;
@@ -301,7 +301,7 @@ impl Window {
     /// Writes outstanding records and completes deletions. For the end of the window; waits for the disk.
     pub fn finish(&mut self) {
         self.drain();
-        self.leave_to_relay();
+        self.detach_running();
         self.stop_here();
         self.hand_over();
         for key in std::mem::take(&mut self.notices.deleted) {

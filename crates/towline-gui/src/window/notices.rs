@@ -23,7 +23,7 @@ pub(super) struct Notices {
 
 impl Window {
     /// Says something for a while.
-    pub fn say(&mut self, text: impl Into<String>, undo: Option<Undo>) {
+    pub fn show_notice(&mut self, text: impl Into<String>, undo: Option<Undo>) {
         self.notices.last += 1;
         let until = Instant::now() + if undo.is_some() { UNDO_TIME } else { TOAST_TIME };
         let toast = Toast { id: self.notices.last, text: text.into(), undo, until };
@@ -40,7 +40,7 @@ impl Window {
             }
             Some(Undo::Turn(key, turn)) => {
                 self.open(key);
-                self.with_chat(|chat| chat.put_back(*turn));
+                self.with_chat(|chat| chat.restore_turn(*turn));
             }
             None => {}
         }

@@ -6,9 +6,9 @@ use towline_app::chat::session;
 use towline_app::history::{ChatId, InHistory, Writer, WriterId};
 
 use crate::chats::Chat;
-use crate::store::Which;
+use crate::store::ChatRef;
 
-/// How long the disk may be behind before that is said.
+/// How long the disk may be behind before that is reported.
 const LAG: Duration = Duration::from_secs(2);
 
 /// The window's pen; without a writer it writes nothing.
@@ -17,7 +17,7 @@ pub(super) struct Record {
     pub(super) writer: Option<Writer>,
     /// What is written next does not wait for more.
     pub(super) is_urgent: bool,
-    /// The disk is behind, and that was said.
+    /// The disk is behind, and that was reported.
     is_behind: bool,
 }
 
@@ -37,9 +37,9 @@ impl Record {
     }
 
     /// The chat as the disk finds it; `None` where nothing of it was written.
-    pub(super) fn which(&self, chat: &Chat) -> Option<Which> {
-        let soon = || Some(Which::Soon(self.writer.as_ref()?.when_written(chat.written_to?)));
-        chat.id.map(Which::There).or_else(soon)
+    pub(super) fn chat_ref(&self, chat: &Chat) -> Option<ChatRef> {
+        let soon = || Some(ChatRef::Pending(self.writer.as_ref()?.when_written(chat.written_to?)));
+        chat.id.map(ChatRef::Stored).or_else(soon)
     }
 
     /// Where in the history a chat is, for the relay that runs its answers.
@@ -49,7 +49,7 @@ impl Record {
     }
 
     /// Writes what the chats have for it. What is wrong, when that is new.
-    pub(super) fn take(&mut self, chats: &mut [Chat]) -> Option<String> {
+    pub(super) fn write_lines(&mut self, chats: &mut [Chat]) -> Option<String> {
         let writer = self.writer.as_mut()?;
         for chat in &mut *chats {
             let Some(mut lines) = chat.take_lines() else { continue };
@@ -62,7 +62,7 @@ impl Record {
         for chat in chats {
             for answer in chat.leaving.drain(..) {
                 if let Some(to) = chat.written_to {
-                    writer.leave(to, answer);
+                    writer.detach(to, answer);
                 }
             }
         }

@@ -18,26 +18,27 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Window {
     /// Reads the news of the relay.
-    pub(super) fn look_at_relay(&mut self) {
+    pub(super) fn poll_relay(&mut self) {
         // Only while the panel is visible, or something waits for it.
         let listens = self.state.shows_jobs || !self.aim.is_direct || self.has_answers_at_relay();
         let is_needed = self.is_on_relay() || self.reads_from_relay();
         let Some(relay) = &mut self.relay else { return };
         relay.listen(&self.engine, listens || is_needed, is_needed);
-        let news = relay.look(&self.engine);
+        let news = relay.poll(&self.engine);
         for news in news {
             match news {
                 News::Here => {
                     self.rejoins = true;
                     // No relay could be started during the search for the server.
-                    if !self.aim.is_direct && self.server.found().is_some_and(|found| !found.is_on_relay) {
+                    if !self.aim.is_direct && self.server.connected().is_some_and(|found| !found.is_on_relay)
+                    {
                         self.change_server();
                     }
                 }
-                News::Lost(why) => self.say(format!("The relay is gone: {why}"), None),
+                News::Lost(why) => self.show_notice(format!("The relay is gone: {why}"), None),
                 // Then answers run in the window, and the reason is shown with that.
                 News::CannotStart(_) if self.is_on_relay() => self.change_server(),
-                News::CannotStart(why) | News::Complaint(why) => self.say(why, None),
+                News::CannotStart(why) | News::Complaint(why) => self.show_notice(why, None),
                 News::Runs(job) => self.link(*job),
                 News::Request(id, request) => self.adopt(&id, request.as_deref()),
             }
@@ -77,7 +78,7 @@ impl Window {
     fn link(&mut self, job: relay::Job) {
         if self.record.writer.is_some() && place_of(&job).is_some() {
             self.on_disk(
-                move |shelf| Ok(shelf.link(&job)),
+                move |store| Ok(store.link(&job)),
                 |window, listed| {
                     listed.into_iter().for_each(|listed| window.listed_by_disk(listed));
                 },
@@ -107,12 +108,12 @@ impl Window {
     pub(super) fn detach(&mut self, job: &Job) {
         let id = job.id();
         let owner = self.owners.get(&id).copied();
-        let is_left = match owner.and_then(|key| self.chat_mut(key)) {
-            Some(chat) => chat.leave(id),
+        let is_detached = match owner.and_then(|key| self.chat_mut(key)) {
+            Some(chat) => chat.detach(id),
             None => job.detach().is_some(),
         };
-        if !is_left {
-            self.say(format!("job {id} is not with the relay yet, or has ended"), None);
+        if !is_detached {
+            self.show_notice(format!("job {id} is not with the relay yet, or has ended"), None);
         }
     }
 
@@ -145,7 +146,7 @@ impl Window {
     fn known_job(&mut self, id: &str) -> Option<relay::Job> {
         let job = self.relay.as_ref()?.list().jobs.get(id).map(|known| known.job.clone());
         if job.is_none() {
-            self.say(format!("the relay no longer has job {}", short(id)), None);
+            self.show_notice(format!("the relay no longer has job {}", short(id)), None);
         }
         job
     }
@@ -161,7 +162,7 @@ impl Window {
         }
         // A chat that is not loaded yet reads its own answer once it is loaded.
         let (id, relay) = (id.to_owned(), id.to_owned());
-        self.on_disk(move |shelf| shelf.owner(&relay), move |window, chat| window.owner_found(&id, chat));
+        self.on_disk(move |store| store.owner(&relay), move |window, chat| window.owner_found(&id, chat));
     }
 
     /// Opens the chat that has the answer of one of the relay's jobs; otherwise the answer gets a new chat.
@@ -197,12 +198,12 @@ impl Window {
         let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) else { return false };
         if self.record.writer.is_some() && chat.left.contains(&answer) {
             // Another program may be writing it by now.
-            let at = chat.conversation.answer(answer).and_then(|answer| answer.left_at_relay());
-            let order = at.map(|at| at.id.clone()).zip(self.which(key));
-            let Some((relay, which)) = order else { return false };
+            let at = chat.conversation.answer(answer).and_then(|answer| answer.detached_at_relay());
+            let order = at.map(|at| at.id.clone()).zip(self.chat_ref(key));
+            let Some((relay, chat_ref)) = order else { return false };
             let name = relay.clone();
             self.on_disk(
-                move |shelf| shelf.take_over(which, &name),
+                move |store| store.take_over(chat_ref, &name),
                 move |window, is_ours| {
                     window.taken_over(key, &relay, is_ours);
                 },
@@ -217,8 +218,10 @@ impl Window {
     /// Continues an answer that was left to the relay, if the window is its writer (`is_ours`).
     fn taken_over(&mut self, key: ChatKey, relay: &str, is_ours: bool) {
         if !is_ours {
-            return self
-                .say("Another program writes this answer to the history; its text comes from there.", None);
+            return self.show_notice(
+                "Another program writes this answer to the history; its text comes from there.",
+                None,
+            );
         }
         let Some(chat) = self.chat_mut(key) else { return };
         let Some(answer) = chat.answer_at_relay(relay) else { return };
@@ -265,13 +268,14 @@ impl Window {
     }
 
     fn has_answers_at_relay(&self) -> bool {
-        let here = |chat: &Chat| chat.conversation.answers().any(|answer| answer.left_at_relay().is_some());
+        let here =
+            |chat: &Chat| chat.conversation.answers().any(|answer| answer.detached_at_relay().is_some());
         !self.at_relay.is_empty() || self.chats.iter().any(here)
     }
 
     /// Leaves the relay's answers to it, and shows a notification. For the end of the window.
-    pub(super) fn leave_to_relay(&mut self) {
-        let leaving = self.chats.iter_mut().filter_map(|chat| (chat.leave_all() > 0).then(|| chat.title()));
+    pub(super) fn detach_running(&mut self) {
+        let leaving = self.chats.iter_mut().filter_map(|chat| (chat.detach_all() > 0).then(|| chat.title()));
         let titles: Vec<String> = leaving.collect();
         for job in self.engine.jobs() {
             // Pulls through the relay continue there too.
@@ -284,14 +288,14 @@ impl Window {
             "These continue on the relay; the window shows them when it opens again: {}",
             titles.join(", ")
         );
-        let (notify, (told, heard)) = (self.desktop.notify.clone(), sync_channel::<()>(1));
-        let telling = std::thread::Builder::new().name("towline-notify".into()).spawn(move || {
+        let (notify, (sent, received)) = (self.desktop.notify.clone(), sync_channel::<()>(1));
+        let thread = std::thread::Builder::new().name("towline-notify".into()).spawn(move || {
             notify("Answers run on", &text);
-            drop(told);
+            drop(sent);
         });
-        if telling.is_ok() {
+        if thread.is_ok() {
             // It sends nothing; it ends when the notification was shown.
-            heard.recv_timeout(LAST_WORDS).ok();
+            received.recv_timeout(LAST_WORDS).ok();
         }
     }
 }

@@ -17,15 +17,15 @@ pub struct Counts {
     /// Number of painted frames.
     pub frames: AtomicU64,
     /// Number of reads of changes.
-    pub looks: AtomicU64,
+    pub updates: AtomicU64,
     /// Number of wake-ups from the engine.
     pub wakes: AtomicU64,
 }
 
 impl Counts {
-    pub(super) fn looked(&self) {
+    pub(super) fn updated(&self) {
         *self.last_frame.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.updates.fetch_add(1, Ordering::Relaxed);
     }
 
     fn since_frame(&self) -> Duration {

@@ -50,7 +50,7 @@ impl Model {
     async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let path = request.uri().path().to_owned();
         let is_read = *request.method() == Method::GET || *request.method() == Method::HEAD;
-        let told = match path.as_str() {
+        let answer = match path.as_str() {
             "/" => Some(listing::root()),
             "/api/version" => Some(listing::version()),
             "/api/status" => Some(listing::status()),
@@ -59,8 +59,8 @@ impl Model {
             "/v1/models" => Some(listing::models(self)),
             _ => None,
         };
-        match told {
-            Some(told) if is_read => return Ok(told),
+        match answer {
+            Some(answer) if is_read => return Ok(answer),
             Some(_) => return Err(wrong_method("GET")),
             None if ASKED.split(' ').all(|name| name != path) => {
                 let is_known = NOT_OFFERED.split(' ').any(|name| name == path);

@@ -7,16 +7,16 @@
 //! | [`state`] | the state of each question, and the next step |
 //! | [`work`] | executes it: submits requests, watches the group, reads answers |
 //! | [`progress`] | the bar |
-//! | [`told`] | the command for each result, and the notification |
+//! | [`on_end`] | the command for each result, and the notification |
 //!
 //! A batch stores nothing except the relay's answers and the results: the request id of each attempt is
 //! derived from the request itself, so the relay recognises repeated questions.
 
+mod on_end;
 mod progress;
 mod questions;
 mod results;
 mod state;
-mod told;
 mod work;
 
 use std::collections::HashSet;
@@ -27,7 +27,7 @@ use towline_app::servers::{BUILTIN, Reached, ServerSource};
 
 use questions::{Ask, Question};
 use results::Results;
-use work::Order;
+use work::BatchOptions;
 
 use super::pull::fetch;
 use super::run::{is_person, offer};
@@ -41,7 +41,7 @@ use crate::exit::failure::unless_stopped;
 use crate::output;
 use crate::server::UNARY_TIMEOUTS;
 use crate::server::models::{self, Choice};
-use crate::server::{Place, Server};
+use crate::server::{Server, ServerKind};
 
 /// Maximum length of a group's name, in bytes: followed by a question's key, it is a request id.
 const GROUP_BYTES: usize = 60;
@@ -50,16 +50,20 @@ const GROUP_BYTES: usize = 60;
 pub async fn run(args: &BatchArgs, mut context: Context) -> Result<Exit, Failure> {
     let questions = questions::read(&args.file, args.more.encoding)?;
     let common = common(args, &context)?;
-    let order =
-        Order { group: group(args)?, retry: args.retry, on_end: args.on_end.clone(), notify: args.notify };
-    let reached = reach(args, &order.group, &mut context).await?;
+    let options = BatchOptions {
+        group: group(args)?,
+        retry: args.retry,
+        on_end: args.on_end.clone(),
+        notify: args.notify,
+    };
+    let reached = reach(args, &options.group, &mut context).await?;
     let asks = asks(args, &questions, &common, &reached, &mut context).await?;
     let (results, known) = Results::open(args.out.as_deref(), &asks)?;
     let fetched = fetch_missing(&asks, &reached, &mut context).await?;
     if fetched != Exit::Completed {
         return Ok(fetched);
     }
-    work::run(asks, &known, results, &order, &reached, &mut context).await
+    work::run(asks, &known, results, &options, &reached, &mut context).await
 }
 
 /// The common settings of all questions.
@@ -127,17 +131,17 @@ async fn asks(
 
 /// The relay as a server, which lists its models.
 async fn server(reached: &Reached) -> Server {
-    let place = match (&reached.place.own, named(reached)) {
-        (_, None) if has_only_builtin(reached).await => Place::Own(Some(BUILTIN.to_owned())),
-        (Some(_), named) => Place::Own(named.map(str::to_owned)),
-        (None, _) => Place::Found(ServerSource::Relay),
+    let kind = match (&reached.place.own, named(reached)) {
+        (_, None) if has_only_builtin(reached).await => ServerKind::OwnRelay(Some(BUILTIN.to_owned())),
+        (Some(_), named) => ServerKind::OwnRelay(named.map(str::to_owned)),
+        (None, _) => ServerKind::Found(ServerSource::Relay),
     };
     // A pull is not an answer of the group.
     let client = reached.client.with_request_config(|config| match &mut config.via {
         Via::Relay(relay) => (relay.group, relay.group_running) = (None, None),
         Via::Server => {}
     });
-    Server { client, place }
+    Server { client, kind }
 }
 
 /// The model server named to the relay, if any.

@@ -59,9 +59,9 @@ impl Progress {
             bar.set_style(style(columns));
         }
         bar.set_position(count.done as u64);
-        let said = said(count, self.before, self.began.elapsed(), columns);
-        self.drawn = if columns < BAR_COLUMNS { said.len() } else { columns };
-        bar.set_message(said);
+        let line = line(count, self.before, self.began.elapsed(), columns);
+        self.drawn = if columns < BAR_COLUMNS { line.len() } else { columns };
+        bar.set_message(line);
     }
 
     /// Prints above the bar.
@@ -95,24 +95,24 @@ fn style(columns: usize) -> ProgressStyle {
 }
 
 /// `312/1000, 2 failed, 4.1/s, 2m48s left`, as much as fits.
-fn said(count: Count, before: usize, elapsed: Duration, columns: usize) -> String {
+fn line(count: Count, before: usize, elapsed: Duration, columns: usize) -> String {
     let Count { all, done, failed } = count;
-    let mut said = format!("{done}/{all}");
+    let mut line = format!("{done}/{all}");
     if failed > 0 {
-        said.push_str(&format!(", {failed} failed"));
+        line.push_str(&format!(", {failed} failed"));
     }
     let now = done.saturating_sub(before);
     if columns >= RATE_COLUMNS && now > 0 && elapsed >= MEASURED {
         let rate = now as f64 / elapsed.as_secs_f64();
-        said.push_str(&if rate < 0.95 {
+        line.push_str(&if rate < 0.95 {
             format!(", {:.1}/min", rate * 60.0)
         } else {
             format!(", {rate:.1}/s")
         });
         let left = Duration::from_secs_f64((all.saturating_sub(done) as f64 / rate).round());
-        said.push_str(&format!(", {} left", Span(left)));
+        line.push_str(&format!(", {} left", Span(left)));
     }
-    said.chars().take(columns.saturating_sub(1)).collect()
+    line.chars().take(columns.saturating_sub(1)).collect()
 }
 
 #[cfg(test)]
@@ -129,12 +129,12 @@ mod tests {
     #[test]
     fn a_line_says_rate_failures_and_time_left() {
         let count = Count { all: 1000, done: 310, failed: 2 };
-        let said = |columns| said(count, 10, Duration::from_secs(100), columns);
-        assert_eq!(said(80), "310/1000, 2 failed, 3.0/s, 3 m 50 s left");
-        assert_eq!(said(30), "310/1000, 2 failed");
-        assert_eq!(said(10), "310/1000,");
+        let line = |columns| line(count, 10, Duration::from_secs(100), columns);
+        assert_eq!(line(80), "310/1000, 2 failed, 3.0/s, 3 m 50 s left");
+        assert_eq!(line(30), "310/1000, 2 failed");
+        assert_eq!(line(10), "310/1000,");
         let count = Count { all: 10, done: 1, failed: 0 };
-        assert_eq!(super::said(count, 0, Duration::from_secs(60), 80), "1/10, 1.0/min, 9 m left");
-        assert_eq!(super::said(count, 1, Duration::from_secs(60), 80), "1/10", "nothing was measured");
+        assert_eq!(super::line(count, 0, Duration::from_secs(60), 80), "1/10, 1.0/min, 9 m left");
+        assert_eq!(super::line(count, 1, Duration::from_secs(60), 80), "1/10", "nothing was measured");
     }
 }

@@ -208,21 +208,21 @@ mod tests {
 
     #[test]
     fn a_wrong_line_is_named() {
-        for (text, said) in [
+        for (text, expected) in [
             ("a\n{\"prompt\":\"a\"", "line 2 is not a question"),
             ("{\n  \"prompt\": \"a\"\n}", "line 1 is not a question"),
             ("{\"prompt\":\"a\",\"sytem\":\"b\"}", "unknown field `sytem`"),
             ("{\"prompt\":\" \"}", "line 1 has an empty prompt"),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.contains(said), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
-        for (field, said) in
+        for (field, expected) in
             [("\"format\":3", "format takes"), ("\"think\":3", "think takes"), ("\"think\":\"x\"", "levels")]
         {
             let question: Question = serde_json::from_str(&format!("{{\"prompt\":\"a\",{field}}}")).unwrap();
             let error = question.request(&ChatRequest::default(), None).unwrap_err();
-            assert!(error.contains(said), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 

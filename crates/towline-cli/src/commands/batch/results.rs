@@ -36,7 +36,7 @@ struct LineError {
 
 /// The result of a question in an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Known {
+pub struct EarlierResult {
     /// How it ended.
     pub exit: Exit,
     /// Whether it failed before it had an effect, so that it can be retried.
@@ -60,7 +60,10 @@ impl Results {
     ///
     /// # Errors
     /// A file that cannot be written, that another batch is writing, or that has results of other questions.
-    pub fn open(path: Option<&Path>, asks: &[Ask]) -> Result<(Self, HashMap<String, Known>), Failure> {
+    pub fn open(
+        path: Option<&Path>,
+        asks: &[Ask],
+    ) -> Result<(Self, HashMap<String, EarlierResult>), Failure> {
         let Some(path) = path else { return Ok((Self { to: To::Out(Out::new()) }, HashMap::new())) };
         let failed = |error: std::io::Error| cannot(path, &error);
         let options = OpenOptions::new().read(true).append(true).create(true).open(path);
@@ -132,7 +135,7 @@ fn whole(bytes: &[u8]) -> usize {
 /// # Errors
 /// The number of a line that is not a result of these questions, and why: the user may have named the wrong
 /// file.
-fn known(bytes: &[u8], asks: &[Ask]) -> Result<HashMap<String, Known>, (usize, &'static str)> {
+fn known(bytes: &[u8], asks: &[Ask]) -> Result<HashMap<String, EarlierResult>, (usize, &'static str)> {
     let asked: std::collections::HashSet<&str> = asks.iter().map(|ask| ask.key.as_str()).collect();
     let mut known = HashMap::new();
     let (lines, cut) = bytes.split_at(whole(bytes));
@@ -146,7 +149,7 @@ fn known(bytes: &[u8], asks: &[Ask]) -> Result<HashMap<String, Known>, (usize, &
             return Err((at + 1, "is the result of another question"));
         }
         let is_missing = line.error.is_some_and(|error| !error.may_have_had_effect);
-        known.insert(line.key, Known { exit: exit_of(&line.outcome), is_missing });
+        known.insert(line.key, EarlierResult { exit: exit_of(&line.outcome), is_missing });
     }
     Ok(known)
 }

@@ -10,7 +10,7 @@ use towline::{Error, Outcome};
 
 use super::progress::Count;
 use super::questions::Ask;
-use super::results::{self, Known};
+use super::results::{self, EarlierResult};
 use crate::exit::{self, Exit};
 
 /// The wait before the first retry of a failed question; it doubles with each further retry.
@@ -71,7 +71,7 @@ enum Step {
 
 /// A result to be written.
 #[derive(Debug)]
-pub struct Written<'a> {
+pub struct WrittenResult<'a> {
     pub ask: &'a Ask,
     /// The job that answered it.
     pub job: &'a str,
@@ -84,7 +84,7 @@ impl Batch {
     /// A batch with known results. `ended` are the ended jobs of the group that the relay already has.
     pub fn new(
         asks: Vec<Ask>,
-        known: &HashMap<String, Known>,
+        known: &HashMap<String, EarlierResult>,
         ended: HashSet<String>,
         group: &str,
         retry: u16,
@@ -157,14 +157,14 @@ impl Batch {
             return;
         }
         // An answer that may have been sent is judged once it is read.
-        if job.sent || !self.again(at, job, now) {
+        if job.sent || !self.retry_if_allowed(at, job, now) {
             self.entries[at].step = Step::Ended(Box::new(job.clone()));
         }
     }
 
     /// Retries a question that had no effect, if allowed: one that the end of the relay kept from a model
     /// server, one from an earlier run, and one that failed, up to the limit of retries.
-    fn again(&mut self, at: usize, job: &Job, now: Instant) -> bool {
+    fn retry_if_allowed(&mut self, at: usize, job: &Job, now: Instant) -> bool {
         let entry = &mut self.entries[at];
         let is_failed = job.state == AnswerState::Failed && entry.retried < self.retry;
         let is_free = job.state == AnswerState::Interrupted || self.ended_before.contains(&job.id);
@@ -186,11 +186,11 @@ impl Batch {
     /// The relay's current jobs of the group: our jobs that are missing were deleted.
     pub fn only(&mut self, jobs: &HashSet<String>) {
         let gone: Vec<String> = self.by_job.keys().filter(|id| !jobs.contains(*id)).cloned().collect();
-        gone.iter().for_each(|job| self.gone(job));
+        gone.iter().for_each(|job| self.job_deleted(job));
     }
 
     /// Handles a deleted job, whose unread text is lost.
-    pub fn gone(&mut self, job: &str) {
+    pub fn job_deleted(&mut self, job: &str) {
         let Some(&at) = self.by_job.get(job) else { return };
         if matches!(self.entries[at].step, Step::Running | Step::Ended(_)) {
             let message = "the answer was deleted on the relay before it was read";
@@ -215,14 +215,14 @@ impl Batch {
     }
 
     /// Records an answer that was read to its end.
-    pub fn was_read(&mut self, at: usize, job: &Job, outcome: &Outcome, now: Instant) {
+    pub fn record_answer(&mut self, at: usize, job: &Job, outcome: &Outcome, now: Instant) {
         let had_effect = match (&job.state, outcome.ending.error()) {
             (_, None) => true,
             // The server refused it, because it is busy or lacks the model.
             (AnswerState::Failed, Some(error)) => job.sent && error.may_have_had_effect,
             (_, Some(_)) => job.sent,
         };
-        if had_effect || !self.again(at, job, now) {
+        if had_effect || !self.retry_if_allowed(at, job, now) {
             self.finish(at, job, outcome, had_effect);
         }
     }
@@ -235,7 +235,7 @@ impl Batch {
     }
 
     /// The next result to write, in the order of the questions.
-    pub fn write(&mut self) -> Option<Written<'_>> {
+    pub fn write(&mut self) -> Option<WrittenResult<'_>> {
         while matches!(self.entries.get(self.next)?.step, Step::Written) {
             self.next += 1;
         }
@@ -243,7 +243,7 @@ impl Batch {
         let Step::Read(line) = &mut entry.step else { return None };
         let line = std::mem::take(line);
         entry.step = Step::Written;
-        Some(Written { ask: &self.asks[self.next], job: &entry.job, outcome: entry.outcome, line })
+        Some(WrittenResult { ask: &self.asks[self.next], job: &entry.job, outcome: entry.outcome, line })
     }
 
     /// Whether all results are written.
@@ -329,7 +329,7 @@ mod tests {
         for (at, id) in [(0, "j0"), (1, "j1")] {
             let (read, ended) = batch.read().unwrap();
             assert_eq!((read, ended.id.as_str()), (at, id));
-            batch.was_read(read, &ended, &completed(), now);
+            batch.record_answer(read, &ended, &completed(), now);
             assert_eq!(batch.write().unwrap().job, id);
             assert!(batch.write().is_none());
         }
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(request(&mut batch, now).unwrap(), "batch-g-a-1");
         batch.asked(0, "j1".into(), now);
         batch.job(&first, now);
-        batch.gone("j0");
+        batch.job_deleted("j0");
         assert_eq!(request(&mut batch, now).unwrap(), "batch-g-b-0", "the first question is asked already");
         batch.job(&job("j1", AnswerState::Interrupted, true), now);
         assert_eq!(batch.read().unwrap().1.id, "j1", "what was sent is not asked again");
@@ -367,12 +367,12 @@ mod tests {
         batch.asked(0, "j1".into(), now);
         batch.job(&job("j1", AnswerState::Failed, true), now);
         let (at, ended) = batch.read().unwrap();
-        batch.was_read(at, &ended, &refused(false), now);
+        batch.record_answer(at, &ended, &refused(false), now);
         assert!(request(&mut batch, now + LONGEST_WAIT).is_none(), "it was asked once more already");
         assert!(batch.write().unwrap().line.contains("\"may_have_had_effect\":false"));
         batch.job(&job("b0", AnswerState::Failed, true), now);
         let (at, ended) = batch.read().unwrap();
-        batch.was_read(at, &ended, &refused(true), now);
+        batch.record_answer(at, &ended, &refused(true), now);
         assert!(batch.write().unwrap().line.contains("\"may_have_had_effect\":true"));
         assert!(batch.is_done() && batch.exit() == Exit::Failed);
     }

@@ -11,11 +11,11 @@ use towline::Outcome;
 use towline::error::ErrorKind;
 use towline::relay::{AnswerState, Change, Filter, Job, Start, Via};
 
+use super::on_end;
 use super::progress::Progress;
 use super::questions::Ask;
-use super::results::{Known, Results};
-use super::state::{Batch, Written};
-use super::told;
+use super::results::{EarlierResult, Results};
+use super::state::{Batch, WrittenResult};
 use crate::commands::{Context, asked, relay_failure};
 use crate::exit::Exit;
 use crate::exit::failure::Failure;
@@ -31,7 +31,7 @@ const NO_ROOM: Duration = Duration::from_secs(1);
 
 /// The parameters of a batch.
 #[derive(Debug)]
-pub struct Order {
+pub struct BatchOptions {
     pub group: String,
     pub retry: u16,
     pub on_end: Option<String>,
@@ -49,26 +49,26 @@ type Listed = Result<Vec<Job>, towline::Error>;
 /// The work on answers, one after the other.
 enum Done {
     Read(usize, Box<Job>, Box<Outcome>),
-    Told(Result<Output, String>),
+    Notified(Result<Output, String>),
 }
 
 /// Asks the missing questions, and writes all results.
 pub async fn run(
     asks: Vec<Ask>,
-    known: &std::collections::HashMap<String, Known>,
+    known: &std::collections::HashMap<String, EarlierResult>,
     mut results: Results,
-    order: &Order,
+    options: &BatchOptions,
     reached: &Reached,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     let began = Instant::now();
-    let filter = Filter { group: Some(order.group.clone()), ..Filter::default() };
+    let filter = Filter { group: Some(options.group.clone()), ..Filter::default() };
     let listed = asked(reached.control.list(&filter), context).await?;
     let ended = listed.into_iter().filter(|job| job.state.is_ended()).map(|job| job.id).collect();
-    let mut batch = Batch::new(asks, known, ended, &order.group, order.retry, began);
+    let mut batch = Batch::new(asks, known, ended, &options.group, options.retry, began);
     let mut progress = Progress::new(batch.count());
     let mut watch = reached.control.watch(&filter);
-    let mut keep = pin!(reached.keep());
+    let mut keep = pin!(reached.keep_running());
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut handing, mut doing): (Option<Doing<Handed>>, Option<Doing<Done>>) = (None, None);
@@ -82,7 +82,7 @@ pub async fn run(
             && let Some(written) = batch.write()
         {
             progress.above(|| results.write(&written.line))?;
-            doing = order.on_end.as_ref().map(|command| tell(command, &written, &order.group));
+            doing = options.on_end.as_ref().map(|command| run_command(command, &written, &options.group));
         }
         if doing.is_none() {
             doing = batch.read().map(|(at, job)| read(at, job, reached));
@@ -94,12 +94,12 @@ pub async fn run(
             stop = context.stopper.stopped() => {
                 drop(progress);
                 output::stderr_break();
-                output::note(&left(&batch, stop.reason(), &order.group));
+                output::note(&detached_message(&batch, stop.reason(), &options.group));
                 return Ok(stop.into());
             }
             change = watch.next() => match change.map_err(|error| relay_failure(&error))? {
                 Change::Job(job) => batch.job(&job, Instant::now()),
-                Change::Removed(id) => batch.gone(&id),
+                Change::Removed(id) => batch.job_deleted(&id),
                 Change::Reset => is_listed = false,
             },
             listed = ready(&mut listing) => if let Ok(jobs) = listed {
@@ -116,9 +116,9 @@ pub async fn run(
                     if let Some(error) = outcome.ending.error().filter(|error| error.kind == ErrorKind::NotFound) {
                         missing.insert(batch.asks()[at].request.model.clone(), error);
                     }
-                    batch.was_read(at, &job, &outcome, Instant::now());
+                    batch.record_answer(at, &job, &outcome, Instant::now());
                 }
-                Done::Told(output) => progress.above(|| show(&output)),
+                Done::Notified(output) => progress.above(|| show(&output)),
             },
             () = &mut keep => unreachable!("this future never ends"),
             _ = ticks.tick() => {
@@ -131,15 +131,15 @@ pub async fn run(
     }
     drop(progress);
     results.finish(batch.asks())?;
-    let said = said(&batch, began.elapsed());
-    output::note(&said);
+    let summary = summary(&batch, began.elapsed());
+    output::note(&summary);
     let server = super::server(reached).await;
     for (model, error) in missing.iter().filter(|_| batch.count().failed > 0) {
         let hint = hint::for_error(error, &server, &context.environment, Some(model));
         hint.iter().for_each(|hint| output::hint(hint));
     }
-    if order.notify {
-        told::notify(&format!("{}: {said}", order.group), context.environment.has_screen).await;
+    if options.notify {
+        on_end::notify(&format!("{}: {summary}", options.group), context.environment.has_screen).await;
     }
     Ok(batch.exit())
 }
@@ -194,7 +194,7 @@ fn read(at: usize, job: Box<Job>, reached: &Reached) -> Doing<Done> {
     Box::pin(async move { Done::Read(at, job, Box::new(stream.collect().await)) })
 }
 
-fn tell(command: &str, written: &Written<'_>, group: &str) -> Doing<Done> {
+fn run_command(command: &str, written: &WrittenResult<'_>, group: &str) -> Doing<Done> {
     let fields = vec![
         ("TOWLINE_OUTCOME", written.outcome.to_owned()),
         ("TOWLINE_NUMBER", written.ask.number.to_string()),
@@ -204,15 +204,15 @@ fn tell(command: &str, written: &Written<'_>, group: &str) -> Doing<Done> {
         ("TOWLINE_GROUP", group.to_owned()),
     ];
     let (command, line) = (command.to_owned(), written.line.clone());
-    Box::pin(async move { Done::Told(told::run(command, fields, line).await) })
+    Box::pin(async move { Done::Notified(on_end::run(command, fields, line).await) })
 }
 
 /// Shows the output of a command for a result.
 fn show(output: &Result<Output, String>) {
     match output {
         Ok(output) => {
-            for said in [&output.stdout, &output.stderr] {
-                String::from_utf8_lossy(said).lines().for_each(output::stderr_line);
+            for text in [&output.stdout, &output.stderr] {
+                String::from_utf8_lossy(text).lines().for_each(output::stderr_line);
             }
             if !output.status.success() {
                 output::warning(&format!("the command of --on-end failed: {}", output.status));
@@ -222,17 +222,17 @@ fn show(output: &Result<Output, String>) {
     }
 }
 
-fn left(batch: &Batch, reason: &str, group: &str) -> String {
+fn detached_message(batch: &Batch, reason: &str, group: &str) -> String {
     let count = batch.count();
     let (missing, running) = (batch.missing(), count.all - count.done - batch.missing());
-    let mut said = format!("{reason}: detached; {running} answers run or wait on the relay");
+    let mut message = format!("{reason}: detached; {running} answers run or wait on the relay");
     if missing > 0 {
-        said.push_str(&format!(", and {missing} questions are not asked yet"));
+        message.push_str(&format!(", and {missing} questions are not asked yet"));
     }
-    said + &format!(". The same command resumes the batch, towline kill --group {group} cancels it")
+    message + &format!(". The same command resumes the batch, towline kill --group {group} cancels it")
 }
 
-fn said(batch: &Batch, time: Duration) -> String {
+fn summary(batch: &Batch, time: Duration) -> String {
     let count = batch.count();
     let answers = if count.all == 1 { "answer" } else { "answers" };
     let failed = match count.failed {

@@ -12,7 +12,7 @@ use super::tally::Tally;
 use crate::exit::stop::Stopper;
 
 /// How often costs are measured and progress is reported.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The load on the server.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Result {
 }
 
 /// Runs the load and waits for its end. A signal cancels the running streams. Reports progress to `watch`.
-pub async fn put(
+pub async fn run(
     load: &Load,
     client: &Client,
     stopper: &Stopper,
@@ -58,7 +58,7 @@ pub async fn put(
         streams.spawn_local_on(worker, &local);
     }
     let all = async {
-        let mut looks = tokio::time::interval(LOOK);
+        let mut looks = tokio::time::interval(POLL_INTERVAL);
         loop {
             tokio::select! {
                 ended = streams.join_next() => {

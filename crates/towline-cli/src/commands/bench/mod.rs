@@ -22,7 +22,7 @@ use crate::exit::failure::Failure;
 use crate::output::json;
 use crate::output::{self, Out};
 use crate::server::models::{self, Choice};
-use crate::server::{Need, Place, Server};
+use crate::server::{Need, Server, ServerKind};
 
 /// The default number of requests per stream.
 const REQUESTS_PER_STREAM: usize = 4;
@@ -52,12 +52,12 @@ pub async fn run(args: &BenchArgs, mut context: Context) -> Result<Exit, Failure
             output::stderr(&format!("\r{}\u{1b}[K", safe::line(&progress(tally, requests, elapsed))));
         }
     };
-    let result = load::put(&load, &server.client, &context.stopper, watch).await;
+    let result = load::run(&load, &server.client, &context.stopper, watch).await;
     if live {
         output::stderr("\r\u{1b}[K");
     }
     let stop = context.stopper.stop();
-    let in_process = matches!(server.place, Place::Builtin(_));
+    let in_process = matches!(server.kind, ServerKind::Builtin(_));
     let subject = Subject { server: server.shown(), model, in_process, interrupted: stop.is_some() };
     let report = Report { subject: &subject, load: &load, result: &result };
     let mut out = Out::new();

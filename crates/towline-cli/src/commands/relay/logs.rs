@@ -26,7 +26,7 @@ pub fn start(level: LogLevel, format: LogFormat) {
 }
 
 /// Prints a message of the command, in the format of the log.
-pub fn say(format: LogFormat, message: &str) {
+pub fn message(format: LogFormat, message: &str) {
     match format {
         LogFormat::Text => output::stderr_line(message),
         LogFormat::Json => {

@@ -18,7 +18,7 @@ use towline_relay::{
 };
 
 use settings::Settings;
-use signals::Asked;
+use signals::SignalRequest;
 
 use super::Context;
 use crate::args::{LogFormat, RelayArgs};
@@ -88,7 +88,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             };
             Out::new().line(&format!("listening on {shown}"))?;
         }
-        logs::say(format, &format!("relaying to {}", upstreams.join(", ")));
+        logs::message(format, &format!("relaying to {}", upstreams.join(", ")));
         systemd::is_ready();
         let mut ended = tokio::task::spawn_blocking(move || relaying.join());
         let mut keeping = pin!(async {
@@ -102,11 +102,11 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
                 () = &mut keeping => unreachable!("this future does not end"),
                 result = &mut ended => break result,
                 _signal = context.stopper.stopped() => {}
-                asked = signals.next() => if asked == Asked::Reload {
+                asked = signals.next() => if asked == SignalRequest::Reload {
                     systemd::reloads();
                     let read = Settings::read(args, context.environment.api_key.as_deref());
                     if let Err(message) = read.and_then(|settings| reload(&reloader, &settings.config)) {
-                        logs::say(format, &format!("SIGHUP changed nothing: {message}"));
+                        logs::message(format, &format!("SIGHUP changed nothing: {message}"));
                     }
                     systemd::is_ready();
                     continue;
@@ -121,12 +121,12 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             };
         };
         return match result {
-            Ok(Ok(result)) => told(format, result),
+            Ok(Ok(result)) => report(format, result),
             Ok(Err(_)) | Err(_) => Err(Failure::Local(Complaint::new("the relay has panicked"))),
         };
     }
     match relaying.join() {
-        Ok(result) => told(format, result),
+        Ok(result) => report(format, result),
         Err(_) => Err(Failure::Local(Complaint::new("the relay has panicked"))),
     }
 }
@@ -151,10 +151,10 @@ fn reload(reloader: &Reloader, config: &Config) -> Result<(), String> {
     reloader.reload(config).map_err(|error| error.to_string())
 }
 
-fn told(format: LogFormat, result: Result<Report, Error>) -> Result<Exit, Failure> {
+fn report(format: LogFormat, result: Result<Report, Error>) -> Result<Exit, Failure> {
     let Report { running, cut } = result.map_err(|error| refused(&error))?;
     if running > 0 {
-        logs::say(format, &format!("{running} answers were running; {cut} of them were cut"));
+        logs::message(format, &format!("{running} answers were running; {cut} of them were cut"));
     }
     Ok(Exit::Completed)
 }

@@ -31,7 +31,7 @@ pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure
             stop(&mut context).await?;
             let relay = AtRelay::default();
             let reached = reach(&relay, &mut context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
-            say(&asked(reached.control.version(), &mut context).await?)?;
+            print_version(&asked(reached.control.version(), &mut context).await?)?;
             Ok(Exit::Completed)
         }
     }
@@ -97,7 +97,7 @@ async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failur
     if args.json {
         Out::new().write(&json::line(&known))?;
     } else {
-        say(&known)?;
+        print_version(&known)?;
     }
     Ok(Exit::Completed)
 }
@@ -129,7 +129,7 @@ async fn stop(context: &mut Context) -> Result<Exit, Failure> {
     Ok(Exit::Completed)
 }
 
-fn say(known: &RelayVersion) -> Result<(), Failure> {
+fn print_version(known: &RelayVersion) -> Result<(), Failure> {
     let mut out = Out::new();
     let up = span(known.uptime_s);
     out.line(&format!("towline {} in process {}, running for {up}", known.version, known.pid))?;

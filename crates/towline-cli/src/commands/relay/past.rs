@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use towline_app::chat::export::images;
 use towline_app::chat::{AnswerId, Turn, own_words};
-use towline_app::history::{ChatId, Found, History, HistoryError, InHistory, Summary, read_place, turn_of};
+use towline_app::history::{
+    ChatId, History, HistoryError, InHistory, SearchHit, Summary, read_place, turn_of,
+};
 use towline_relay::{PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 
 /// The history at this path. The first question creates it if it does not exist.
@@ -26,7 +28,7 @@ impl UserHistory for Past {
         let listed = if text.trim().is_empty() {
             history.list(most).map(|chats| chats.into_iter().map(|chat| shown(chat, None)).collect())
         } else {
-            let shown = |Found { chat, around }| shown(chat, Some(around));
+            let shown = |SearchHit { chat, around }| shown(chat, Some(around));
             history.search(text, most).map(|found| found.into_iter().map(shown).collect())
         };
         listed.map_err(|error: HistoryError| error.to_string())
@@ -59,7 +61,7 @@ impl UserHistory for Past {
         else {
             return Ok(None);
         };
-        let again = history.ask_again(chat, answer).map_err(|error| error.to_string())?;
+        let again = history.record_retry(chat, answer).map_err(|error| error.to_string())?;
         Ok(again.map(|answer| place((chat, answer))))
     }
 
@@ -67,8 +69,8 @@ impl UserHistory for Past {
         let Some((InHistory::Chat(chat), answer)) = read_place(&place.conversation, &place.turn) else {
             return Ok(());
         };
-        let taken_back = History::open(&self.0).and_then(|mut history| history.take_back(chat, answer, None));
-        taken_back.map_err(|error| error.to_string())
+        let withdrawn = History::open(&self.0).and_then(|mut history| history.withdraw(chat, answer, None));
+        withdrawn.map_err(|error| error.to_string())
     }
 }
 

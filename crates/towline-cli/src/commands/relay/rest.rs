@@ -11,13 +11,13 @@ use tokio::sync::mpsc;
 use towline::client::Endpoint;
 use towline::relay::{READER_TIMEOUTS, RelayConfig, Start, Via};
 use towline::{Client, Event, Item, Outcome};
-use towline_app::history::{History, Rest, place_of};
+use towline_app::history::{History, RestOutcome, place_of};
 use towline_relay::OnAnswer;
 
 /// Maximum number of ends that wait while one is handled.
 const ENDS: usize = 256;
 /// How long an ended answer is left to its running writer before it is checked again.
-const AGAIN: Duration = Duration::from_secs(20);
+const RETRY_INTERVAL: Duration = Duration::from_secs(20);
 
 /// The callback for the relay at `own`, and the work, which never ends: it writes the rest of the relay's
 /// answers to the history at `path`.
@@ -28,22 +28,22 @@ pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnAnswer, impl Future<Out
         ..towline::Config::default()
     };
     let client = Client::with_config(own, config).ok()?;
-    let (tell, mut told) = mpsc::channel(ENDS);
+    let (sender, mut ids) = mpsc::channel(ENDS);
     let on_answer = OnAnswer::new(move |id| {
         // If there are more at once, only those are lost whose program exited before it could link them.
-        let _full = tell.try_send(id.as_str().to_owned());
+        let _full = sender.try_send(id.as_str().to_owned());
     });
     Some((on_answer, async move {
         loop {
             let waits = write(&client, &path).await;
             let again = async {
                 match waits {
-                    true => tokio::time::sleep(AGAIN).await,
+                    true => tokio::time::sleep(RETRY_INTERVAL).await,
                     false => pending().await,
                 }
             };
             tokio::select! {
-                told = told.recv() => match told {
+                id = ids.recv() => match id {
                     Some(id) => link(&client, &path, &id).await,
                     None => pending().await,
                 },
@@ -66,7 +66,7 @@ async fn write(client: &Client, path: &Path) -> bool {
     let left = with(path, |history| {
         let without = history.without_writer()?;
         Ok(history
-            .left_at_relay()?
+            .detached_at_relay()?
             .into_iter()
             .map(|(chat, id)| {
                 let is_free = without.iter().any(|(of, other)| (*of, other) == (chat, &id));
@@ -90,8 +90,8 @@ async fn complete(client: &Client, path: &Path, id: String) -> bool {
     let Some((events, outcome)) = all(client, &id).await else { return false };
     let done = with(path, move |history| history.complete(&id, &events, &outcome)).await;
     match done {
-        Ok(Rest::Written | Rest::Unknown) => true,
-        Ok(Rest::Held) | Err(()) => false,
+        Ok(RestOutcome::Written | RestOutcome::Unknown) => true,
+        Ok(RestOutcome::Held) | Err(()) => false,
     }
 }
 

@@ -59,11 +59,11 @@ impl Settings {
         let named = file.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()));
         let (mut config, OfProgram { log, limits }) =
             parse(&text).map_err(|error| format!("{named}{error}"))?;
-        put_flags_over(&mut config, args, api_key)?;
+        apply_flags(&mut config, args, api_key)?;
         if config.listen.is_empty() && limits.running.is_none() {
             config.limits.running = of_user().running;
         }
-        put_own_places(&mut config)?;
+        resolve_own_paths(&mut config)?;
         Ok(Self {
             config,
             level: args.log.or(log.level).unwrap_or(LogLevel::Info),
@@ -132,7 +132,9 @@ fn key_of(line: &str) -> Option<&str> {
 /// The message for an invalid value, without the value.
 fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
-        Some((said, expected)) if said.starts_with("invalid type") || said.starts_with("invalid value") => {
+        Some((problem, expected))
+            if problem.starts_with("invalid type") || problem.starts_with("invalid value") =>
+        {
             // Everyday words for the types of Rust and serde.
             let expected = match expected {
                 "usize" | "u64" | "u32" | "u16" => "a whole number",
@@ -141,14 +143,14 @@ fn without_value(message: &str) -> String {
             };
             format!("expected {expected} here")
         }
-        Some((said, expected)) if said.starts_with("unknown variant") => format!("expected {expected}"),
+        Some((problem, expected)) if problem.starts_with("unknown variant") => format!("expected {expected}"),
         Some(_) | None => message.lines().next().unwrap_or_default().to_owned(),
     }
 }
 
-fn put_flags_over(config: &mut Config, args: &RelayArgs, api_key: Option<&str>) -> Result<(), String> {
+fn apply_flags(config: &mut Config, args: &RelayArgs, api_key: Option<&str>) -> Result<(), String> {
     if !args.listen.is_empty() {
-        let listen = args.listen.iter().map(|text| said("--listen", text, text.parse()));
+        let listen = args.listen.iter().map(|text| parsed("--listen", text, text.parse()));
         config.listen = listen.collect::<Result<_, _>>()?;
     }
     if !args.upstream.is_empty() {
@@ -171,19 +173,19 @@ fn put_flags_over(config: &mut Config, args: &RelayArgs, api_key: Option<&str>) 
         config.store.place = place_of_store(store)?;
     }
     if let Some(fsync) = &args.fsync {
-        config.store.fsync = said("--fsync", fsync, fsync.parse())?;
+        config.store.fsync = parsed("--fsync", fsync, fsync.parse())?;
     }
     if let Some(text) = &args.keep_bytes {
         let bytes = bytes(text).ok_or("expected a number of bytes such as 512M or 2G");
-        config.retention.bytes = said("--keep-bytes", text, bytes)?;
+        config.retention.bytes = parsed("--keep-bytes", text, bytes)?;
     }
-    let put = |into: &mut Duration, flag: Option<TimeLimit>| match flag {
+    let override_with = |into: &mut Duration, flag: Option<TimeLimit>| match flag {
         None => {}
         Some(TimeLimit(time)) => *into = time.unwrap_or(Duration::MAX),
     };
-    put(&mut config.retention.age, args.keep);
-    put(&mut config.times.grace, args.grace);
-    put(&mut config.times.drain, args.drain);
+    override_with(&mut config.retention.age, args.keep);
+    override_with(&mut config.times.grace, args.grace);
+    override_with(&mut config.times.drain, args.drain);
     if let Some(TimeLimit(time)) = args.exit_when_idle {
         config.times.idle_exit = time;
     }
@@ -217,12 +219,12 @@ fn place_of_store(text: &str) -> Result<Store, String> {
     text.parse().map_err(|error| format!("--store: {error}"))
 }
 
-fn said<T, E: std::fmt::Display>(flag: &str, text: &str, read: Result<T, E>) -> Result<T, String> {
+fn parsed<T, E: std::fmt::Display>(flag: &str, text: &str, read: Result<T, E>) -> Result<T, String> {
     read.map_err(|error| format!("{flag} {text:?}: {error}"))
 }
 
 /// Replaces `own` by the paths of this user's socket and folder.
-fn put_own_places(config: &mut Config) -> Result<(), String> {
+fn resolve_own_paths(config: &mut Config) -> Result<(), String> {
     config.sockets = systemd::sockets()?;
     if config.listen.is_empty() && config.sockets.is_empty() {
         config.listen.push(Listen::Own);

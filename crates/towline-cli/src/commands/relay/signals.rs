@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The request of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignalRequest {
     /// Drain and exit.
     End,
     /// Reload the configuration.
@@ -40,10 +40,10 @@ impl Signals {
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn next(&mut self) -> Asked {
+    pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.quit.recv() => Asked::End,
-            _ = self.hang_up.recv() => Asked::Reload,
+            _ = self.quit.recv() => SignalRequest::End,
+            _ = self.hang_up.recv() => SignalRequest::Reload,
         }
     }
 }

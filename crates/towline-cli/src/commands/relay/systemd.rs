@@ -28,19 +28,19 @@ pub fn sockets() -> Result<Vec<Arc<OwnedFd>>, String> {
 
 /// It listens.
 pub fn is_ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
 /// Reports the shutdown: the relay drains for at most this time.
 pub fn is_stopping(drain: Duration) {
     let drain_us = u32::try_from(drain.as_micros()).unwrap_or(u32::MAX);
-    tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(drain_us)]);
+    notify(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(drain_us)]);
 }
 
 /// Reports a reload, after which the relay is ready again.
 pub fn reloads() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
-        tell(&[NotifyState::Reloading, now]);
+        notify(&[NotifyState::Reloading, now]);
     }
 }
 
@@ -50,11 +50,11 @@ pub async fn watchdog() {
     let mut ticks = tokio::time::interval(every / 2);
     loop {
         ticks.tick().await;
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     // systemd restarts a silent relay; there is nothing else to do here.
     drop(sd_notify::notify(state));
 }

@@ -2,7 +2,7 @@
 
 use towline::relay::{AnswerState, Job};
 use towline::{Ending, Outcome};
-use towline_app::answers::said;
+use towline_app::answers::state_words;
 
 use crate::exit::Exit;
 use crate::exit::stop::Stop;
@@ -27,8 +27,8 @@ pub fn exit_of(state: &AnswerState) -> Exit {
 
 /// Explains on standard error how a stream of the relay ended that was read to its end. Reconnects may have
 /// been reported already.
-pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
-    if outcome.stats.reconnects > 0 && !told_links {
+pub fn explain(outcome: &Outcome, kept: &str, shows_links: bool) {
+    if outcome.stats.reconnects > 0 && !shows_links {
         let times = if outcome.stats.reconnects == 1 { "once" } else { "several times" };
         output::note(&format!("the relay was out of reach {times}; nothing is missing"));
     }
@@ -43,14 +43,17 @@ pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
 }
 
 /// The message when a reader detaches from a job: the state of the job, if the relay reports it.
-pub fn left(name: &str, stop: Stop, job: Option<&Job>) -> String {
+pub fn detached_message(name: &str, stop: Stop, job: Option<&Job>) -> String {
     let reason = stop.reason();
     match job {
         None => format!(
             "{reason}: detached; the relay is out of reach, so it is not known whether the job still runs. towline jobs shows it"
         ),
         Some(job) if job.state.is_ended() => {
-            format!("{reason}: detached; the job has ended: {}. towline attach {name} reads it", said(job))
+            format!(
+                "{reason}: detached; the job has ended: {}. towline attach {name} reads it",
+                state_words(job)
+            )
         }
         Some(_) => format!(
             "{reason}: detached; the job continues. towline attach {name} resumes it, towline kill {name} cancels it"
@@ -65,9 +68,11 @@ mod tests {
     #[test]
     fn that_a_job_continues_is_said_only_where_the_relay_says_so() {
         let job = |state| Job::new("a1", state);
-        let said = |job: Option<&Job>| left("river", Stop::Interrupted, job);
-        assert!(said(Some(&job(AnswerState::Streaming))).contains("the job continues. towline attach river"));
-        assert!(said(Some(&job(AnswerState::Completed))).contains("the job has ended: completed"));
-        assert!(said(None).contains("it is not known whether the job still runs"));
+        let message = |job: Option<&Job>| detached_message("river", Stop::Interrupted, job);
+        assert!(
+            message(Some(&job(AnswerState::Streaming))).contains("the job continues. towline attach river")
+        );
+        assert!(message(Some(&job(AnswerState::Completed))).contains("the job has ended: completed"));
+        assert!(message(None).contains("it is not known whether the job still runs"));
     }
 }

@@ -4,6 +4,6 @@ mod ending;
 mod session;
 mod start;
 
-pub use ending::{exit_of, explain, left};
+pub use ending::{detached_message, exit_of, explain};
 pub use session::begin_session;
 pub use start::{reach, reach_running, reach_server};

@@ -15,7 +15,7 @@ pub struct Link {
 
 impl Link {
     /// The message for now: `reconnects` is the number of reconnects, `away` whether there is no connection.
-    pub fn news(&mut self, reconnects: u32, away: bool, now: Instant) -> Option<&'static str> {
+    pub fn message(&mut self, reconnects: u32, away: bool, now: Instant) -> Option<&'static str> {
         if reconnects > self.reconnects {
             *self = Self { reconnects, ..Self::default() };
             return Some("reconnected; nothing is missing");
@@ -38,18 +38,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_told_once_and_its_end_always() {
+    fn an_outage_is_reported_once_and_its_end_always() {
         let began = Instant::now();
         let at = |seconds| began + Duration::from_secs(seconds);
         let mut link = Link::default();
-        assert_eq!(link.news(0, false, at(0)), None);
-        assert_eq!(link.news(0, true, at(1)), None);
-        assert!(link.news(0, true, at(3)).unwrap().starts_with("the relay is out of reach"));
-        assert_eq!(link.news(0, true, at(9)), None);
-        assert!(link.news(1, false, at(10)).unwrap().starts_with("reconnected"));
-        assert_eq!(link.news(1, false, at(11)), None);
+        assert_eq!(link.message(0, false, at(0)), None);
+        assert_eq!(link.message(0, true, at(1)), None);
+        assert!(link.message(0, true, at(3)).unwrap().starts_with("the relay is out of reach"));
+        assert_eq!(link.message(0, true, at(9)), None);
+        assert!(link.message(1, false, at(10)).unwrap().starts_with("reconnected"));
+        assert_eq!(link.message(1, false, at(11)), None);
         // So short that only the count shows it.
-        assert!(link.news(2, false, at(12)).is_some());
-        assert_eq!(link.news(2, true, at(13)), None);
+        assert!(link.message(2, false, at(12)).is_some());
+        assert_eq!(link.message(2, true, at(13)), None);
     }
 }

@@ -100,7 +100,7 @@ impl View {
     }
 
     /// Whether it shows changes of the connection as they happen.
-    pub fn tells_links(&self) -> bool {
+    pub fn shows_links(&self) -> bool {
         match self {
             Self::Answer(_) | Self::Rendered(_) | Self::Code(_) | Self::Progress(_) => {
                 output::stderr_is_terminal()

@@ -22,7 +22,7 @@ const STEP_TICK: Duration = Duration::from_millis(120);
 /// Progress.
 #[derive(Debug)]
 pub struct ProgressView {
-    look: Look,
+    renderer: Renderer,
     spinner: Spinner,
     awaited: String,
     /// Whether anything has arrived.
@@ -30,7 +30,7 @@ pub struct ProgressView {
 }
 
 #[derive(Debug)]
-enum Look {
+enum Renderer {
     Bars(Bars),
     Lines(Lines),
 }
@@ -38,13 +38,13 @@ enum Look {
 impl ProgressView {
     /// Progress about `model` at `server`.
     pub fn new(model: &str, server: &str) -> Self {
-        let look = if output::stderr_is_terminal() {
-            Look::Bars(Bars::default())
+        let renderer = if output::stderr_is_terminal() {
+            Renderer::Bars(Bars::default())
         } else {
-            Look::Lines(Lines::new())
+            Renderer::Lines(Lines::new())
         };
         Self {
-            look,
+            renderer,
             spinner: Spinner::new(),
             awaited: format!("{model}: waiting for {server}"),
             begun: false,
@@ -56,12 +56,12 @@ impl ProgressView {
             Event::Progress(progress) => {
                 self.spinner.erase();
                 self.begun = true;
-                match &mut self.look {
-                    Look::Bars(bars) => {
+                match &mut self.renderer {
+                    Renderer::Bars(bars) => {
                         bars.show(progress);
                         Ok(())
                     }
-                    Look::Lines(lines) => lines.show(progress),
+                    Renderer::Lines(lines) => lines.show(progress),
                 }
             }
             Event::Text(_)
@@ -75,9 +75,9 @@ impl ProgressView {
 
     pub(super) fn end(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
         self.spinner.erase();
-        match &mut self.look {
-            Look::Bars(bars) => bars.end(&outcome.ending),
-            Look::Lines(_) => {}
+        match &mut self.renderer {
+            Renderer::Bars(bars) => bars.end(&outcome.ending),
+            Renderer::Lines(_) => {}
         }
         Ok(())
     }
@@ -85,9 +85,9 @@ impl ProgressView {
     /// A note above the bars.
     pub(super) fn note(&mut self, message: &str) {
         self.spinner.erase();
-        match &self.look {
-            Look::Bars(bars) => bars.multi.suspend(|| output::note(message)),
-            Look::Lines(_) => output::note(message),
+        match &self.renderer {
+            Renderer::Bars(bars) => bars.multi.suspend(|| output::note(message)),
+            Renderer::Lines(_) => output::note(message),
         }
     }
 

@@ -307,19 +307,19 @@ fn conversations_are_named_found_and_continued() {
 }
 
 #[test]
-fn an_image_that_a_model_made_is_kept_and_told_of() {
+fn an_image_that_a_model_made_is_kept_and_announced() {
     let folder = tempfile::tempdir().unwrap();
     let scene = || Scene { folder: Some(folder.path().to_owned()), ..Scene::default() };
     let image = json!({ "model": "m", "done": false, "message": { "role": "assistant", "content": "", "images": ["cG5n"] } });
     let records = [image.to_string(), ollama::chat_text("a cat"), ollama::chat_done("stop", 1)];
     let server = Server::start(Routes::new().path("/api/chat", Script::ndjson(records)));
-    let told = "an image of 3 bytes arrived, which cannot be shown here";
+    let message = "an image of 3 bytes arrived, which cannot be shown here";
     play(
         &server,
         scene(),
         [
             Step::Type("draw"),
-            Step::See(told),
+            Step::See(message),
             Step::See("a cat\n</>"),
             Step::Type(":save cat"),
             Step::See("under cat"),
@@ -331,7 +331,7 @@ fn an_image_that_a_model_made_is_kept_and_told_of() {
         [
             Step::Type(":load cat"),
             Step::See("a cat\n</>"),
-            Step::See(told),
+            Step::See(message),
             Step::Type("and a dog"),
             Step::See("a cat\n</>"),
         ],
@@ -366,10 +366,10 @@ fn a_retry_adds_an_answer_and_models_stand_side_by_side() {
         let answers = chat.turns()[turn].variants().iter();
         answers.map(|answer| (answer.model.clone(), answer.answer.content.clone())).collect()
     };
-    let told = |model: &str, text: &str| (model.to_owned(), text.to_owned());
-    assert_eq!(answers(0), [told("m", "one"), told("m", "two")]);
+    let answer = |model: &str, text: &str| (model.to_owned(), text.to_owned());
+    assert_eq!(answers(0), [answer("m", "one"), answer("m", "two")]);
     assert_eq!(chat.turns()[0].answer().answer.content, "two");
-    assert_eq!(answers(1), [told("a", "of a"), told("b", "of a")]);
+    assert_eq!(answers(1), [answer("a", "of a"), answer("b", "of a")]);
     assert_eq!(messages(&server, 1), ["user:first"]);
     assert_eq!(messages(&server, 2), ["user:first", "assistant:two", "user:second"]);
 }

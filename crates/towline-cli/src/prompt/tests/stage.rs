@@ -14,11 +14,11 @@ use towline_app::history::Limits;
 use towline_testkit::Server as FakeServer;
 
 use crate::exit::Exit;
-use crate::prompt::complete::Known;
-use crate::prompt::relay::Asked;
+use crate::prompt::complete::CompletionData;
+use crate::prompt::relay::AnswerBackend;
 use crate::prompt::session::Session;
 use crate::prompt::state::{Prompt, Setup};
-use crate::server::{Place, Server};
+use crate::server::{Server, ServerKind};
 use crate::term::screen::{Input, Screen, Status, Tone};
 use towline_app::servers::{Environment, ServerSource, ServerSpec};
 use towline_app::settings::Config;
@@ -219,12 +219,12 @@ pub(super) fn play<'a>(
         failed: None,
     };
     let client = Client::new(&server.url()).unwrap();
-    let known = Known::default();
+    let known = CompletionData::default();
     let settings = Settings { model: "m".into(), ..Settings::default() };
     let setup = Setup {
         engine: Engine::start(EngineConfig::default()).unwrap(),
-        asked: Asked {
-            server: Arc::new(Server { client, place: Place::Found(ServerSource::Argument) }),
+        asked: AnswerBackend {
+            server: Arc::new(Server { client, kind: ServerKind::Found(ServerSource::Argument) }),
             relay: None,
             spec: ServerSpec::default(),
             environment: Environment::default(),

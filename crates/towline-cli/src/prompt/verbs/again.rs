@@ -2,7 +2,7 @@
 
 use towline::engine::StreamSpec;
 use towline_app::answers::Verb;
-use towline_app::chat::{AnswerId, Shown, session};
+use towline_app::chat::{AnswerId, Selection, session};
 
 use crate::prompt::asking::Launch;
 use crate::prompt::command::Ask;
@@ -24,8 +24,8 @@ impl Prompt<'_> {
     pub(super) fn retry(&mut self, spec: Option<&Spec>) {
         if spec.is_none() && self.last.is_none() {
             return match self.chat.last().map(|turn| turn.answer().id) {
-                Some(id) => self.answer_again(id, None),
-                None => self.wrong("retry: nothing was asked yet"),
+                Some(id) => self.retry_answer(id, None),
+                None => self.print_error("retry: nothing was asked yet"),
             };
         }
         if let Some(handle) = spec.and_then(|spec| self.named_elsewhere(spec)) {
@@ -35,7 +35,7 @@ impl Prompt<'_> {
         let Some(entry) = self.jobs.of_key(key) else { return };
         let (item, number) = (&entry.item, entry.number);
         if !item.is_over() {
-            return self.wrong(&format!("retry: %{number} still runs; kill %{number} ends it"));
+            return self.print_error(&format!("retry: %{number} still runs; kill %{number} ends it"));
         }
         let again = match (&item.kind, &item.prepared) {
             (Kind::Answer(id), _) if self.chat.answer(*id).is_some() => Again::Answer(*id),
@@ -45,16 +45,16 @@ impl Prompt<'_> {
                 let relay = item.job().and_then(towline::Job::relay_id);
                 return match relay {
                     Some(relay) => self.elsewhere("retry", Verb::Retry, &relay),
-                    None => self.wrong("retry: it is not on a relay"),
+                    None => self.print_error("retry: it is not on a relay"),
                 };
             }
             (Kind::Pull | Kind::Sink { .. }, _) => {
-                return self.wrong("retry: only questions and pulls can be repeated");
+                return self.print_error("retry: only questions and pulls can be repeated");
             }
         };
         let (model, question, text) = (item.model.clone(), item.question.clone(), entry.text.clone());
         match again {
-            Again::Answer(id) => self.answer_again(id, None),
+            Again::Answer(id) => self.retry_answer(id, None),
             Again::Lost => {
                 let id = self.chat.ask(&model, question);
                 if let Some(lines) = self.chat.turn(id.turn).map(session::question) {
@@ -71,7 +71,7 @@ impl Prompt<'_> {
 
     /// Adds an answer to the turn of another one: from the same model to the same question, or from the
     /// chosen model to another question.
-    fn answer_again(&mut self, id: AnswerId, words: Option<String>) {
+    fn retry_answer(&mut self, id: AnswerId, words: Option<String>) {
         let Some(answer) = self.chat.answer(id) else { return };
         let (model, words) = match words {
             Some(words) => (self.chat.settings.model.clone(), Some(words)),
@@ -85,7 +85,7 @@ impl Prompt<'_> {
     }
 
     /// `:continue`: the model continues its partial answer.
-    pub(super) fn go_on(&mut self, spec: Option<&Spec>) {
+    pub(super) fn continue_answer(&mut self, spec: Option<&Spec>) {
         let id = match (spec, self.last) {
             (None, None) => self.chat.last().map(|turn| turn.answer().id),
             (spec, _) => {
@@ -93,9 +93,11 @@ impl Prompt<'_> {
                 self.jobs.of_key(key).and_then(|entry| self.answer_of(&entry.item))
             }
         };
-        let Some(id) = id else { return self.wrong("continue: this is not an answer of the conversation") };
+        let Some(id) = id else {
+            return self.print_error("continue: this is not an answer of the conversation");
+        };
         if !self.chat.resume(id) {
-            return self.wrong("continue: the answer is complete, or has no text to continue from");
+            return self.print_error("continue: the answer is complete, or has no text to continue from");
         }
         self.write(&session::resume(id));
         let text = self.chat.turn(id.turn).map(|turn| turn.question.content.clone()).unwrap_or_default();
@@ -106,7 +108,7 @@ impl Prompt<'_> {
         let (text, old) = match (spec, self.last) {
             (None, None) => match self.chat.last() {
                 Some(turn) => (turn.question_of(turn.answer()).content, Some(turn.answer().id)),
-                None => return self.wrong("edit: nothing was asked yet"),
+                None => return self.print_error("edit: nothing was asked yet"),
             },
             (spec, _) => {
                 let Some(key) = self.any("edit", spec) else { return };
@@ -116,40 +118,40 @@ impl Prompt<'_> {
         };
         let edited = match self.screen.edit_in_editor(&text) {
             Ok(edited) => edited.trim_end().to_owned(),
-            Err(error) => return self.wrong(&format!("edit: the editor cannot be used: {error}")),
+            Err(error) => return self.print_error(&format!("edit: the editor cannot be used: {error}")),
         };
         if edited.trim().is_empty() {
-            return self.say(Tone::Dim, "edit: no question was asked");
+            return self.print(Tone::Dim, "edit: no question was asked");
         }
         let echoed = format!("{}{edited}", self.shown_prompt);
-        self.say(Tone::Echo, &echoed);
+        self.print(Tone::Echo, &echoed);
         // Only the last turn gets another answer, to the new question; earlier turns already have follow-ups.
         match old.filter(|old| self.chat.last().is_some_and(|last| last.id == old.turn)) {
-            Some(old) => self.answer_again(old, Some(edited)),
+            Some(old) => self.retry_answer(old, Some(edited)),
             None => self.ask(Ask { models: Vec::new(), text: edited, behind: false }),
         }
     }
 
-    pub(super) fn keep(&mut self, spec: Option<&Spec>) {
+    pub(super) fn keep_answer(&mut self, spec: Option<&Spec>) {
         let Some(key) = self.any("keep", spec) else { return };
         let Some(entry) = self.jobs.of_key(key) else { return };
         let (item, number) = (&entry.item, entry.number);
         let Kind::Answer(id) = item.kind else {
-            return self.wrong(&format!("keep: %{number} is not an answer"));
+            return self.print_error(&format!("keep: %{number} is not an answer"));
         };
         let still_runs = item.outcome.is_none();
         let Some(answer) = self.chat.answer(id).filter(|answer| !answer.answer.content.is_empty()) else {
-            return self.wrong(&format!("keep: %{number} has no answer"));
+            return self.print_error(&format!("keep: %{number} has no answer"));
         };
         if still_runs {
-            return self.wrong(&format!("keep: %{number} still runs"));
+            return self.print_error(&format!("keep: %{number} still runs"));
         }
-        let (model, shown) = (answer.model.clone(), Shown::One(id.variant));
+        let (model, shown) = (answer.model.clone(), Selection::One(id.variant));
         if self.chat.turn(id.turn).is_some_and(|turn| turn.shown == shown) {
-            return self.say(Tone::Dim, "it is already in the conversation");
+            return self.print(Tone::Dim, "it is already in the conversation");
         }
         self.chat.show(id.turn, shown);
         self.write(&session::shown(id.turn, shown));
-        self.say(Tone::Dim, &format!("the answer of {model} is part of the conversation"));
+        self.print(Tone::Dim, &format!("the answer of {model} is part of the conversation"));
     }
 }

@@ -8,7 +8,7 @@ use towline_app::text::units;
 use crate::prompt::command::{Limit, Target};
 use crate::prompt::notice;
 use crate::prompt::spec::Spec;
-use crate::prompt::state::{Followed, Front, Prompt};
+use crate::prompt::state::{Followed, Foreground, Prompt};
 use crate::term::screen::Tone;
 
 /// The number of a job's last lines that are shown when it comes to the foreground.
@@ -20,14 +20,14 @@ impl Prompt<'_> {
             return self.attach_named(&handle);
         }
         let Some(number) = self.listed("fg", spec) else { return };
-        if let Front::Job(followed) = &self.front
+        if let Foreground::Job(followed) = &self.front
             && followed.number == number
         {
             return;
         }
         let Some(entry) = self.jobs.get(number) else { return };
         let title = notice::title(entry);
-        self.say(Tone::Plain, &title);
+        self.print(Tone::Plain, &title);
         if let Some(job) = self.item(number).and_then(|item| item.job()) {
             job.unpause();
         }
@@ -56,10 +56,12 @@ impl Prompt<'_> {
             }
             outcome = batch.outcome;
         }
-        let Front::Job(mut followed) = std::mem::replace(&mut self.front, Front::Idle) else { return };
+        let Foreground::Job(mut followed) = std::mem::replace(&mut self.front, Foreground::Idle) else {
+            return;
+        };
         let (before, tail) = last_lines(&text, TAIL_LINES);
         if before > 0 {
-            self.say(Tone::Dim, &format!("… {before} lines before; log %{number} has them"));
+            self.print(Tone::Dim, &format!("… {before} lines before; log %{number} has them"));
         }
         if !tail.is_empty() {
             let tail = Event::Text(tail.to_owned());
@@ -71,7 +73,7 @@ impl Prompt<'_> {
             Some(_) => Some(job.reader(StartAt::Now)),
             None => Some(reader),
         };
-        self.front = Front::Job(followed);
+        self.front = Foreground::Job(followed);
         self.show_front();
     }
 
@@ -86,7 +88,7 @@ impl Prompt<'_> {
             }
             let Some(item) = self.item(number) else { continue };
             if item.is_over() {
-                self.wrong(&format!("bg: job {number} has ended"));
+                self.print_error(&format!("bg: job {number} has ended"));
             } else if item.word() == "Paused" {
                 if let Some(job) = item.job() {
                     job.unpause();
@@ -94,7 +96,7 @@ impl Prompt<'_> {
                 self.jobs.touch(number);
                 self.announce_again(number);
             } else {
-                self.wrong(&format!("bg: job {number} already in background"));
+                self.print_error(&format!("bg: job {number} already in background"));
             }
         }
     }
@@ -103,7 +105,7 @@ impl Prompt<'_> {
     fn announce_again(&mut self, number: u32) {
         let mark = self.jobs.mark(number);
         if let Some(title) = self.jobs.get(number).map(notice::title) {
-            self.say(Tone::Plain, &format!("[{number}]{mark} {title} &"));
+            self.print(Tone::Plain, &format!("[{number}]{mark} {title} &"));
         }
     }
 
@@ -126,7 +128,7 @@ impl Prompt<'_> {
         for number in numbers {
             let Some(item) = self.item_mut(number) else { continue };
             if item.is_over() {
-                self.wrong(&format!("kill: %{number}: the job has ended"));
+                self.print_error(&format!("kill: %{number}: the job has ended"));
                 continue;
             }
             // It is announced when its work has ended.
@@ -152,12 +154,12 @@ impl Prompt<'_> {
                         self.jobs.touch(number);
                         self.announce_paused(number);
                     }
-                    self.say(
+                    self.print(
                         Tone::Dim,
                         "nothing more is read; the server may continue until the network's buffers are full",
                     );
                 }
-                None => self.wrong(&format!("pause: %{number}: the job is not running")),
+                None => self.print_error(&format!("pause: %{number}: the job is not running")),
             }
         }
     }
@@ -166,7 +168,7 @@ impl Prompt<'_> {
     fn announce_paused(&mut self, number: u32) {
         let mark = self.jobs.mark(number);
         if let Some(title) = self.jobs.get(number).map(notice::title) {
-            self.say(Tone::Plain, &format!("[{number}]{mark}  {:<24}{title}", "Paused"));
+            self.print(Tone::Plain, &format!("[{number}]{mark}  {:<24}{title}", "Paused"));
         }
     }
 
@@ -192,14 +194,14 @@ impl Prompt<'_> {
         let Some(number) = self.listed("timeout", Some(spec)) else { return };
         let Some(item) = self.item_mut(number) else { return };
         if item.is_over() {
-            return self.wrong(&format!("timeout: %{number}: the job has ended"));
+            return self.print_error(&format!("timeout: %{number}: the job has ended"));
         }
         item.set_deadline(deadline);
-        let said = match self.item(number).and_then(|item| item.deadline_in()) {
+        let message = match self.item(number).and_then(|item| item.deadline_in()) {
             Some(left) => format!("[{number}] ends in {} at the latest", units::running(left)),
             None => format!("[{number}] has no deadline"),
         };
-        self.say(Tone::Plain, &said);
+        self.print(Tone::Plain, &message);
     }
 
     pub(super) fn rename(&mut self, spec: &Spec, name: &str) {
@@ -221,12 +223,12 @@ impl Prompt<'_> {
             Some(Limit::To(count)) => self.config.limit = Some(count),
             Some(Limit::None) => self.config.limit = None,
         }
-        let said = match self.config.limit {
+        let message = match self.config.limit {
             Some(1) => "one job at once; a job in front does not wait".to_owned(),
             Some(count) => format!("{count} jobs at once; a job in front does not wait"),
             None => "any number of jobs at once".to_owned(),
         };
-        self.say(Tone::Plain, &said);
+        self.print(Tone::Plain, &message);
     }
 }
 

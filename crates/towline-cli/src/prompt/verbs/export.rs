@@ -17,8 +17,8 @@ impl Prompt<'_> {
             ExportKind::Json => export::json(&title, &self.chat),
         };
         match path {
-            None => self.say(Tone::Plain, text.trim_end()),
-            Some(path) => self.blocking_chore("export", move || {
+            None => self.print(Tone::Plain, text.trim_end()),
+            Some(path) => self.blocking_task("export", move || {
                 let shown = path.display();
                 let mut options = std::fs::OpenOptions::new();
                 let mut file = options.write(true).create_new(true).open(&path).map_err(|error| {

@@ -42,7 +42,7 @@ impl Prompt<'_> {
             Some(Topic::Files) => FILES.to_owned(),
             Some(Topic::Verb(verb)) => about(&verb),
         };
-        self.say(Tone::Plain, &text);
+        self.print(Tone::Plain, &text);
     }
 }
 

@@ -27,7 +27,7 @@ impl Prompt<'_> {
             shown.push((entry.number, word));
         }
         for line in lines {
-            self.say(Tone::Plain, &line);
+            self.print(Tone::Plain, &line);
         }
         self.list_relay_jobs(listing);
         for (number, word) in shown {

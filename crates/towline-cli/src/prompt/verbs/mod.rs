@@ -49,7 +49,7 @@ impl Prompt<'_> {
             }
             Bare::Retry(OneJob { job }) => self.retry(job.as_ref()),
             Bare::Edit(OneJob { job }) => self.edit(job.as_ref()),
-            Bare::Keep(OneJob { job }) => self.keep(job.as_ref()),
+            Bare::Keep(OneJob { job }) => self.keep_answer(job.as_ref()),
             Bare::Rename { job, name } => self.rename(&job, &name),
             Bare::Limit { limit } => self.limit_to(limit),
             Bare::Pipe { piping } => self.pipe(&piping),
@@ -63,7 +63,7 @@ impl Prompt<'_> {
 
     fn colon(&mut self, command: Colon) {
         match command {
-            Colon::Continue(OneJob { job }) => self.go_on(job.as_ref()),
+            Colon::Continue(OneJob { job }) => self.continue_answer(job.as_ref()),
             Colon::Model { model } => self.set_model(model),
             Colon::Models => self.list_models(),
             Colon::Show { part } => self.show_model(part),
@@ -97,6 +97,6 @@ impl Prompt<'_> {
         if self.session.has_begun() {
             self.write(&towline_app::chat::session::clear());
         }
-        self.say(Tone::Dim, "the conversation starts again; its settings are kept");
+        self.print(Tone::Dim, "the conversation starts again; its settings are kept");
     }
 }

@@ -9,7 +9,7 @@ use super::control::{following, last_lines};
 use crate::prompt::command::{Copying, Reading};
 use crate::prompt::notice;
 use crate::prompt::spec::Spec;
-use crate::prompt::state::{Front, Prompt};
+use crate::prompt::state::{Foreground, Prompt};
 use crate::term::screen::Tone;
 
 impl Prompt<'_> {
@@ -21,13 +21,14 @@ impl Prompt<'_> {
         let Some(entry) = self.jobs.of_key(key) else { return };
         let (number, is_answer) = (entry.number, entry.item.is_answer());
         let Some(job) = entry.item.job().cloned() else {
-            return self.say(Tone::Dim, "it has not begun");
+            return self.print(Tone::Dim, "it has not begun");
         };
         if reading.follow
-            && let Front::Job(followed) = &self.front
+            && let Foreground::Job(followed) = &self.front
         {
             let front = followed.number;
-            return self.wrong(&format!("log: %{front} is in front; Ctrl-Z sends it to the background"));
+            return self
+                .print_error(&format!("log: %{front} is in front; Ctrl-Z sends it to the background"));
         }
         let mut reader = job.reader(StartAt::Beginning);
         let (mut text, mut progress, mut ended) = (String::new(), Vec::new(), false);
@@ -50,7 +51,7 @@ impl Prompt<'_> {
         }
         let (before, shown) = reading.lines.map_or((0, text.as_str()), |lines| last_lines(&text, lines));
         if before > 0 {
-            self.say(Tone::Dim, &format!("… {before} lines before"));
+            self.print(Tone::Dim, &format!("… {before} lines before"));
         }
         let mut followed = following(key, number, reader);
         if is_answer {
@@ -59,10 +60,10 @@ impl Prompt<'_> {
                 self.show_event(&mut followed, &Event::Text(shown.to_owned()));
             }
         } else if !shown.is_empty() {
-            self.say(Tone::Plain, shown.trim_end_matches('\n'));
+            self.print(Tone::Plain, shown.trim_end_matches('\n'));
         }
         if reading.follow && !ended {
-            self.front = Front::Log(followed);
+            self.front = Foreground::Log(followed);
         } else {
             self.unfollow(&followed);
         }
@@ -77,8 +78,8 @@ impl Prompt<'_> {
             }
         };
         match thinking.filter(|thinking| !thinking.is_empty()) {
-            Some(thinking) => self.say(Tone::Dim, thinking.trim_end()),
-            None => self.say(Tone::Dim, "there was no thinking"),
+            Some(thinking) => self.print(Tone::Dim, thinking.trim_end()),
+            None => self.print(Tone::Dim, "there was no thinking"),
         }
     }
 
@@ -102,19 +103,20 @@ impl Prompt<'_> {
             }
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else {
-            let said = if self.last.is_none() { "there is no answer yet" } else { "that answer has no text" };
-            return self.wrong(&format!("copy: {said}"));
+            let message =
+                if self.last.is_none() { "there is no answer yet" } else { "that answer has no text" };
+            return self.print_error(&format!("copy: {message}"));
         };
         let text = match copying.code {
             None => text,
             Some(number) => match code_of(&text, number) {
                 Ok(code) => code,
-                Err(wrong) => return self.wrong(&format!("copy: {wrong}")),
+                Err(wrong) => return self.print_error(&format!("copy: {wrong}")),
             },
         };
         self.screen.copy(&text);
         let count = text.chars().count();
-        self.say(Tone::Dim, &format!("{count} characters copied, if the terminal allows it"));
+        self.print(Tone::Dim, &format!("{count} characters copied, if the terminal allows it"));
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use towline::Message;
 use towline::engine::StartAt;
 use towline::relay::{Control, Filter, Job};
-use towline_app::answers::{self, Verb, said};
+use towline_app::answers::{self, Verb, state_words};
 use towline_app::text::{safe, units};
 
 use super::control::following;
@@ -16,7 +16,7 @@ use crate::prompt::command::{Line, Listing, Waiting};
 use crate::prompt::item::{Item, Kind};
 use crate::prompt::jobs::Entry;
 use crate::prompt::spec::Spec;
-use crate::prompt::state::{Front, Prompt};
+use crate::prompt::state::{Foreground, Prompt};
 use crate::prompt::{notice, parse};
 use crate::server::UNARY_TIMEOUTS;
 use crate::term::screen::Tone;
@@ -64,7 +64,7 @@ impl Prompt<'_> {
     fn controlled(&mut self, name: &str, handle: &str) -> Option<Control> {
         let control = self.control();
         if control.is_none() {
-            self.wrong(&format!("{name}: {handle}: no such job here, and the prompt uses no relay"));
+            self.print_error(&format!("{name}: {handle}: no such job here, and the prompt uses no relay"));
         }
         control
     }
@@ -75,7 +75,7 @@ impl Prompt<'_> {
         let handle = handle.to_owned();
         self.in_background(name, true, async move {
             let job = verb.apply(&control, &handle).await.map_err(|error| error.message)?;
-            Ok(Done::Said(told(&verb, &job)))
+            Ok(Done::Said(done_message(&verb, &job)))
         });
     }
 
@@ -90,7 +90,7 @@ impl Prompt<'_> {
             let mut lines = Vec::new();
             for job in jobs.into_iter().filter(|job| !own.contains(&job.id)) {
                 let job = verb.apply(&control, &job.id).await.map_err(|error| error.message)?;
-                lines.push(told(&verb, &job));
+                lines.push(done_message(&verb, &job));
             }
             Ok(if lines.is_empty() { Done::Nothing } else { Done::Said(lines.join("\n")) })
         });
@@ -126,14 +126,14 @@ impl Prompt<'_> {
         if let Some(number) = self.number_at_relay(&job.id) {
             return self.fg(Some(&Spec::Number(number)));
         }
-        if matches!(self.front, Front::Job(_)) {
+        if matches!(self.front, Foreground::Job(_)) {
             self.front_behind();
         }
-        let number = self.read_behind(job);
+        let number = self.read_in_background(job);
         if let Some(Entry { key, item, .. }) = self.jobs.get(number)
             && let Some(job) = item.job()
         {
-            self.front = Front::Log(following(*key, number, job.reader(StartAt::Beginning)));
+            self.front = Foreground::Log(following(*key, number, job.reader(StartAt::Beginning)));
         }
     }
 
@@ -146,18 +146,18 @@ impl Prompt<'_> {
     }
 
     /// Makes a background job that reads an answer of the relay which was asked elsewhere.
-    fn read_behind(&mut self, job: &Job) -> u32 {
+    fn read_in_background(&mut self, job: &Job) -> u32 {
         let handle = answers::handle(job).to_owned();
         let question = job.question.clone().unwrap_or_default();
         let read = self.attach(&job.id, &handle);
         let model = job.model.clone().unwrap_or_default();
         let asked = Message::user(question.clone());
         let mut item = Item::started(Kind::Elsewhere, &model, asked, read);
-        item.told(job);
+        item.update_from_relay(job);
         let number = self.jobs.add(&handle, &question, item);
         self.jobs.touch(number);
         if let Some(title) = self.jobs.get(number).map(notice::title) {
-            self.say(Tone::Plain, &format!("[{number}] {title}"));
+            self.print(Tone::Plain, &format!("[{number}] {title}"));
         }
         number
     }
@@ -183,7 +183,7 @@ impl Prompt<'_> {
             if self.named_elsewhere(&waiting.jobs[at]).is_some()
                 && let Some(job) = jobs.next()
             {
-                let number = self.number_at_relay(&job.id).unwrap_or_else(|| self.read_behind(job));
+                let number = self.number_at_relay(&job.id).unwrap_or_else(|| self.read_in_background(job));
                 waiting.jobs[at] = Spec::Number(number);
             }
         }
@@ -194,17 +194,17 @@ impl Prompt<'_> {
     pub(super) fn disown(&mut self, spec: Option<&Spec>) {
         let Some(number) = self.listed("disown", spec) else { return };
         if self.asked.relay.is_none() {
-            return self.wrong(&format!(
+            return self.print_error(&format!(
                 "disown: %{number} cannot be detached: no relay runs it, so it ends with towline"
             ));
         }
-        if !self.leave_behind(number) {
-            self.wrong(&format!("disown: %{number} is not on the relay yet, or has ended"));
+        if !self.detach_job(number) {
+            self.print_error(&format!("disown: %{number} is not on the relay yet, or has ended"));
         }
     }
 
     /// Leaves a job to the relay that runs it; `false` if no relay runs it.
-    fn leave_behind(&mut self, number: u32) -> bool {
+    fn detach_job(&mut self, number: u32) -> bool {
         // The history records the answers that are left to the relay.
         self.note_relay(number);
         let is_gone = self.asked.relay.as_ref().is_some_and(|relay| relay.is_gone());
@@ -212,25 +212,25 @@ impl Prompt<'_> {
         let (item, handle) = (&mut entry.item, entry.handle.clone());
         let is_lost = is_gone || item.job().is_some_and(towline::Job::is_away);
         let is_elsewhere = item.is_elsewhere();
-        let Some(id) = item.leave() else { return false };
+        let Some(id) = item.detach() else { return false };
         if !is_elsewhere {
             // If the relay has not reported its name yet.
             let name = handle.as_deref().unwrap_or(&id);
-            let said = match is_lost {
+            let message = match is_lost {
                 false => format!("%{number} continues without the prompt; towline attach {name} reads it"),
                 true => format!(
                     "%{number} is detached; the relay is out of reach, so it is not known whether it still runs. towline attach {name} shows it"
                 ),
             };
-            self.say(Tone::Plain, &said);
+            self.print(Tone::Plain, &message);
         }
         true
     }
 
     /// Leaves all jobs that a relay runs to the relay.
-    pub fn leave_all(&mut self) {
+    pub fn detach_all(&mut self) {
         for number in self.live() {
-            self.leave_behind(number);
+            self.detach_job(number);
         }
     }
 
@@ -280,7 +280,7 @@ impl Prompt<'_> {
         let number = self.number_at_relay(&job.id);
         if let Some(entry) = number.and_then(|number| self.jobs.get_mut(number)) {
             entry.handle = Some(handle.clone());
-            entry.item.told(job);
+            entry.item.update_from_relay(job);
         }
         self.known().answers.push(handle);
     }
@@ -301,7 +301,7 @@ fn names(jobs: &[Job]) -> Vec<String> {
 }
 
 /// Describes what was done with an answer.
-fn told(verb: &Verb, job: &Job) -> String {
+fn done_message(verb: &Verb, job: &Job) -> String {
     let handle = answers::handle(job);
     match (verb, job.deadline_s) {
         (Verb::Deadline(_), Some(left)) => {
@@ -311,7 +311,9 @@ fn told(verb: &Verb, job: &Job) -> String {
         (Verb::Deadline(_), None) => format!("{handle}  has no deadline"),
         (Verb::Rename(_), _) => format!("{handle}  is its new name"),
         (Verb::Forget, _) => format!("{handle}  is forgotten"),
-        (Verb::Kill(_) | Verb::Pause | Verb::Unpause | Verb::Retry, _) => format!("{handle}  {}", said(job)),
+        (Verb::Kill(_) | Verb::Pause | Verb::Unpause | Verb::Retry, _) => {
+            format!("{handle}  {}", state_words(job))
+        }
     }
 }
 
@@ -322,5 +324,5 @@ fn relay_line(job: &Job, listing: Listing) -> String {
     let model = job.model.as_deref().unwrap_or("-");
     let question = notice::first_words(&safe::text(job.question.as_deref().unwrap_or_default()));
     let id = if listing.long { format!("  {}", job.id) } else { String::new() };
-    format!("relay  {}  {}  {model}  {question}{id}", answers::handle(job), said(job))
+    format!("relay  {}  {}  {model}  {question}{id}", answers::handle(job), state_words(job))
 }

@@ -21,8 +21,8 @@ impl Prompt<'_> {
             }
             None => {
                 let model = self.chat.settings.model.clone();
-                let said = if model.is_empty() { "no model is chosen".to_owned() } else { model };
-                self.say(Tone::Plain, &said);
+                let message = if model.is_empty() { "no model is chosen".to_owned() } else { model };
+                self.print(Tone::Plain, &message);
             }
         }
     }
@@ -42,7 +42,7 @@ impl Prompt<'_> {
     pub(super) fn show_model(&mut self, part: Option<ShowPart>) {
         let model = self.chat.settings.model.clone();
         if model.is_empty() {
-            return self.wrong("show: no model is chosen; :model NAME chooses one");
+            return self.print_error("show: no model is chosen; :model NAME chooses one");
         }
         let server = self.asked.server.clone();
         self.in_background("show", true, async move {
@@ -57,15 +57,16 @@ impl Prompt<'_> {
     pub(super) fn pull_model(&mut self, model: Option<String>, behind: bool) {
         match model.or_else(|| self.missing.clone()) {
             Some(model) => self.pull(&model, behind),
-            None => self.wrong("pull: which model?"),
+            None => self.print_error("pull: which model?"),
         }
     }
 
     pub(super) fn set_system(&mut self, change: Option<Change<String>>) {
         match change {
             None => {
-                let said = self.chat.settings.system.clone().unwrap_or_else(|| "no instructions".to_owned());
-                return self.say(Tone::Plain, &said);
+                let message =
+                    self.chat.settings.system.clone().unwrap_or_else(|| "no instructions".to_owned());
+                return self.print(Tone::Plain, &message);
             }
             Some(Change::To(text)) => self.chat.settings.system = Some(text),
             Some(Change::Unset) => self.chat.settings.system = None,
@@ -79,7 +80,7 @@ impl Prompt<'_> {
             Ok(Setting::Notices(when)) => self.config.notices_at_once = when == When::AtOnce,
             Ok(Setting::Stats(on)) => self.config.stats = on,
             Ok(Setting::Option { key, value }) => self.set_option(key, value),
-            Err(error) => self.wrong(&format!("set: {error}")),
+            Err(error) => self.print_error(&format!("set: {error}")),
         }
     }
 
@@ -93,10 +94,10 @@ impl Prompt<'_> {
             }
         };
         if let Err(error) = set {
-            return self.wrong(&format!("set: {error}"));
+            return self.print_error(&format!("set: {error}"));
         }
         if let Some(note) = value.and_then(|_| options::unknown(key)) {
-            self.say(Tone::Dim, &format!("{note}; it is sent as it is"));
+            self.print(Tone::Dim, &format!("{note}; it is sent as it is"));
         }
         self.write_settings();
     }
@@ -119,14 +120,14 @@ impl Prompt<'_> {
         lines.push(format!("notices      {notices}"));
         lines.push(format!("stats        {}", if self.config.stats { "on" } else { "off" }));
         lines.extend(self.config.limit.map(|limit| format!("limit        {limit}")));
-        self.say(Tone::Plain, &lines.join("\n"));
+        self.print(Tone::Plain, &lines.join("\n"));
     }
 
     pub(super) fn set_think(&mut self, change: Option<Change<Think>>) {
         match change {
             None => {
-                let said = think_text(self.chat.settings.think.as_ref()).to_owned();
-                return self.say(Tone::Plain, &said);
+                let message = think_text(self.chat.settings.think.as_ref()).to_owned();
+                return self.print(Tone::Plain, &message);
             }
             Some(Change::To(think)) => self.chat.settings.think = Some(think),
             Some(Change::Unset) => self.chat.settings.think = None,
@@ -137,13 +138,13 @@ impl Prompt<'_> {
     pub(super) fn set_format(&mut self, change: Option<Change<FormatArg>>) {
         match change {
             None => {
-                let said = format_text(self.chat.settings.format.as_ref());
-                return self.say(Tone::Plain, &said);
+                let message = format_text(self.chat.settings.format.as_ref());
+                return self.print(Tone::Plain, &message);
             }
             Some(Change::Unset) => self.chat.settings.format = None,
             Some(Change::To(FormatArg::Json)) => self.chat.settings.format = Some(Format::Json),
             Some(Change::To(FormatArg::Schema(path))) => {
-                return self.blocking_chore("format", move || {
+                return self.blocking_task("format", move || {
                     let schema = templates::schema(&path)?;
                     Ok(Done::Schema(schema, format!("answers follow {}", path.display())))
                 });

@@ -20,7 +20,7 @@ impl Prompt<'_> {
         let Some(entry) = self.jobs.of_key(key) else { return };
         let number = entry.number;
         let Some(job) = entry.item.job() else {
-            return self.wrong(&format!("pipe: %{number} has not begun"));
+            return self.print_error(&format!("pipe: %{number} has not begun"));
         };
         let reader = job.reader(StartAt::Beginning);
         let text = match sink {
@@ -45,7 +45,7 @@ impl Prompt<'_> {
         item.announce = !in_front;
         let number = self.launch_started(item, &text, in_front);
         if is_command && *behind {
-            self.tell(number);
+            self.show_job(number);
         }
     }
 }

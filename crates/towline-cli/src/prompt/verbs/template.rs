@@ -10,17 +10,17 @@ use crate::term::screen::Tone;
 impl Prompt<'_> {
     pub(super) fn template(&mut self, name: Option<String>, text: String) {
         let Some(folder) = templates::folder() else {
-            return self.wrong("template: there is no home folder, so there are no templates");
+            return self.print_error("template: there is no home folder, so there are no templates");
         };
         let Some(name) = name else {
-            self.blocking_chore("template", move || {
+            self.blocking_task("template", move || {
                 let names = templates::names(&folder);
                 let none = || format!("there is no template in {}", folder.display());
                 Ok(Done::Shown(if names.is_empty() { none() } else { names.join("\n") }))
             });
             return;
         };
-        self.blocking_chore("template", move || {
+        self.blocking_task("template", move || {
             Ok(Done::Template(Box::new(templates::read(&folder, &name)?), text))
         });
     }
@@ -34,7 +34,7 @@ impl Prompt<'_> {
             None => self.write_settings(),
         }
         if Template::has_fields(&question) {
-            self.say(Tone::Dim, "replace what is between {{ and }}");
+            self.print(Tone::Dim, "replace what is between {{ and }}");
         }
         self.screen.prefill(&question);
     }

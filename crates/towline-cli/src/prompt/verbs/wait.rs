@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::prompt::command::Waiting;
-use crate::prompt::state::{Front, Prompt, Wait};
+use crate::prompt::state::{Foreground, Prompt, Wait};
 
 impl Prompt<'_> {
     pub(super) fn wait_for(&mut self, waiting: &Waiting) {
@@ -23,19 +23,19 @@ impl Prompt<'_> {
         if keys.is_empty() {
             return;
         }
-        if matches!(self.front, Front::Job(_)) {
-            return self.wrong(
+        if matches!(self.front, Foreground::Job(_)) {
+            return self.print_error(
                 "wait: a stream is in front; Ctrl-Z sends it to the background. Its end is shown anyway",
             );
         }
         let until = waiting.time.and_then(|time| Instant::now().checked_add(time));
-        self.front = Front::Wait(Wait { keys, first: waiting.first, until });
+        self.front = Foreground::Wait(Wait { keys, first: waiting.first, until });
         self.finish_wait();
     }
 
     /// Ends a wait whose jobs have ended or whose timeout has passed.
     pub fn finish_wait(&mut self) {
-        let Front::Wait(wait) = &mut self.front else { return };
+        let Foreground::Wait(wait) = &mut self.front else { return };
         let all = wait.keys.len();
         let jobs = &self.jobs;
         wait.keys.retain(|key| jobs.listed().any(|entry| entry.key == *key && !has_ended(&entry.item)));
@@ -45,13 +45,13 @@ impl Prompt<'_> {
         if !done && !late {
             return;
         }
-        self.front = Front::Idle;
+        self.front = Foreground::Idle;
         if !done {
             let jobs = if left == 1 { "1 job has".to_owned() } else { format!("{left} jobs have") };
             self.exit = self.exit.or(crate::exit::Exit::TimedOut);
-            self.wrong(&format!("wait: timed out; {jobs} not ended"));
+            self.print_error(&format!("wait: timed out; {jobs} not ended"));
         }
-        self.tell_ends(false);
+        self.announce_ends(false);
     }
 }
 

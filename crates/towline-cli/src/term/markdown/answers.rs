@@ -111,7 +111,7 @@ fn every_word_of_the_reference_is_seen_in_order_and_whole() {
 }
 
 #[test]
-fn screens_are_as_they_were_looked_at() {
+fn screens_are_as_they_were_reviewed() {
     for columns in [20, 40, 80, 120] {
         let shown = answers().map(|(name, text)| {
             let rows = screen(text, columns);

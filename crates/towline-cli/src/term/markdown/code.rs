@@ -1,6 +1,6 @@
 //! Highlights code, line by line.
 
-use towline_app::document::code::{Inside, Kind, Language};
+use towline_app::document::code::{Kind, Language, LineState};
 
 use crate::term::text::{Color, Line, Style};
 
@@ -8,13 +8,13 @@ use crate::term::text::{Color, Line, Style};
 #[derive(Debug)]
 pub struct Code {
     language: Language,
-    inside: Inside,
+    inside: LineState,
 }
 
 impl Code {
     /// For the language in the info string of the fence.
     pub fn new(info: &str) -> Self {
-        Self { language: Language::of(info), inside: Inside::default() }
+        Self { language: Language::of(info), inside: LineState::default() }
     }
 
     pub fn line(&mut self, text: &str) -> Line {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use towline::relay::Job;
 use towline_app::chat::session::SessionError;
 use towline_app::chat::{export, files, session};
-use towline_app::history::{ChatId, History, HistoryError, Summary, WriterId, Written};
+use towline_app::history::{ChatId, History, HistoryError, PendingChat, Summary, WriterId};
 
 use crate::chats::Loaded;
 
@@ -18,11 +18,11 @@ pub const MAX_LISTED: usize = 2_000;
 /// Maximum size of an attachment, in bytes.
 const MAX_ATTACHED_BYTES: u64 = 32 << 20;
 /// How long an order waits for a chat that is about to be written.
-const SOON: Duration = Duration::from_secs(5);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The contents of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Listed {
+pub struct HistoryList {
     /// The chats, pinned ones first, then by the last change, newest first.
     pub chats: Vec<Summary>,
     /// The answers whose rest is on a relay: their chats and relay ids.
@@ -31,34 +31,36 @@ pub struct Listed {
 
 /// A chat of the history.
 #[derive(Debug)]
-pub enum Which {
-    /// It is there.
-    There(ChatId),
+pub enum ChatRef {
+    /// It is in the history.
+    Stored(ChatId),
     /// It is about to be written.
-    Soon(Written),
+    Pending(PendingChat),
 }
 
-impl Which {
+impl ChatRef {
     fn id(self) -> Result<ChatId, String> {
         match self {
-            Self::There(id) => Ok(id),
-            Self::Soon(written) => written.wait(SOON).ok_or_else(|| "the disk is slow".to_owned()),
+            Self::Stored(id) => Ok(id),
+            Self::Pending(written) => {
+                written.wait(WRITE_TIMEOUT).ok_or_else(|| "the disk is slow".to_owned())
+            }
         }
     }
 }
 
 /// The history in a folder.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct HistoryStore {
     folder: Option<PathBuf>,
     /// The window's writer id.
     writer: Option<WriterId>,
     history: Option<History>,
     edition: Option<i64>,
-    listed: Option<Listed>,
+    listed: Option<HistoryList>,
 }
 
-impl Shelf {
+impl HistoryStore {
     /// The history in `folder`, for a window that writes as `writer`; with `None` nothing is kept.
     pub fn new(folder: Option<PathBuf>, writer: Option<WriterId>) -> Self {
         Self { folder, writer, history: None, edition: None, listed: None }
@@ -83,19 +85,19 @@ impl Shelf {
 
     /// The chats, with session files of earlier versions among them, of which those of these names are pinned; and what could not
     /// be read.
-    pub fn first_list(&mut self, pinned: &[String]) -> (Listed, Vec<String>) {
+    pub fn first_list(&mut self, pinned: &[String]) -> (HistoryList, Vec<String>) {
         let sessions = self.folder.as_ref().map(|folder| folder.join("sessions")).unwrap_or_default();
-        let taken = self.with(|history| {
-            let taken = history.take_in(&sessions)?;
-            pinned.iter().try_for_each(|name| history.pin_taken_in(&sessions, name))?;
-            Ok(taken.complaints())
+        let imported = self.with(|history| {
+            let imported = history.import_folder(&sessions)?;
+            pinned.iter().try_for_each(|name| history.pin_imported(&sessions, name))?;
+            Ok(imported.complaints())
         });
-        let complaints = taken.unwrap_or_else(|error| vec![format!("chats are not kept: {error}")]);
+        let complaints = imported.unwrap_or_else(|error| vec![format!("chats are not kept: {error}")]);
         (self.list().unwrap_or_default(), complaints)
     }
 
     /// The current contents of the history, if they differ from the last report.
-    pub(super) fn news(&mut self) -> Option<Listed> {
+    pub(super) fn changes(&mut self) -> Option<HistoryList> {
         self.listed.as_ref()?;
         let edition = self.history().ok()??.edition().ok()?;
         if self.edition == Some(edition) {
@@ -105,10 +107,10 @@ impl Shelf {
         self.list().ok().filter(|listed| before.as_ref() != Some(listed))
     }
 
-    fn list(&mut self) -> Result<Listed, HistoryError> {
-        let Some(history) = self.history()? else { return Ok(Listed::default()) };
+    fn list(&mut self) -> Result<HistoryList, HistoryError> {
+        let Some(history) = self.history()? else { return Ok(HistoryList::default()) };
         let edition = history.edition()?;
-        let listed = Listed { chats: history.list(MAX_LISTED)?, at_relay: history.left_at_relay()? };
+        let listed = HistoryList { chats: history.list(MAX_LISTED)?, at_relay: history.detached_at_relay()? };
         self.edition = Some(edition);
         self.listed = Some(listed.clone());
         Ok(listed)
@@ -128,8 +130,8 @@ impl Shelf {
         loaded?.ok_or_else(|| "chats are not kept".to_owned())
     }
 
-    /// Takes note of which answer one of a relay's jobs brings; what the history has then, if that was new.
-    pub fn link(&mut self, job: &Job) -> Option<Listed> {
+    /// Records which answer one of a relay's jobs brings; what the history has then, if that was new.
+    pub fn link(&mut self, job: &Job) -> Option<HistoryList> {
         // If it cannot be found now, the relay's process finds it when the answer has ended.
         let is_linked = self.with(|history| history.link(job)).unwrap_or(false);
         is_linked.then(|| self.list().ok()).flatten()
@@ -141,9 +143,9 @@ impl Shelf {
     }
 
     /// Writes from now on an answer that was left to a relay, by the relay's name. Whether nobody else does.
-    pub fn take_over(&mut self, which: Which, relay: &str) -> Result<bool, String> {
+    pub fn take_over(&mut self, chat: ChatRef, relay: &str) -> Result<bool, String> {
         let writer = self.writer.ok_or("chats are not kept")?;
-        let taken = which
+        let taken = chat
             .id()
             .and_then(|id| self.with(|history| history.take_over(id, writer, |other| other == relay)));
         let taken = taken.map_err(|why| format!("the rest of the answer cannot be read: {why}"))?;
@@ -154,10 +156,10 @@ impl Shelf {
     pub fn change(
         &mut self,
         done: &str,
-        which: Which,
+        chat: ChatRef,
         change: impl FnOnce(&mut History, ChatId) -> Result<(), HistoryError>,
     ) -> Result<(), String> {
-        let changed = which.id().and_then(|id| self.with(|history| change(history, id)));
+        let changed = chat.id().and_then(|id| self.with(|history| change(history, id)));
         changed.map_err(|why| format!("the chat cannot be {done}: {why}"))
     }
 
@@ -176,14 +178,14 @@ pub fn path(folder: &Path) -> PathBuf {
 
 /// Reads a chat from a file.
 pub fn import(path: &Path) -> Result<Box<Loaded>, String> {
-    let said = |error: String| format!("It cannot be read: {}: {error}", path.display());
-    let text = files::read(path).map_err(|error| said(error.to_string()))?;
+    let unreadable = |error: String| format!("It cannot be read: {}: {error}", path.display());
+    let text = files::read(path).map_err(|error| unreadable(error.to_string()))?;
     let read = match session::read(&text) {
         // An exported chat is JSON too.
         Err(SessionError::NoSession) => export::read_json(&text),
         read => read.map_err(|error| error.to_string()),
     };
-    read.map(Loaded::of).map_err(said)
+    read.map(Loaded::of).map_err(unreadable)
 }
 
 /// Writes a file, whole or not at all.
@@ -222,26 +224,26 @@ mod tests {
     #[test]
     fn what_another_program_writes_is_news_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(Some(folder.path().to_owned()), None);
-        assert!(shelf.first_list(&[]).0.chats.is_empty());
-        assert!(shelf.news().is_none());
+        let mut store = HistoryStore::new(Some(folder.path().to_owned()), None);
+        assert!(store.first_list(&[]).0.chats.is_empty());
+        assert!(store.changes().is_none());
         let mut chat = Conversation::default();
         let id = chat.ask("m", Message::user("What is a Weir?"));
         let mut writer = Writer::start(&path(folder.path()), Limits::default()).unwrap();
         let written = writer.begin(None);
         writer.append(written, chat.turn(id.turn).map(session::question).unwrap_or_default());
-        let id = writer.when_written(written).wait(SOON).unwrap();
-        let Some(listed) = shelf.news() else { panic!("it is news") };
+        let id = writer.when_written(written).wait(WRITE_TIMEOUT).unwrap();
+        let Some(listed) = store.changes() else { panic!("it is news") };
         assert_eq!((listed.chats[0].id, listed.chats[0].title.as_str()), (id, "What is a Weir?"));
         assert_eq!(listed.chats[0].writer, writer.writer_id());
-        assert!(shelf.news().is_none());
+        assert!(store.changes().is_none());
         for (text, found) in [("weir", 1), ("river", 0)] {
-            assert_eq!(shelf.search(text).unwrap().len(), found, "{text}");
+            assert_eq!(store.search(text).unwrap().len(), found, "{text}");
         }
-        let which = || Which::There(id);
-        shelf.change("renamed", which(), |history, id| history.set_title(id, "Weirs")).unwrap();
-        shelf.change("deleted", which(), History::remove).unwrap();
-        assert!(shelf.change("deleted", which(), History::remove).is_err());
+        let chat = || ChatRef::Stored(id);
+        store.change("renamed", chat(), |history, id| history.set_title(id, "Weirs")).unwrap();
+        store.change("deleted", chat(), History::remove).unwrap();
+        assert!(store.change("deleted", chat(), History::remove).is_err());
     }
 
     #[test]
@@ -264,15 +266,15 @@ mod tests {
             .unwrap();
         let state = State::read(&state);
         assert!(!state.text().contains("2026"), "it is told once");
-        let mut shelf = Shelf::new(Some(folder.path().to_owned()), None);
-        let (listed, _) = shelf.first_list(&state.pinned);
+        let mut store = HistoryStore::new(Some(folder.path().to_owned()), None);
+        let (listed, _) = store.first_list(&state.pinned);
         let pinned: Vec<(&str, bool)> =
             listed.chats.iter().map(|chat| (chat.title.as_str(), chat.is_pinned)).collect();
         assert_eq!(pinned, [("What is a weir?", true), ("Why do rivers bend?", false)]);
     }
 
     #[test]
-    fn the_window_goes_on_with_what_nobody_writes_any_more() {
+    fn the_window_resumes_answers_without_a_writer() {
         let folder = tempfile::tempdir().unwrap();
         let at = path(folder.path());
         let mut other = Writer::start(&at, Limits::default()).unwrap();
@@ -281,12 +283,12 @@ mod tests {
         let written = other.begin(None);
         let question = chat.turn(answer.turn).map(session::question).unwrap_or_default();
         other.append(written, question + &session::relay(answer, "r1"));
-        let id = other.when_written(written).wait(SOON).unwrap();
+        let id = other.when_written(written).wait(WRITE_TIMEOUT).unwrap();
         let mine = Writer::start(&at, Limits::default()).unwrap();
-        let mut shelf = Shelf::new(Some(folder.path().to_owned()), Some(mine.writer_id()));
-        assert!(shelf.load(id, &[]).unwrap().taken.is_empty(), "the other program writes it");
-        drop(other.finish(SOON));
-        assert!(shelf.load(id, &["r1".to_owned()]).unwrap().taken.is_empty(), "it was left on purpose");
-        assert_eq!(shelf.load(id, &[]).unwrap().taken, ["r1"]);
+        let mut store = HistoryStore::new(Some(folder.path().to_owned()), Some(mine.writer_id()));
+        assert!(store.load(id, &[]).unwrap().taken.is_empty(), "the other program writes it");
+        drop(other.finish(WRITE_TIMEOUT));
+        assert!(store.load(id, &["r1".to_owned()]).unwrap().taken.is_empty(), "it was left on purpose");
+        assert_eq!(store.load(id, &[]).unwrap().taken, ["r1"]);
     }
 }

@@ -15,7 +15,7 @@ use crate::server::Server;
 
 /// The context of the views of one chat.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub struct ChatView<'a> {
     /// The chat.
     pub chat: &'a Chat,
     /// The server's models.

@@ -23,13 +23,13 @@ pub async fn run(
     shell.envs(fields.into_iter().map(|(name, value)| (name, value.replace('\0', ""))));
     let mut child = shell.spawn().map_err(|error| error.to_string())?;
     let stdin = child.stdin.take();
-    let told = async {
+    let writing = async {
         if let Some(mut stdin) = stdin {
             // The command may not read it.
             drop(stdin.write_all(line.as_bytes()).await);
         }
     };
-    let ((), output) = tokio::join!(told, child.wait_with_output());
+    let ((), output) = tokio::join!(writing, child.wait_with_output());
     output.map_err(|error| error.to_string())
 }
 

@@ -23,26 +23,26 @@ const DISK: Duration = Duration::from_millis(50);
 
 impl Window {
     /// Updates the window, also while it is hidden. Called once before each frame.
-    pub fn look(&mut self) {
-        self.counts.looked();
+    pub fn update(&mut self) {
+        self.counts.updated();
         // Arms the next wake-up before the reads, so that no change is missed.
         drop(self.engine.changes());
         self.drain();
-        self.look_at_relay();
+        self.poll_relay();
         self.inform();
-        if self.server.look(&self.engine) {
+        if self.server.poll(&self.engine) {
             self.found_server();
             if let Some(key) = self.to_send.take() {
                 self.send_from(key);
             }
         }
         if let Some(client) = self.server.client()
-            && let Some(complaint) = self.catalog.look(&self.engine, client)
+            && let Some(complaint) = self.catalog.poll(&self.engine, client)
         {
-            self.say(complaint, None);
+            self.show_notice(complaint, None);
         }
         self.default_model();
-        self.take_inbox();
+        self.run_inbox();
         self.expire();
         self.hand_over();
         self.save_state();
@@ -58,21 +58,21 @@ impl Window {
     }
 
     pub(super) fn drain(&mut self) {
-        let looked = drain(self.chats.iter_mut());
-        if looked.has_more {
+        let drained = drain(self.chats.iter_mut());
+        if drained.has_more {
             self.context.request_repaint();
         }
-        for job in looked.left {
+        for job in drained.left {
             self.engine.forget(job);
             self.owners.remove(&job);
         }
-        if looked.is_relay_changed {
+        if drained.is_relay_changed {
             self.rejoins = true;
             // From here on, the answers can be found again, whatever happens to the window.
             self.record.is_urgent = true;
         }
         let mut asks = false;
-        for one in looked.ended {
+        for one in drained.ended {
             let is_seen = one.chat == self.current && self.is_focused;
             let Some(chat) = self.chat_mut(one.chat) else { continue };
             chat.is_unread |= !is_seen;
@@ -150,7 +150,7 @@ impl Window {
             chat.settings_changed();
             composer::cursor_to_end(&context, &chat.draft);
             if Template::has_fields(&chat.draft) {
-                window.say("Replace what is between {{ and }}.", None);
+                window.show_notice("Replace what is between {{ and }}.", None);
             }
         });
     }
@@ -177,7 +177,7 @@ impl Window {
                 let text = chat.export(form);
                 self.on_disk(
                     move |_| store::write(&path, &text).map(|()| path),
-                    |window, path| window.say(format!("Written: {}", path.display()), None),
+                    |window, path| window.show_notice(format!("Written: {}", path.display()), None),
                 );
             }
         }
@@ -185,8 +185,11 @@ impl Window {
 
     /// Passes the chats' new records to the history.
     pub(super) fn hand_over(&mut self) {
-        if let Some(why) = self.record.take(&mut self.chats) {
-            self.say(format!("The history is behind: {why}. The missing text is written later."), None);
+        if let Some(why) = self.record.write_lines(&mut self.chats) {
+            self.show_notice(
+                format!("The history is behind: {why}. The missing text is written later."),
+                None,
+            );
         }
     }
 
