@@ -172,21 +172,26 @@ pub(super) fn is_from_its_page<B>(request: &Request<B>) -> bool {
 /// The host of a request; empty if HTTP/1.0 names none.
 ///
 /// # Errors
-/// HTTP/1.1 without a `Host`, or any request with two (RFC 9112, section 3.2).
+/// HTTP/1.1 without a `Host`, or any request with two (RFC 9112, section 3.2). The connection is then closed.
 pub(crate) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let authority = request.uri().authority().map(|authority| authority.as_str());
     match (hosts.next(), hosts.next(), authority) {
-        (_, Some(_), _) => Err(Refusal::bad("the request has more than one Host")),
+        (_, Some(_), _) => Err(malformed("the request has more than one Host")),
         (None, None, None) if request.version() == Version::HTTP_11 => {
-            Err(Refusal::bad("the request has no Host, which HTTP/1.1 requires"))
+            Err(malformed("the request has no Host, which HTTP/1.1 requires"))
         }
         (_, None, Some(authority)) => Ok(authority),
         (Some(host), None, None) => host
             .to_str()
-            .map_err(|_| Refusal::bad("the Host of the request has characters that no host name has")),
+            .map_err(|_| malformed("the Host of the request has characters that no host name has")),
         (None, None, None) => Ok(""),
     }
+}
+
+/// After a request that is not HTTP, nothing on its connection can be trusted (RFC 9112, section 3.2).
+fn malformed(message: &str) -> Refusal {
+    Refusal::bad(message).with("connection", "close")
 }
 
 #[cfg(test)]
