@@ -382,5 +382,7 @@ async fn every_stream_has_so_many_readers_at_most() {
         drop(first);
         soon(async { while relay.get(&target).await.status != 200 {} }).await;
     }
+    assert_eq!(order(&relay, &answer, "cancel", json!({})).await.0, 202);
+    relay.ended(&answer).await;
     relay.stop().await;
 }

@@ -184,6 +184,8 @@ async fn orders_are_obeyed_in_the_order_in_which_they_were_given() {
     }
     let job = until(&a, &id, |job| job["deadline_s"].as_f64().is_some_and(|left| left > 210_000.0)).await;
     assert!(job["deadline_s"].as_f64().unwrap() > 309_000.0, "{job}");
+    assert_eq!(order(&b, &id, "cancel", json!({})).await.0, 202);
+    assert_eq!(a.ended(&id).await["state"], "cancelled");
     stop_all([a, b, c]).await;
 }
 
