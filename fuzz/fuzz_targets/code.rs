@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use towline_app::document::code::{Inside, Language};
+use towline_app::document::code::{LineState, Language};
 
 fuzz_target!(|input: (&str, &str)| {
     let (info, text) = input;
     let language = Language::of(info);
-    let mut inside = Inside::default();
+    let mut inside = LineState::default();
     for line in text.split('\n') {
         let mut again = inside;
         let mut at = 0;
