@@ -3,21 +3,21 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use towline_app::document::code::{LineState, Language};
+use towline_app::document::code::{Language, LineState};
 
 fuzz_target!(|input: (&str, &str)| {
     let (info, text) = input;
     let language = Language::of(info);
-    let mut inside = LineState::default();
+    let mut state = LineState::default();
     for line in text.split('\n') {
-        let mut again = inside;
+        let mut again = state;
         let mut at = 0;
-        language.scan(&mut inside, line, |part, _| {
+        language.scan(&mut state, line, |part, _| {
             assert!(!part.is_empty() && line[at..].starts_with(part));
             at += part.len();
         });
         assert_eq!(at, line.len());
         language.scan(&mut again, line, |_, _| {});
-        assert_eq!(again, inside);
+        assert_eq!(again, state);
     }
 });

@@ -189,7 +189,7 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
     }
 }
 
-/// After a request that is not HTTP, nothing on its connection can be trusted (RFC 9112, section 3.2).
+/// A sender that breaks HTTP may also frame its next request wrongly, so its connection is closed.
 fn malformed(message: &str) -> Refusal {
     Refusal::bad(message).with("connection", "close")
 }

@@ -220,6 +220,7 @@ async fn a_client_that_shuts_its_sending_side_down_gets_its_answer() {
     for wrong in [twice, "GET /healthz HTTP/1.1\r\n\r\n"] {
         let said = talk(&relay, wrong.as_bytes());
         assert!(said.starts_with("HTTP/1.1 400 "), "{said}");
+        assert!(said.contains("\r\nconnection: close\r\n"), "{said}");
     }
     relay.stop().await;
 }

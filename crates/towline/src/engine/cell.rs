@@ -327,7 +327,7 @@ impl Cell {
         self.notify(self.inner());
     }
 
-    // --- queries, from any thread ----------------------------------------------------------------------------------
+    // --- queries, from any thread --------------------------------------------------------------------------------
 
     pub(super) fn state(&self) -> JobState {
         self.inner().state
