@@ -8,6 +8,9 @@
 //! - `flat:N`: N records as fast as the socket takes them, from prebuilt buffers.
 //! - `blocks:N`: the same in HTTP chunks of [`BLOCK_RECORDS`] records, about 60 KB.
 //!
+//! The first record is written at once. The second one follows after a part of the interval that differs from stream to
+//! stream, because the models that answer at the same time do not write at the same moments.
+//!
 //! If the socket is full, a record is written when there is room; later ones follow at once.
 
 use std::{
@@ -140,7 +143,7 @@ struct Stream {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    Paced { interval: Duration, next: Instant, stamped: bool },
+    Paced { interval: Duration, phase: Duration, next: Instant, stamped: bool },
     Flat,
     Blocks,
 }
@@ -261,7 +264,7 @@ impl Serving {
         let body_end = end + request.content_length();
         request.body = connection.received.get(end..body_end)?.to_vec();
         connection.received.drain(..body_end);
-        match stream_for(&request.model().unwrap_or_default()) {
+        match stream_for(&request.model().unwrap_or_default(), connection.serial) {
             Some(stream) => {
                 connection.unsent.extend_from_slice(&self.buffers.head);
                 connection.stream = Some(stream);
@@ -350,11 +353,11 @@ impl Connection {
                         write_or_keep(&mut self.socket, &mut self.unsent, &last)?;
                     }
                 }
-                Kind::Paced { interval, next, stamped } => {
+                Kind::Paced { interval, phase, next, stamped } => {
                     if *next > Instant::now() {
                         return Ok(Some(*next));
                     }
-                    *next += *interval;
+                    *next += if stream.left == stream.total { *phase } else { *interval };
                     stream.left -= 1;
                     let bytes = if *stamped { buffers.stamp() } else { &buffers.record };
                     write_or_keep(&mut self.socket, &mut self.unsent, bytes)?;
@@ -390,7 +393,10 @@ fn write_or_keep(socket: &mut TcpStream, unsent: &mut Vec<u8>, bytes: &[u8]) -> 
     Ok(())
 }
 
-fn stream_for(model: &str) -> Option<Stream> {
+fn stream_for(model: &str, serial: u64) -> Option<Stream> {
+    // Multiples of this number, modulo 1, are spread evenly, however many there are.
+    const GOLDEN_RATIO: f64 = 0.618_034;
+
     let mut parts = model.split(':');
     let kind = match parts.next()? {
         "flat" => Kind::Flat,
@@ -398,7 +404,8 @@ fn stream_for(model: &str) -> Option<Stream> {
         name @ ("paced" | "stamped") => {
             let rate: f64 = parts.next()?.parse().ok()?;
             let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;
-            Kind::Paced { interval, next: Instant::now(), stamped: name == "stamped" }
+            let phase = interval.mul_f64((serial as f64 * GOLDEN_RATIO).fract());
+            Kind::Paced { interval, phase, next: Instant::now(), stamped: name == "stamped" }
         }
         _ => return None,
     };
