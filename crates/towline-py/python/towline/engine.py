@@ -66,9 +66,10 @@ class Engine:
     waits for the network unless its documentation says so. The engine ends with ``close()``, as a context manager, when
     it is dropped, or with the interpreter.
 
-    Up to ``max_running`` jobs run at once, others are queued; plain functions run on ``max_threads`` threads;
-    ``max_ended`` ended jobs are remembered. The log of a job may hold ``job_log_bytes``, all logs together
-    ``log_bytes``: a job whose log is full of unread events is paused until a reader reads it or a call waits for its result.
+    Up to ``max_running`` jobs run at once, others are queued. Streams are read on ``threads`` threads; plain functions run
+    on up to ``max_threads`` others. ``max_ended`` ended jobs are remembered. The log of a job may hold ``job_log_bytes``,
+    all logs together ``log_bytes``: a job whose log is full of unread events is paused until a reader reads it or a call
+    waits for its result.
 
     Raises ``RequestError`` for an invalid host or option, ``OSError`` if the operating system cannot start threads.
 
@@ -84,7 +85,7 @@ class Engine:
         self,
         host: Optional[str] = None,
         *,
-        threads: int = 2,
+        threads: int = 1,
         max_running: int = 16_384,
         max_threads: int = 32,
         max_ended: int = 1_000,

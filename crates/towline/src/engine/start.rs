@@ -1,11 +1,15 @@
 //! The configuration of the engine, and the start and end of its threads.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::os::fd::BorrowedFd;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use towline_core::job::JobState;
 
 use super::budget::Budget;
@@ -18,7 +22,9 @@ use super::{EngineError, Job, JobId, JobInfo, Shared, lock};
 /// The configuration of an engine. Build it with `..EngineConfig::default()`.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Number of threads that drive jobs. Default: 2.
+    /// Number of threads that drive jobs. Default: 1, which costs least: a job and its reader share no state
+    /// across threads. A task that blocks its thread delays the other jobs of that thread, so such work
+    /// belongs on a thread of its own (`tokio::task::spawn_blocking` works inside a task).
     pub threads: usize,
     /// Maximum number of jobs that run at once; the others are queued by priority and age. Default: 16,384.
     pub max_running: usize,
@@ -40,7 +46,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            threads: 2,
+            threads: 1,
             max_running: 16_384,
             max_per_host: 16_384,
             max_ended: 1_000,
@@ -121,9 +127,11 @@ struct Running {
 }
 
 struct Threads {
-    /// Tells the runtime's thread to end, and how long tasks may take to be dropped.
-    stop: mpsc::SyncSender<Duration>,
+    /// Ends the runtime; the value is how long tasks may take to be dropped.
+    stop: oneshot::Sender<Duration>,
     runtime: JoinHandle<()>,
+    /// Disconnected once the runtime's thread is about to end.
+    ended: mpsc::Receiver<Infallible>,
     hook: Option<JoinHandle<()>>,
 }
 
@@ -135,23 +143,28 @@ impl Engine {
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let no_thread = |error: std::io::Error| EngineError::NoResources(error.to_string());
         let (ready, handle) = mpsc::sync_channel(1);
-        let (stop, stopped) = mpsc::sync_channel::<Duration>(1);
-        let threads = config.threads.max(1);
-        // The runtime lives on its own thread, so that it can be dropped from anywhere, including async code.
+        let (stop, stopped) = oneshot::channel();
+        let (running, ended) = mpsc::sync_channel(0);
+        let mut runtime = match config.threads {
+            0 | 1 => Builder::new_current_thread(),
+            more => {
+                let mut runtime = Builder::new_multi_thread();
+                runtime.worker_threads(more);
+                runtime
+            }
+        };
+        // The runtime lives on its own thread, so that it can be dropped from anywhere, including async code. A single
+        // thread that drives jobs is this one.
         let runtime = std::thread::Builder::new()
             .name("towline-engine".into())
             .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(threads)
-                    .thread_name("towline-worker")
-                    .enable_all()
-                    .build();
-                let runtime = match runtime {
+                let _running = running;
+                let runtime = match runtime.thread_name("towline-worker").enable_all().build() {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(ready.send(Err(error))),
                 };
                 if ready.send(Ok(runtime.handle().clone())).is_ok() {
-                    let time = stopped.recv().unwrap_or_default();
+                    let time = runtime.block_on(stopped).unwrap_or_default();
                     runtime.shutdown_timeout(time);
                 }
             })
@@ -168,7 +181,7 @@ impl Engine {
             wake: Wake::default(),
             runtime: RwLock::new(Some(handle)),
         });
-        let threads = Mutex::new(Some(Threads { stop, runtime, hook: None }));
+        let threads = Mutex::new(Some(Threads { stop, runtime, ended, hook: None }));
         Ok(Self { running: Arc::new(Running { shared, threads, report: OnceLock::new() }) })
     }
 
@@ -266,7 +279,7 @@ impl Engine {
     ) -> Result<ShutdownReport, EngineError> {
         refuse_inside()?;
         let running = Arc::clone(&self.running);
-        let (done, report) = tokio::sync::oneshot::channel();
+        let (done, report) = oneshot::channel();
         std::thread::Builder::new()
             .name("towline-shutdown".into())
             .spawn(move || drop(done.send(running.shutdown(on_shutdown, grace))))
@@ -322,12 +335,15 @@ impl Running {
         }
         let stuck: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();
         // A thread that has ended needs no message.
-        threads.stop.send(ABORT_TIME).ok();
+        threads.stop.send(ABORT_TIME / 2).ok();
         *self.shared.runtime.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.wake.close();
         // Inside one of the engine's own tasks, joining would wait for itself: the threads end on their own.
         if !is_inside() {
-            drop(threads.runtime.join());
+            // A thread whose code does not return is left to itself.
+            if threads.ended.recv_timeout(ABORT_TIME) == Err(RecvTimeoutError::Disconnected) {
+                drop(threads.runtime.join());
+            }
             if let Some(hook) = threads.hook
                 && hook.thread().id() != std::thread::current().id()
                 && self.shared.wake.wait_closed(ABORT_TIME)

@@ -103,3 +103,28 @@ fn tasks_use_the_runtime_they_run_on() {
     });
     assert!(task.wait().unwrap().unwrap() > 0);
 }
+
+#[test]
+fn work_that_blocks_delays_no_other_job_on_a_thread_of_its_own() {
+    let engine = engine();
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
+    let working = engine.spawn("blocks", async {
+        tokio::task::spawn_blocking(move || held.recv().unwrap()).await.unwrap();
+    });
+    assert_eq!(engine.spawn("other", async { 1 }).wait().unwrap().unwrap(), 1);
+    release.send(()).unwrap();
+    working.wait().unwrap().unwrap();
+}
+
+#[test]
+fn of_two_threads_one_that_is_blocked_leaves_the_other() {
+    let engine = engine_with(EngineConfig { threads: 2, ..EngineConfig::default() });
+    let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
+    let blocking = engine.spawn("blocks", async move { held.recv().unwrap() });
+    eventually("it blocks", || blocking.job.state() == JobState::Running);
+    let server = Server::start(silent());
+    let stream = chat(&engine, &server);
+    eventually("the other thread reads", || stream.text_so_far() == "Hello");
+    release.send(()).unwrap();
+    blocking.wait().unwrap().unwrap();
+}
