@@ -215,6 +215,7 @@ impl Lifecycle {
     }
 
     /// The buffer to which body bytes are appended; call [`received`](Self::received) afterwards.
+    #[inline]
     pub fn input(&mut self) -> &mut Vec<u8> {
         match &mut self.state {
             State::Refused { body, .. } => body,
@@ -229,6 +230,7 @@ impl Lifecycle {
 
     /// `count` bytes were appended to [`input`](Self::input). They are dropped if no body is being read:
     /// before the response and after its end.
+    #[inline]
     pub fn received(&mut self, count: usize, now: Instant) {
         self.now = now;
         if self.reads_body() {
@@ -362,8 +364,8 @@ impl Lifecycle {
         }
     }
 
-    /// The time that the driver last passed in.
-    pub fn told_at(&self) -> Instant {
+    /// When it last received an input: the time that the driver last passed in.
+    pub fn last_input_at(&self) -> Instant {
         self.now
     }
 
@@ -435,6 +437,7 @@ impl Lifecycle {
     }
 
     /// The outcome, once, after the last event.
+    #[inline]
     pub fn take_outcome(&mut self) -> Option<Outcome> {
         match &mut self.state {
             State::Ended(outcome) if self.events.is_empty() => outcome.take().map(|outcome| *outcome),

@@ -242,7 +242,7 @@ impl Stream {
 
     /// When the stream last received an input.
     pub(crate) fn last_input_at(&self) -> Instant {
-        self.life.told_at()
+        self.life.last_input_at()
     }
 
     /// The reply so far. After the end it is in the outcome.

@@ -298,6 +298,7 @@ impl Decoder {
     }
 
     /// How much text the decoder holds back until it is complete.
+    #[inline]
     pub(crate) fn held_bytes(&self) -> usize {
         self.tool_calls.bytes() + self.tags.held_bytes()
     }

@@ -113,6 +113,7 @@ impl BodyDecoder {
     }
 
     /// Whether the body has come to its end.
+    #[inline]
     pub fn is_complete(&self) -> bool {
         self.state == State::Complete
     }

@@ -95,6 +95,7 @@ impl Framer {
     }
 
     /// The buffer to which body bytes are appended. Do not change it in any other way.
+    #[inline]
     pub fn input(&mut self) -> &mut Vec<u8> {
         self.release();
         if self.start == self.buffer.len() {
