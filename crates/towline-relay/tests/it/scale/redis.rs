@@ -109,6 +109,8 @@ fn run(folder: &TempDir, option: &str, port: u16, more: &[String]) -> Option<Chi
     let mut command = Command::new("redis-server");
     command.args([option, &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
     command.args(["--appendfsync", "always"]).arg("--dir").arg(folder.path()).args(more);
+    // Without a file, a server waits 5 s for further replicas before it copies its data to one.
+    command.args(["--repl-diskless-sync", "no"]);
     let started = command.stdout(Stdio::piped()).spawn();
     let mut process = started.expect("redis-server is there: apt-get install redis-server");
     let lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
