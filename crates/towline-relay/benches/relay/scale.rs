@@ -58,8 +58,8 @@ impl Redis {
 
     /// The size of all keys except the journal, which has its own limit, in bytes.
     fn bytes(&self) -> u64 {
-        let sum = "local sum = 0 for _, key in ipairs(redis.call('KEYS', 'towline:*')) do \
-                   if key ~= 'towline:journal' then sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) end end \
+        let sum = "local sum = 0 for _, key in ipairs(redis.call('KEYS', '{towline}:*')) do \
+                   if key ~= '{towline}:journal' then sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) end end \
                    return sum";
         let said = self.say(&format!("EVAL \"{sum}\" 0"));
         said.lines().find_map(|line| line.strip_prefix(':')?.parse().ok()).unwrap()

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 use towline::relay::AnswerState;
 
-use crate::store::redis::{Commands, Reply};
+use crate::store::redis::{Commands, Reply, key};
 use crate::store::{RedisError, RedisStore, StreamNo};
 
 /// Number of orders that a relay may be behind; older ones are dropped.
@@ -132,7 +132,7 @@ impl Outbox {
             let queued = std::mem::take(&mut *self.queued.lock().unwrap_or_else(PoisonError::into_inner));
             let mut commands = Commands::default();
             for order in &queued {
-                let key = format!("towline:orders:{}", order.to);
+                let key = key(format_args!("orders:{}", order.to));
                 let (stream, own) = (order.stream.to_string(), self.store.relay().to_string());
                 let nth = (self.sent.fetch_add(1, Ordering::Relaxed) + 1).to_string();
                 let add = ["XADD", &key, "MAXLEN", "~", ORDERS, "*", "no", &stream, "order", &order.order];

@@ -10,7 +10,7 @@ use crate::job::{ForwardedOrder, Holder, Job, JobStatus};
 use crate::log::{News, StreamLog};
 use crate::meta::Meta;
 use crate::registry::Entry;
-use crate::store::redis::{Commands, Reply, Stored, Version, none_failed};
+use crate::store::redis::{Commands, Reply, Stored, Version, key, none_failed};
 use crate::store::{RedisError, StreamNo};
 
 /// Number of entries that are read at once.
@@ -33,8 +33,8 @@ async fn read_all(shared: &Shared) -> Result<(), RedisError> {
     let known: Vec<Entry> = shared.registry.all().filter(is_written).collect();
     // Entries that are written meanwhile are read afterwards.
     let mut commands = Commands::default();
-    commands.push(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]);
-    commands.push(&["SMEMBERS", "towline:all"]);
+    commands.push(&["XREVRANGE", &key("journal"), "+", "-", "COUNT", "1"]);
+    commands.push(&["SMEMBERS", &key("all")]);
     let replies = none_failed(shared.store.ask_leader(commands).await?)?;
     let [last, all] = &replies[..] else {
         return Err(RedisError::Refused("some commands have no reply".into()));
@@ -75,7 +75,7 @@ pub(super) async fn catch_up(shared: &Shared) -> Result<(), RedisError> {
     loop {
         let count = ENTRIES.to_string();
         let mut commands = Commands::default();
-        commands.push(&["XREAD", "COUNT", &count, "STREAMS", "towline:journal", &read.journal]);
+        commands.push(&["XREAD", "COUNT", &count, "STREAMS", &key("journal"), &read.journal]);
         let reply = none_failed(shared.store.ask_kept(commands).await?)?.pop().unwrap_or(Reply::None);
         let entries = entries(&reply);
         for (id, fields) in &entries {
@@ -238,6 +238,7 @@ fn is_changed(shared: &Shared, entry: &Entry, stored: Stored) {
 /// Sends the state of the answers that run here to the other relays.
 pub(super) async fn publish_changes(shared: &Shared) -> Result<(), RedisError> {
     let changed = std::mem::take(&mut *shared.changed.lock().unwrap_or_else(PoisonError::into_inner));
+    let journal = key("journal");
     let mut commands = Commands::default();
     for no in changed {
         let Some(entry) = shared.registry.numbered(no) else { continue };
@@ -246,24 +247,12 @@ pub(super) async fn publish_changes(shared: &Shared) -> Result<(), RedisError> {
         let shown = serde_json::to_string(&job.shown()).unwrap_or_default();
         let (no, end) = (no.to_string(), entry.log.visible().end.position.to_string());
         commands.push(&[
-            "XADD",
-            "towline:journal",
-            "MAXLEN",
-            "~",
-            KEPT,
-            "*",
-            "kind",
-            "shown",
-            "no",
-            &no,
-            "end",
-            &end,
-            "data",
+            "XADD", &journal, "MAXLEN", "~", KEPT, "*", "kind", "shown", "no", &no, "end", &end, "data",
             &shown,
         ]);
     }
     if commands.count() > 0 {
-        commands.push(&["PUBLISH", "towline:journal", ""]);
+        commands.push(&["PUBLISH", &journal, ""]);
         shared.store.ask(&commands).await?;
     }
     Ok(())
@@ -277,7 +266,7 @@ pub(super) async fn apply_orders(shared: &Shared) -> Result<(), RedisError> {
     if orders.relay != own {
         *orders = OrderPositions { relay: own, ..OrderPositions::default() };
     }
-    let key = format!("towline:orders:{own}");
+    let key = key(format_args!("orders:{own}"));
     loop {
         let count = ENTRIES.to_string();
         let reply = shared.store.one(&["XREAD", "COUNT", &count, "STREAMS", &key, &orders.read]).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{LEASE, RENEWAL, Shared, reaper};
 use crate::store::RedisError;
-use crate::store::redis::{Connection, scripts};
+use crate::store::redis::{Connection, PREFIX, scripts};
 
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -59,6 +59,6 @@ async fn renewed(shared: &Shared, own: u64, connection: &mut Option<Connection>)
         None => connection.insert(Connection::open(shared.store.address()).await?),
     };
     let (own, lease) = (own.to_string(), LEASE.as_millis().to_string());
-    let renewed = connection.one(&["EVAL", scripts::RENEW, "0", &own, &lease]).await?;
+    let renewed = connection.one(&["EVAL", scripts::RENEW, "1", PREFIX, &own, &lease]).await?;
     Ok(renewed.number() != Some(0))
 }

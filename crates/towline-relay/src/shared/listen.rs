@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{Shared, journal};
 use crate::log::News;
-use crate::store::redis::{Commands, Connection, PATIENCE, Reply, bytes_channel};
+use crate::store::redis::{Commands, Connection, PATIENCE, Reply, bytes_channel, key};
 use crate::store::{RedisError, StreamNo};
 
 /// The silence after which the server is pinged.
@@ -41,7 +41,7 @@ async fn receive(shared: &Shared) -> Result<(), RedisError> {
     let bytes = bytes_channel(shared.store.address().database);
     let mut connection = Connection::open(shared.store.address()).await?;
     let mut commands = Commands::default();
-    commands.push(&["SUBSCRIBE", "towline:journal", &format!("towline:orders:{}", shared.relay())]);
+    commands.push(&["SUBSCRIBE", &key("journal"), &key(format_args!("orders:{}", shared.relay()))]);
     for stream in shared.followed().keys() {
         commands.push(&["SUBSCRIBE", &format!("{bytes}{stream}")]);
     }

@@ -27,7 +27,7 @@ use crate::log::StreamLog;
 use crate::offset::Offset;
 use crate::quota::Usage;
 use crate::registry::{Entry, StreamRegistry};
-use crate::store::redis::{Commands, Reply, none_failed, scripts};
+use crate::store::redis::{Commands, Reply, key, none_failed, scripts};
 use crate::store::{RedisError, RedisStore, Room, StreamNo};
 use crate::tasks::Tasks;
 
@@ -158,11 +158,11 @@ impl Shared {
 
     /// Takes a new relay number.
     async fn register(&self) -> Result<(), RedisError> {
-        let relay = self.store.one(&["INCR", "towline:last_relay"]).await?.number().unwrap_or(0);
+        let relay = self.store.one(&["INCR", &key("last_relay")]).await?.number().unwrap_or(0);
         let mut commands = Commands::default();
         let lease = LEASE.as_millis().to_string();
-        commands.push(&["SET", &format!("towline:lease:{relay}"), "1", "PX", &lease]);
-        commands.push(&["SADD", "towline:relays", &relay.to_string()]);
+        commands.push(&["SET", &key(format_args!("lease:{relay}")), "1", "PX", &lease]);
+        commands.push(&["SADD", &key("relays"), &relay.to_string()]);
         none_failed(self.store.ask(&commands).await?)?;
         self.store.is_relay(relay);
         self.registry.is_relay(relay);
@@ -324,7 +324,7 @@ impl Shared {
     /// # Errors
     /// If the store does not answer, or another relay has reserved the id and does not finish.
     pub(crate) async fn reserve(&self, owner: &str, request_id: &str) -> Result<bool, RedisError> {
-        let key = format!("towline:asked:{owner}:{request_id}");
+        let key = key(format_args!("asked:{owner}:{request_id}"));
         let (time, own) = (RESERVED.as_millis().to_string(), format!("relay {}", self.relay()));
         let until = Instant::now() + RESERVED + ROUND;
         loop {
@@ -352,10 +352,10 @@ impl Shared {
 
     /// Releases the reservation of a request that is not started.
     pub(crate) async fn release(&self, owner: &str, request_id: &str) {
-        let key = format!("towline:asked:{owner}:{request_id}");
+        let key = key(format_args!("asked:{owner}:{request_id}"));
         let own = format!("relay {}", self.relay());
         // Otherwise it expires.
-        drop(self.store.one(&["EVAL", scripts::RELEASE, "0", &key, &own]).await);
+        drop(self.store.one(&["EVAL", scripts::RELEASE, "1", &key, &own]).await);
     }
 }
 

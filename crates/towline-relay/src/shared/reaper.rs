@@ -7,7 +7,7 @@ use super::{LEASE, Shared, journal};
 use crate::job::Ended;
 use crate::meta::now_ms;
 use crate::recovery;
-use crate::store::redis::{Commands, Reply, scripts};
+use crate::store::redis::{Commands, PREFIX, Reply, key, scripts};
 use crate::store::{RedisError, StreamNo};
 
 /// How long one relay has to end the answers of a dead one before a third one helps, in milliseconds.
@@ -16,15 +16,15 @@ const REAPING_MS: &str = "4000";
 /// Declares relays dead whose lease has expired, and ends their answers.
 pub(super) async fn reap(shared: &Shared) -> Result<(), RedisError> {
     let mut commands = Commands::default();
-    commands.push(&["SMEMBERS", "towline:relays"]);
-    commands.push(&["SMEMBERS", "towline:dead"]);
+    commands.push(&["SMEMBERS", &key("relays")]);
+    commands.push(&["SMEMBERS", &key("dead")]);
     let replies = shared.store.ask(&commands).await?;
     let numbers = |reply: &Reply| reply.many().iter().filter_map(Reply::number).collect::<Vec<u64>>();
     let (mut living, mut dead) = (numbers(&replies[0]), numbers(&replies[1]));
     if shared.there_since().is_some_and(|since| since.elapsed() > LEASE) {
         for other in living.clone() {
             let other_no = other.to_string();
-            let buried = shared.store.one(&["EVAL", scripts::BURY, "0", &other_no]).await?;
+            let buried = shared.store.one(&["EVAL", scripts::BURY, "1", PREFIX, &other_no]).await?;
             if buried.number() == Some(1) {
                 tracing::warn!(relay = other, "a relay is dead: its answers are ended");
                 living.retain(|one| *one != other);
@@ -39,7 +39,7 @@ pub(super) async fn reap(shared: &Shared) -> Result<(), RedisError> {
         }
     }
     for other in dead {
-        let (key, own) = (format!("towline:reaping:{other}"), shared.relay().to_string());
+        let (key, own) = (key(format_args!("reaping:{other}")), shared.relay().to_string());
         let turn = shared.store.one(&["SET", &key, &own, "NX", "PX", REAPING_MS]).await?;
         if turn != Reply::None {
             end_all(shared, other).await?;
@@ -61,8 +61,8 @@ pub(super) fn stop_taken_answers(shared: &Shared) {
 
 /// Ends the answers of a dead relay.
 async fn end_all(shared: &Shared, dead: u64) -> Result<(), RedisError> {
-    let key = format!("towline:held:{dead}");
-    let held = shared.store.one(&["SMEMBERS", &key]).await?;
+    let held_key = key(format_args!("held:{dead}"));
+    let held = shared.store.one(&["SMEMBERS", &held_key]).await?;
     let held: Vec<StreamNo> = held.many().iter().filter_map(Reply::number).collect();
     let mut left = 0;
     for stream in held {
@@ -70,10 +70,10 @@ async fn end_all(shared: &Shared, dead: u64) -> Result<(), RedisError> {
             left += 1;
             continue;
         }
-        shared.store.one(&["SREM", &key, &stream.to_string()]).await?;
+        shared.store.one(&["SREM", &held_key, &stream.to_string()]).await?;
     }
     if left == 0 {
-        shared.store.one(&["SREM", "towline:dead", &dead.to_string()]).await?;
+        shared.store.one(&["SREM", &key("dead"), &dead.to_string()]).await?;
     }
     Ok(())
 }

@@ -11,6 +11,6 @@ pub use address::{NotRedis, RedisAddress};
 pub use connection::RedisError;
 pub(crate) use connection::{Connection, PATIENCE, none_failed};
 pub(crate) use resp::{Commands, Reply};
-pub(crate) use scripts::bytes_channel;
+pub(crate) use scripts::{PREFIX, bytes_channel, key};
 pub(crate) use store::{RedisStore, Stored};
 pub(crate) use version::Version;

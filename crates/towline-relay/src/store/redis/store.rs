@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use super::address::RedisAddress;
 use super::connection::{Connection, RedisError, none_failed};
 use super::resp::{Commands, Reply};
-use super::scripts;
+use super::scripts::{self, PREFIX, key};
 use super::version::Version;
 use crate::store::{
     Chunk, Committing, LogStore, NotWritten, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write,
@@ -251,7 +251,7 @@ impl RedisStore {
         let count = commands.count();
         // Only the primary accepts writes. `WAIT` covers this connection's writes, and the data that was read
         // was written before this write.
-        commands.push(&["SET", "towline:looked", "1"]);
+        commands.push(&["SET", &key("looked"), "1"]);
         if self.replicas > 0 {
             commands.push(&["WAIT", &self.replicas.to_string(), "1000"]);
         }
@@ -293,7 +293,7 @@ impl RedisStore {
     fn command(&self, part: &Part, commands: &mut Commands) -> Version {
         if part.is_removal {
             let (no, expected) = (part.stream.to_string(), self.version(part.stream).to_string());
-            commands.push(&["EVAL", scripts::REMOVE, "0", &no, &expected, &self.relay().to_string()]);
+            commands.push(&["EVAL", scripts::REMOVE, "1", PREFIX, &no, &expected, &self.relay().to_string()]);
             return Version::default();
         }
         let expected = self.version(part.stream);
@@ -315,7 +315,7 @@ impl RedisStore {
         let (no, relay) = (part.stream.to_string(), self.relay().to_string());
         let (expected, version) = (expected.to_string(), new.to_string());
         let script = self.write_script.get().map_or("", String::as_str);
-        let mut parts: Vec<&[u8]> = vec![b"EVALSHA", script.as_bytes(), b"0"];
+        let mut parts: Vec<&[u8]> = vec![b"EVALSHA", script.as_bytes(), b"1", PREFIX.as_bytes()];
         parts.extend([no.as_bytes(), expected.as_bytes(), version.as_bytes(), relay.as_bytes()]);
         parts.extend([&part.meta[..], &part.request[..], is_job.as_bytes(), is_closed.as_bytes()]);
         parts.extend([owner.as_bytes(), id.as_bytes(), asked.as_bytes(), appended.as_bytes()]);
@@ -469,10 +469,10 @@ impl RedisStore {
         while together < max_bytes {
             let mut commands = Commands::default();
             let (first, count) = ((at + 1).to_string(), ENTRIES.to_string());
-            commands.push(&["XRANGE", &format!("towline:l:{stream}"), &first, "+", "COUNT", &count]);
+            commands.push(&["XRANGE", &key(format_args!("l:{stream}")), &first, "+", "COUNT", &count]);
             // The other one is read second: the log becomes the former at its end.
             let last = i64::try_from(at.saturating_add(max_bytes as u64)).unwrap_or(-1);
-            let whole = format!("towline:z:{stream}");
+            let whole = key(format_args!("z:{stream}"));
             commands.push(&["GETRANGE", &whole, &at.to_string(), &(last - i64::from(last > 0)).to_string()]);
             let replies = none_failed(self.ask(&commands).await?)?;
             let before = at;
@@ -501,7 +501,7 @@ impl RedisStore {
 fn questions(streams: &[StreamNo]) -> Commands {
     let mut commands = Commands::default();
     for stream in streams {
-        commands.push(&["HMGET", &format!("towline:s:{stream}"), "version", "meta", "end", "holder"]);
+        commands.push(&["HMGET", &key(format_args!("s:{stream}")), "version", "meta", "end", "holder"]);
     }
     commands
 }
@@ -561,9 +561,9 @@ impl LogStore for RedisStore {
     fn close(&self) -> Result<(), StoreError> {
         let relay = self.relay().to_string();
         let mut commands = Commands::default();
-        commands.push(&["SREM", "towline:relays", &relay]);
-        commands.push(&["DEL", &format!("towline:lease:{relay}"), &format!("towline:orders:{relay}")]);
-        commands.push(&["SADD", "towline:dead", &relay]);
+        commands.push(&["SREM", &key("relays"), &relay]);
+        commands.push(&["DEL", &key(format_args!("lease:{relay}")), &key(format_args!("orders:{relay}"))]);
+        commands.push(&["SADD", &key("dead"), &relay]);
         self.block_on(self.ask(&commands)).map(drop)
     }
 
@@ -576,8 +576,7 @@ impl LogStore for RedisStore {
     }
 
     fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
-        let key = format!("towline:s:{stream}");
-        let reply = self.block_on(self.one(&["HGET", &key, "request"]))?;
+        let reply = self.block_on(self.one(&["HGET", &key(format_args!("s:{stream}")), "request"]))?;
         Ok(reply.bytes().cloned())
     }
 

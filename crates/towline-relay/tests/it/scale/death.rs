@@ -42,12 +42,12 @@ async fn an_answer_whose_end_cannot_be_read_gets_its_end_later() {
     b.get(&format!("/streams/{id}?live=raw")).await.until(first()).await;
     a.kill();
     // The last words of the model server, which the relay wrote before it died.
-    let no = redis.say("SMEMBERS towline:all").lines().nth(2).unwrap().to_owned();
+    let no = redis.say("SMEMBERS {towline}:all").lines().nth(2).unwrap().to_owned();
     let done =
         r#"{\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n"#;
     let end = first() + done.replace("\\\"", "\"").replace("\\n", "\n").len();
-    assert!(redis.say(&format!("XADD towline:l:{no} {end}-1 b \"{done}\"")).starts_with('$'));
-    assert!(redis.say(&format!("HSET towline:s:{no} end {end} version 99.2.99")).starts_with(":0"));
+    assert!(redis.say(&format!("XADD {{towline}}:l:{no} {end}-1 b \"{done}\"")).starts_with('$'));
+    assert!(redis.say(&format!("HSET {{towline}}:s:{no} end {end} version 99.2.99")).starts_with(":0"));
     redis.say("ACL SETUSER default -getrange");
     let metric = async |line: &str| b.get("/metrics").await.text().await.lines().any(|said| said == line);
     while !metric("towline_relay_relays 1").await {
@@ -57,7 +57,7 @@ async fn an_answer_whose_end_cannot_be_read_gets_its_end_later() {
     while redis.say("ACL LOG").starts_with("*0") {
         tokio::task::yield_now().await;
     }
-    assert!(!redis.say(&format!("HGET towline:s:{no} meta")).contains("interrupted"));
+    assert!(!redis.say(&format!("HGET {{towline}}:s:{no} meta")).contains("interrupted"));
     redis.say("ACL SETUSER default +getrange");
     let job = b.ended(&id).await;
     assert_eq!(job["state"], "completed", "{job}");
@@ -139,11 +139,11 @@ async fn a_relay_keeps_its_lease_however_long_its_other_work_takes() {
     // Waiting for the writes of the dead relay, answer after answer, takes longer than a lease.
     proxy.hold_replies_to(Some("XRANGE"));
     b.kill();
-    redis.say("DEL towline:lease:2");
+    redis.say("DEL {towline}:lease:2");
     while proxy.held() < ids.len() {
         tokio::task::yield_now().await;
     }
-    assert!(redis.say("EXISTS towline:lease:1").starts_with(":1"));
+    assert!(redis.say("EXISTS {towline}:lease:1").starts_with(":1"));
     proxy.hold_replies_to(None);
     for id in ids {
         assert_eq!(a.ended(&id).await["state"], "interrupted");
@@ -155,7 +155,7 @@ async fn a_relay_keeps_its_lease_however_long_its_other_work_takes() {
 async fn a_relay_that_was_buried_begins_no_answer_under_its_old_number() {
     let (redis, upstream) = (Redis::start(), upstream());
     let relay = relay(&redis, &upstream).await;
-    redis.say("SREM towline:relays 1");
+    redis.say("SREM {towline}:relays 1");
     // The request is refused until the relay knows its new number.
     let begun = soon(async {
         loop {
@@ -168,7 +168,7 @@ async fn a_relay_that_was_buried_begins_no_answer_under_its_old_number() {
         }
     });
     let id = begun.await;
-    assert!(redis.say("SCARD towline:held:1").starts_with(":0"));
+    assert!(redis.say("SCARD {towline}:held:1").starts_with(":0"));
     upstream.open("go");
     assert_eq!(relay.ended(&id).await["state"], "completed");
     relay.stop().await;
@@ -180,8 +180,8 @@ async fn an_answer_that_is_begun_while_all_streams_are_read_again_is_not_taken_f
     let proxy = Proxy::start(redis.port).await;
     let relay = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
     // The list of all streams arrives late.
-    proxy.hold_replies_to(Some("towline:all"));
-    redis.say("SREM towline:relays 1");
+    proxy.hold_replies_to(Some("{towline}:all"));
+    redis.say("SREM {towline}:relays 1");
     soon(async {
         while proxy.held() == 0 {
             tokio::task::yield_now().await
@@ -276,9 +276,9 @@ async fn no_relay_shows_what_the_replica_does_not_have() {
         tails.push(tail);
     }
     replica.signal("-STOP");
-    let no = redis.say("SMEMBERS towline:all").lines().nth(2).unwrap().to_owned();
+    let no = redis.say("SMEMBERS {towline}:all").lines().nth(2).unwrap().to_owned();
     upstream.open("more");
-    let end = format!("HGET towline:s:{no} end");
+    let end = format!("HGET {{towline}}:s:{no} end");
     while !redis.say(&end).contains(&format!("\n{}\r", 2 * first())) {
         tokio::task::yield_now().await;
     }

@@ -238,16 +238,16 @@ async fn a_request_that_another_relay_has_meanwhile_is_not_answered_twice() {
     let body = chat("short");
     let another_has_it = async {
         // Its reservation expires, and another relay starts an answer.
-        while !redis.say("GET towline:asked:local:one").contains("relay 1") {
+        while !redis.say("GET {towline}:asked:local:one").contains("relay 1") {
             tokio::task::yield_now().await;
         }
-        redis.say("SET towline:asked:local:one 77");
+        redis.say("SET {towline}:asked:local:one 77");
         redis.say("ACL SETUSER default +script");
     };
     let (answer, ()) = tokio::join!(relay.post("/api/chat", &headers, &body), soon(another_has_it));
     assert_eq!(answer.status, 503);
-    assert!(redis.say("GET towline:asked:local:one").contains("77"));
-    assert!(redis.say("SCARD towline:all").starts_with(":0"));
+    assert!(redis.say("GET {towline}:asked:local:one").contains("77"));
+    assert!(redis.say("SCARD {towline}:all").starts_with(":0"));
     assert_eq!(upstream.requests().len() - looks(&upstream), 0);
     relay.stop().await;
 }
@@ -377,8 +377,8 @@ async fn an_answer_of_two_kilobytes_takes_at_most_twice_as_much_in_redis() {
         relay.ended(&id).await;
         bytes += relay.log(&id).await.len();
     }
-    let sum = "local sum = 0 for _, key in ipairs(redis.call('KEYS', 'towline:*')) do \
-               if key ~= 'towline:journal' then sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) end end \
+    let sum = "local sum = 0 for _, key in ipairs(redis.call('KEYS', '{towline}:*')) do \
+               if key ~= '{towline}:journal' then sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) end end \
                return sum";
     let said = redis.say(&format!("EVAL \"{sum}\" 0"));
     let kept: usize = said.lines().find_map(|line| line.strip_prefix(':')?.parse().ok()).unwrap();

@@ -83,7 +83,7 @@ async fn a_producer_that_comes_again_at_another_relay_is_known() {
 
 /// The number of the only stream.
 fn only(redis: &Redis) -> String {
-    redis.say("SMEMBERS towline:all").lines().nth(2).unwrap().to_owned()
+    redis.say("SMEMBERS {towline}:all").lines().nth(2).unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +99,7 @@ async fn what_others_have_written_since_is_not_removed() {
         tokio::task::yield_now().await;
     }
     // Another relay has written the stream meanwhile.
-    let key = format!("towline:s:{}", only(&redis));
+    let key = format!("{{towline}}:s:{}", only(&redis));
     let meta = redis.say(&format!("HGET {key} meta"));
     let meta = meta.lines().nth(1).unwrap().replace("\"ttl_s\":1", "\"ttl_s\":null").replace('"', "\\\"");
     assert!(redis.say(&format!("HSET {key} version 99.77.1 meta \"{meta}\"")).starts_with(":0"));
@@ -114,7 +114,7 @@ async fn what_others_have_written_since_is_not_removed() {
     // A delete applies to the current stream.
     redis.say(&format!("HSET {key} version 199.77.1"));
     assert_eq!(relay.delete("/streams/log").await.status, 204);
-    assert!(redis.say("SCARD towline:all").starts_with(":0"));
+    assert!(redis.say("SCARD {towline}:all").starts_with(":0"));
     relay.stop().await;
 }
 
@@ -161,7 +161,7 @@ async fn an_append_whose_reply_is_lost_is_made_once_though_others_append() {
     proxy.hold_replies_to(Some("EVALSHA"));
     let first = a.post("/streams/log", &headers, "a");
     let second = async {
-        let length = format!("XLEN towline:l:{}", only(&redis));
+        let length = format!("XLEN {{towline}}:l:{}", only(&redis));
         while !redis.say(&length).starts_with(":1") {
             tokio::task::yield_now().await;
         }
