@@ -172,7 +172,7 @@ pub struct RelayArgs {
     /// Send the key in OLLAMA_API_KEY to the servers of --upstream
     #[arg(long, requires = "upstream")]
     pub send_api_key: bool,
-    /// The store: a folder, memory, or redis://host:6379 that several relays share [default: relay in the state folder of towline]
+    /// The store: a folder, memory, or redis://host:6379[,host:6379] that several relays share [default: relay in the state folder of towline]
     #[arg(long, value_name = "STORE")]
     pub store: Option<String>,
     /// How often to sync the store to disk: always, never, or a time [default: 1s]

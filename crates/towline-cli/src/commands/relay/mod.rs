@@ -176,7 +176,7 @@ fn refused(error: &Error) -> Failure {
             Failure::Local(complaint.hint("--listen unix:/another/path starts a second one"))
         }
         Error::Shared { .. } => Failure::Local(complaint.hint(
-            "--store redis://host:6379 names a Redis or Valkey server; user and password go into the address, --store env:NAME \
+            "--store redis://host:6379 names a Redis or Valkey server or cluster; user and password go into the address, --store env:NAME \
              reads it from a variable",
         )),
         Error::Bind { .. } | Error::Socket { .. } | Error::Thread(_) => Failure::Local(complaint),

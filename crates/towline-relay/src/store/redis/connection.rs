@@ -13,11 +13,15 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::address::RedisAddress;
+use super::address::{RedisAddress, ServerAddress};
 use super::resp::{Commands, NotResp, Reply};
+use super::scripts::PREFIX;
 
-/// The time limit for connecting, and for each reply.
+/// The time limit for connecting, and for each reply. The servers of an address share it, because the primary must be
+/// found before the lease of the relay expires.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// How many servers of a cluster may refer to the next one.
+const REFERRALS: usize = 5;
 
 /// An error of Redis. Messages include the cause, so there is no `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +60,45 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects and logs in.
+    /// Connects to the primary that has the relay's keys, and logs in. The servers of the address are tried in turn.
+    ///
+    /// # Errors
+    /// The last server's.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
     pub(crate) async fn open(address: &RedisAddress) -> Result<Self, RedisError> {
-        let shown = address.to_string();
-        let silent = |_| RedisError::Silent(shown.clone());
-        let mut connection = timeout(PATIENCE, Self::connect(address)).await.map_err(silent)??;
+        let mut opened = Self::open_from(address, &address.first).await;
+        for other in &address.others {
+            if opened.is_ok() {
+                break;
+            }
+            opened = Self::open_from(address, other).await;
+        }
+        opened
+    }
+
+    /// Connects to a server, or to the one of its cluster that has the keys.
+    async fn open_from(address: &RedisAddress, server: &ServerAddress) -> Result<Self, RedisError> {
+        let patience = PATIENCE / address.count();
+        let mut server = server.clone();
+        for _ in 0..=REFERRALS {
+            let silent = |_| RedisError::Silent(address.shown(&server));
+            let mut connection =
+                timeout(patience, Self::connect(address, &server)).await.map_err(silent)??;
+            let accepted = timeout(patience, connection.log_in(address)).await.map_err(silent)??;
+            // Other failures are left to the commands.
+            let Some(why) = accepted.failure().filter(|why| is_for_another(why)) else {
+                return Ok(connection);
+            };
+            server = server.moved(why).ok_or_else(|| RedisError::Refused(why.to_owned()))?;
+        }
+        Err(RedisError::Refused("the servers of the cluster refer to each other".into()))
+    }
+
+    /// Logs in. Returns the reply to a command that changes nothing, but which only the primary that has the keys
+    /// accepts.
+    async fn log_in(&mut self, address: &RedisAddress) -> Result<Reply, RedisError> {
         let mut password = address.password.clone();
         if let Some(file) = &address.password_file {
             let wrong =
@@ -80,7 +115,10 @@ impl Connection {
             commands.push(&["SELECT".to_owned(), address.database.to_string()]);
         }
         commands.push(&["CLIENT", "SETNAME", "towline"]);
-        for (at, reply) in connection.ask(&commands).await?.into_iter().enumerate() {
+        commands.push(&["DEL", PREFIX]);
+        let mut replies = self.ask(&commands).await?;
+        let accepted = replies.pop().unwrap_or(Reply::None);
+        for (at, reply) in replies.into_iter().enumerate() {
             if let Reply::Failed(mut why) = reply {
                 if at == 0 && password.is_some() {
                     // A server that does not know the command repeats its arguments.
@@ -90,16 +128,16 @@ impl Connection {
                 return Err(RedisError::Refused(why));
             }
         }
-        Ok(connection)
+        Ok(accepted)
     }
 
-    async fn connect(address: &RedisAddress) -> Result<Self, RedisError> {
-        let shown = address.to_string();
+    async fn connect(address: &RedisAddress, server: &ServerAddress) -> Result<Self, RedisError> {
+        let shown = address.shown(server);
         let away = |error| RedisError::Away(shown.clone(), error);
-        let socket = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(away)?;
+        let socket = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(away)?;
         socket.set_nodelay(true).map_err(away)?;
         let socket: Box<dyn Socket> = if address.is_encrypted {
-            let name = ServerName::try_from(address.host.clone())
+            let name = ServerName::try_from(server.host.clone())
                 .map_err(|error| away(std::io::Error::other(error)))?;
             let connector = TlsConnector::from(Arc::new(tls(address)?));
             Box::new(connector.connect(name, socket).await.map_err(away)?)
@@ -158,13 +196,20 @@ impl Connection {
     }
 }
 
+/// Whether a failure means that this server is not, or not yet, the primary that has the keys: a new connection may reach
+/// it.
+pub(super) fn is_for_another(why: &str) -> bool {
+    let words = ["LOADING", "READONLY", "MASTERDOWN", "MOVED", "ASK", "CLUSTERDOWN", "TRYAGAIN"];
+    words.iter().any(|word| why.starts_with(word))
+}
+
 /// Returns the replies if none is a failure.
 ///
 /// # Errors
 /// The first failure.
 pub(crate) fn none_failed(replies: Vec<Reply>) -> Result<Vec<Reply>, RedisError> {
-    if let Some(Reply::Failed(why)) = replies.iter().find(|reply| matches!(reply, Reply::Failed(_))) {
-        return Err(RedisError::Refused(why.clone()));
+    if let Some(why) = replies.iter().find_map(Reply::failure) {
+        return Err(RedisError::Refused(why.to_owned()));
     }
     Ok(replies)
 }

@@ -102,6 +102,14 @@ impl Reply {
         })
     }
 
+    /// The error of a failed command.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Failed(why) => Some(why),
+            Self::Said(_) | Self::Number(_) | Self::Bytes(_) | Self::None | Self::Many(_) => None,
+        }
+    }
+
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Said(text) => Some(text),

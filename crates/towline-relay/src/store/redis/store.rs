@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::address::RedisAddress;
-use super::connection::{Connection, RedisError, none_failed};
+use super::connection::{Connection, RedisError, is_for_another, none_failed};
 use super::resp::{Commands, Reply};
 use super::scripts::{self, PREFIX, key};
 use super::version::Version;
@@ -218,12 +218,12 @@ impl RedisStore {
             }
             Err(error) => return Err(error),
         };
-        if replies.iter().any(is_for_another) {
+        if let Some(why) = replies.iter().filter_map(Reply::failure).find(|why| is_for_another(why)) {
             // The kept connections lead to the same server, and so do those in use.
             let mut reading = self.reading();
             reading.connections.clear();
             reading.round += 1;
-            return Ok(replies);
+            return Err(RedisError::Refused(why.to_owned()));
         }
         let mut reading = self.reading();
         if reading.round == round && reading.connections.len() < READERS {
@@ -256,9 +256,6 @@ impl RedisStore {
             commands.push(&["WAIT", &self.replicas.to_string(), "1000"]);
         }
         let mut replies = self.ask(&commands).await?;
-        if let Some(Reply::Failed(why)) = replies.iter().find(|reply| is_for_another(reply)) {
-            return Err(RedisError::Refused(why.clone()));
-        }
         if self.replicas > 0 {
             self.are_enough(&replies)?;
         }
@@ -400,15 +397,11 @@ impl RedisStore {
             }
         };
         let replies = connection.ask(commands).await?;
-        for reply in &replies {
-            let is_later =
-                |why: &str| ["NOSCRIPT", "NOREPLICAS", "TRYAGAIN"].iter().any(|word| why.starts_with(word));
-            if let Reply::Failed(why) = reply
-                && (is_for_another(reply) || is_later(why))
-            {
-                // Retries until it recovers or another server takes over.
-                return Err(RedisError::Refused(why.clone()));
-            }
+        // Retries until it recovers or another server takes over.
+        let is_later = |why: &str| why.starts_with("NOSCRIPT") || why.starts_with("NOREPLICAS");
+        let mut failures = replies.iter().filter_map(Reply::failure);
+        if let Some(why) = failures.find(|why| is_for_another(why) || is_later(why)) {
+            return Err(RedisError::Refused(why.to_owned()));
         }
         if self.replicas > 0 {
             self.are_enough(&replies)?;
@@ -504,12 +497,6 @@ fn questions(streams: &[StreamNo]) -> Commands {
         commands.push(&["HMGET", &key(format_args!("s:{stream}")), "version", "meta", "end", "holder"]);
     }
     commands
-}
-
-/// Whether the server is not, or not yet, the primary: a new connection may reach the primary.
-fn is_for_another(reply: &Reply) -> bool {
-    let is_one = |why: &str| ["LOADING", "READONLY", "MASTERDOWN"].iter().any(|word| why.starts_with(word));
-    matches!(reply, Reply::Failed(why) if is_one(why))
 }
 
 impl LogStore for RedisStore {

@@ -1,5 +1,6 @@
 //! Several relays on one Redis server: any of them answers every request.
 
+mod cluster;
 mod death;
 mod proxy;
 mod redis;
@@ -325,23 +326,23 @@ async fn redis_is_spoken_to_over_tls_and_only_with_its_certificate() {
     relay.stop().await;
 }
 
+/// Why a store cannot be used; empty if it can.
+async fn refusal(store: &str, upstream: &Upstream) -> String {
+    let failed = Server::bind(shared(config(&upstream.url()), store)).await.err();
+    let mut error = failed.as_ref().map(|failed| failed as &dyn std::error::Error);
+    let mut said = Vec::new();
+    while let Some(one) = error {
+        said.push(one.to_string());
+        error = one.source();
+    }
+    said.join(": ")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_cannot_be_used_is_named_with_the_reason() {
     let redis = Redis::start_with(&["--requirepass", "hush"]);
     let upstream = upstream();
-    let bind = async |url: &str| {
-        let mut error = None::<&dyn std::error::Error>;
-        let failed = Server::bind(shared(config(&upstream.url()), url)).await.err();
-        let mut said = Vec::new();
-        if let Some(failed) = &failed {
-            error = Some(failed);
-        }
-        while let Some(one) = error {
-            said.push(one.to_string());
-            error = one.source();
-        }
-        said.join(": ")
-    };
+    let bind = async |url: &str| refusal(url, &upstream).await;
     let port = redis.port;
     assert_eq!(bind(&format!("redis://:hush@127.0.0.1:{port}")).await, "");
     let said = bind(&redis.url()).await;
