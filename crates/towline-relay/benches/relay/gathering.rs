@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::link::{Way, between, link};
 use crate::proxies::relay;
-use crate::reader::{Seen, Stamps, quantile, request};
+use crate::reader::{Measured, Stamps, quantile, request};
 
 const RATE: usize = 200;
 const RECORDS: usize = 1000;
@@ -43,10 +43,10 @@ pub(crate) async fn gathering(upstream: &str) {
             let link = link(address, way).await;
             for reader in [Reader::Idle, Reader::Behind] {
                 let began = Instant::now();
-                let mut seen = read(link, reader).await;
+                let mut measured = read(link, reader).await;
                 let seconds = began.elapsed().as_secs_f64();
                 let [p50, p99] =
-                    [0.5, 0.99].map(|share| quantile(&mut seen.latencies, share).saturating_sub(delay));
+                    [0.5, 0.99].map(|share| quantile(&mut measured.latencies, share).saturating_sub(delay));
                 println!(
                     "{name:<12} {:>4} ms {loss:>3} % {:<8} {:>12} {:>10.0} {p50:>10.1?} {p99:>10.1?}",
                     delay.as_millis(),
@@ -54,28 +54,28 @@ pub(crate) async fn gathering(upstream: &str) {
                         Reader::Idle => "idle",
                         Reader::Behind => "behind",
                     },
-                    seen.bytes / seen.reads.max(1),
-                    seen.reads as f64 / seconds,
+                    measured.bytes / measured.reads.max(1),
+                    measured.reads as f64 / seconds,
                 );
             }
         }
     }
 }
 
-async fn read(address: SocketAddr, reader: Reader) -> Seen {
+async fn read(address: SocketAddr, reader: Reader) -> Measured {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.write_all(request(&format!("stamped:{RATE}:{RECORDS}")).as_bytes()).await.unwrap();
-    let (mut seen, mut stamps) = (Seen::default(), Stamps::default());
+    let (mut measured, mut stamps) = (Measured::default(), Stamps::default());
     let mut buffer = vec![0; 64 << 10];
-    while !seen.is_whole {
+    while !measured.is_whole {
         if let Reader::Behind = reader {
             tokio::time::sleep(Duration::from_millis(1000 * 10 / RATE as u64)).await;
         }
         let count = socket.read(&mut buffer).await.unwrap();
         assert!(count > 0, "the stream was cut");
-        stamps.take(&buffer[..count], &mut seen);
+        stamps.take(&buffer[..count], &mut measured);
     }
-    seen
+    measured
 }
 
 /// A proxy that collects records for this long.

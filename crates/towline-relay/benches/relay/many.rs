@@ -8,7 +8,7 @@ use towline::forward::{Body, Request, Response};
 use towline_core::http1::Method;
 
 use crate::proxies::relay;
-use crate::reader::{Seen, Stamps, quantile};
+use crate::reader::{Measured, Stamps, quantile};
 
 fn client(address: std::net::SocketAddr) -> Client {
     let http2 = Http2Config {
@@ -33,14 +33,14 @@ async fn chat(client: &Client, model: &str) -> Response {
     client.ready().await.unwrap().send(request).await.unwrap()
 }
 
-async fn read(mut response: Response) -> Seen {
-    let (mut seen, mut stamps) = (Seen::default(), Stamps::default());
+async fn read(mut response: Response) -> Measured {
+    let (mut measured, mut stamps) = (Measured::default(), Stamps::default());
     let mut bytes = Vec::new();
     while std::future::poll_fn(|cx| response.body.poll_read(cx, &mut bytes)).await.unwrap() > 0 {
-        stamps.take(&bytes, &mut seen);
+        stamps.take(&bytes, &mut measured);
         bytes.clear();
     }
-    seen
+    measured
 }
 
 /// Healthy readers beside some that never read, all on one connection.
@@ -61,15 +61,15 @@ pub(crate) async fn stalled(upstream: &str) {
             readers.spawn(async move { read(chat(&client, MODEL).await).await });
         }
         let mut latencies = Vec::new();
-        while let Some(seen) = readers.join_next().await {
-            let seen = seen.unwrap();
-            assert!(seen.is_whole);
-            latencies.extend(seen.latencies);
+        while let Some(measured) = readers.join_next().await {
+            let measured = measured.unwrap();
+            assert!(measured.is_whole);
+            latencies.extend(measured.latencies);
         }
         // The stalled readers lost nothing either.
         for response in held {
-            let seen = read(response).await;
-            assert!(seen.is_whole && seen.latencies.len() == 300);
+            let measured = read(response).await;
+            assert!(measured.is_whole && measured.latencies.len() == 300);
         }
         let [p50, p99] = [0.5, 0.99].map(|share| quantile(&mut latencies, share));
         println!("{stalled:>4} stalled: the others p50 {p50:.1?}, p99 {p99:.1?}");
@@ -89,10 +89,10 @@ pub(crate) async fn many(upstream: &str) {
         readers.spawn(async move { read(chat(&client, "stamped:2:20").await).await });
     }
     let (mut whole, mut records) = (0, 0);
-    while let Some(seen) = readers.join_next().await {
-        let seen = seen.unwrap();
-        whole += usize::from(seen.is_whole);
-        records += seen.latencies.len();
+    while let Some(measured) = readers.join_next().await {
+        let measured = measured.unwrap();
+        whole += usize::from(measured.is_whole);
+        records += measured.latencies.len();
     }
     println!(
         "\n{STREAMS} streams on {CONNECTIONS} HTTP/2 connections, 2 records a second each: {whole} whole, {records} records, \

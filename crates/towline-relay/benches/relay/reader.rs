@@ -16,9 +16,12 @@ pub(crate) fn now() -> u64 {
 
 /// The measurements of a reader.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// From the server's write to here, in nanoseconds, of each record.
+pub(crate) struct Measured {
+    /// From the server's write to here, in nanoseconds, of each record that was written while it was read.
     pub(crate) latencies: Vec<u64>,
+    /// When the reader was attached, in nanoseconds since the Unix epoch, and the number of records from before.
+    pub(crate) attached: u64,
+    pub(crate) earlier: usize,
     pub(crate) reads: u64,
     pub(crate) bytes: u64,
     pub(crate) is_whole: bool,
@@ -31,21 +34,25 @@ pub(crate) struct Stamps {
 }
 
 impl Stamps {
-    pub(crate) fn take(&mut self, bytes: &[u8], seen: &mut Seen) {
+    pub(crate) fn take(&mut self, bytes: &[u8], measured: &mut Measured) {
         let now = now();
-        seen.reads += 1;
-        seen.bytes += bytes.len() as u64;
+        measured.reads += 1;
+        measured.bytes += bytes.len() as u64;
         self.rest.extend_from_slice(bytes);
         let mut from = 0;
         while let Some(at) = find(&self.rest[from..], BEFORE_STAMP) {
             let start = from + at + BEFORE_STAMP.len();
             let Some(digits) = self.rest.get(start..start + STAMP_DIGITS) else { break };
             if let Some(stamp) = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok()) {
-                seen.latencies.push(now.saturating_sub(stamp));
+                if stamp < measured.attached {
+                    measured.earlier += 1;
+                } else {
+                    measured.latencies.push(now.saturating_sub(stamp));
+                }
             }
             from = start + STAMP_DIGITS;
         }
-        seen.is_whole |= find(&self.rest, b"\"done\":true").is_some();
+        measured.is_whole |= find(&self.rest, b"\"done\":true").is_some();
         let keep = from.max(self.rest.len().saturating_sub(BEFORE_STAMP.len() + STAMP_DIGITS));
         self.rest.drain(..keep);
     }
@@ -69,20 +76,20 @@ pub(crate) fn request(model: &str) -> String {
 }
 
 /// Reads one answer to its end.
-pub(crate) async fn read(address: SocketAddr, model: String) -> Seen {
+pub(crate) async fn read(address: SocketAddr, model: String) -> Measured {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.set_nodelay(true).unwrap();
     socket.write_all(request(&model).as_bytes()).await.unwrap();
-    let (mut seen, mut stamps) = (Seen::default(), Stamps::default());
+    let (mut measured, mut stamps) = (Measured::default(), Stamps::default());
     let mut buffer = vec![0; 16 << 10];
-    while !seen.is_whole {
+    while !measured.is_whole {
         let count = socket.read(&mut buffer).await.unwrap();
         if count == 0 {
             break;
         }
-        stamps.take(&buffer[..count], &mut seen);
+        stamps.take(&buffer[..count], &mut measured);
     }
-    seen
+    measured
 }
 
 /// The value below which `share` of them are.

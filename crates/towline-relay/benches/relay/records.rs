@@ -41,10 +41,10 @@ async fn one(name: &str, address: SocketAddr, proxy: Option<&Proxy>) {
     }
     let mut latencies = Vec::with_capacity(STREAMS * RATE * SECONDS);
     let mut whole = 0;
-    while let Some(seen) = readers.join_next().await {
-        let seen = seen.unwrap();
-        whole += usize::from(seen.is_whole);
-        latencies.extend(seen.latencies);
+    while let Some(measured) = readers.join_next().await {
+        let measured = measured.unwrap();
+        whole += usize::from(measured.is_whole);
+        latencies.extend(measured.latencies);
     }
     assert_eq!((whole, latencies.len()), (STREAMS, STREAMS * RATE * SECONDS), "{name}");
     let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| quantile(&mut latencies, share));
