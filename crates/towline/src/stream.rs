@@ -351,25 +351,19 @@ impl Stream {
             Io::Reading(body) => {
                 let input = self.life.input();
                 let before = input.len();
-                let read = body.poll_read(cx, input);
-                let count = input.len() - before;
+                let read = ready!(body.poll_read(cx, input));
+                let (count, now) = (input.len() - before, now());
+                self.life.received(count, now);
                 match read {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(Read::Bytes(_))) => {
-                        let now = now();
-                        self.life.received(count, now);
-                        // The timeouts must also apply to a server that never pauses.
-                        self.life.tick(now);
-                    }
-                    Poll::Ready(Ok(Read::End)) => {
+                    // The timeouts must also apply to a server that never pauses.
+                    Ok(Read::Bytes(_)) => self.life.tick(now),
+                    Ok(Read::End) => {
                         self.io = Io::Closed;
-                        self.life.received(count, now());
-                        self.life.ended(BodyEnd::Clean, now());
+                        self.life.ended(BodyEnd::Clean, now);
                     }
-                    Poll::Ready(Err(error)) => {
+                    Err(error) => {
                         self.io = Io::Closed;
-                        self.life.received(count, now());
-                        self.life.ended(failure::body_end(&error), now());
+                        self.life.ended(failure::body_end(&error), now);
                     }
                 }
             }
