@@ -43,7 +43,7 @@ def as_(name, call):
 NAMES = ["ann", "bob", "cy"]
 
 
-def test_work_runs_in_the_context_of_whoever_submits_it(engine):
+def test_work_runs_in_the_context_of_its_submitter(engine):
     assert [as_(name, lambda: engine.submit(who()).result(PATIENCE)) for name in NAMES] == [(n, n) for n in NAMES]
     assert [as_(name, lambda: engine.submit_blocking(tenant.get).result(PATIENCE)) for name in NAMES] == NAMES
     assert engine.submit(who()).result(PATIENCE) == ("nobody", "nobody")
@@ -54,7 +54,7 @@ def test_work_runs_in_the_context_of_whoever_submits_it(engine):
     assert [list(as_(name, lambda: engine.submit(yields()))) for name in NAMES] == [[name] for name in NAMES]
 
 
-def test_a_done_callback_runs_in_the_context_of_whoever_added_it(engine):
+def test_a_done_callback_runs_in_the_context_of_the_code_that_added_it(engine):
     told = {name: threading.Event() for name in NAMES}
     job = engine.chat("normal", "x")
     for name in NAMES:

@@ -51,7 +51,7 @@ def test_iterate_over_events(engine, run):
 
 
 @both
-def test_the_loop_goes_on_while_a_job_is_awaited(engine, run):
+def test_the_loop_runs_while_a_job_is_awaited(engine, run):
     """Sixteen waiters in one loop: each is woken for its own job, and cancelling a wait does not affect the job."""
 
     async def main():

@@ -12,7 +12,7 @@ PRELUDE = """
 import asyncio, os, signal, sys, threading, time
 import towline
 engine = towline.Engine(sys.argv[1])
-async def for_ever():
+async def endlessly():
     await asyncio.Event().wait()
 """
 
@@ -71,14 +71,14 @@ ENDS = {
 async def numbers():
     try:
         yield 1
-        await for_ever()
+        await endlessly()
     finally:
         await asyncio.sleep(0)
         print("closed", flush=True)
 async def read():
     async for _ in numbers():
         began.set()
-        await for_ever()
+        await endlessly()
 began = threading.Event()
 engine.submit(read()); began.wait()
 """,
@@ -116,7 +116,7 @@ def test_an_engine_that_is_dropped_ends_its_jobs(server):
     code = """
 import gc, weakref
 from towline._towline import jobs_ended
-job = engine.submit(for_ever())
+job = engine.submit(endlessly())
 core = job._core
 gone = weakref.ref(engine)
 del engine, job
@@ -130,7 +130,7 @@ def test_a_fork_after_the_start_is_refused_and_ends(server):
     code = """
 import warnings
 warnings.simplefilter("ignore")
-job = engine.submit(for_ever())
+job = engine.submit(endlessly())
 child = os.fork()
 if child == 0:
     refused = 0

@@ -17,7 +17,7 @@ async def value(of):
     return of
 
 
-async def for_ever():
+async def endlessly():
     await asyncio.Event().wait()
 
 
@@ -29,7 +29,7 @@ def test_a_coroutine_is_a_job_with_its_result(engine):
 
 
 def test_a_running_coroutine_says_so(engine):
-    job = engine.submit(for_ever())
+    job = engine.submit(endlessly())
     until_state(engine, job, "running")
     job.cancel()
     until_state(engine, job, "cancelled")
@@ -66,7 +66,7 @@ def test_cancelling_is_not_cancelled(engine):
 
     async def cleans_up():
         try:
-            await for_ever()
+            await endlessly()
         finally:
             while not may_end.is_set():
                 await asyncio.sleep(0.001)
@@ -83,7 +83,7 @@ def test_cancelling_is_not_cancelled(engine):
 def test_a_result_that_survives_its_cancellation_is_kept(engine):
     async def survives():
         try:
-            await for_ever()
+            await endlessly()
         except asyncio.CancelledError:
             return "all the same"
 
@@ -98,7 +98,7 @@ def test_the_deadline_moves_from_any_thread_and_lets_it_clean_up(engine):
 
     async def works():
         try:
-            await for_ever()
+            await endlessly()
         finally:
             cleaned.append(True)
 
@@ -115,7 +115,7 @@ def test_the_deadline_moves_from_any_thread_and_lets_it_clean_up(engine):
 def test_one_that_never_began_is_closed(server):
     with warnings.catch_warnings(), towline.Engine(server, max_running=1) as engine:
         warnings.simplefilter("error")
-        first = engine.submit(for_ever())
+        first = engine.submit(endlessly())
         coroutine = value(1)
         second = engine.submit(coroutine)
         assert second.state == "queued"
@@ -152,7 +152,7 @@ def test_a_paused_coroutine_stops_at_its_next_await(engine):
 
 
 def test_a_paused_coroutine_can_be_cancelled(engine):
-    job = engine.submit(for_ever())
+    job = engine.submit(endlessly())
     until_state(engine, job, "running")
     job.pause()
     job.cancel()
@@ -163,7 +163,7 @@ def test_a_paused_coroutine_can_be_cancelled(engine):
 def test_timeouts_and_groups_of_asyncio_work_inside(engine):
     async def uses_asyncio():
         try:
-            await asyncio.wait_for(for_ever(), 0.01)
+            await asyncio.wait_for(endlessly(), 0.01)
         except asyncio.TimeoutError:
             pass
         return await asyncio.gather(value(1), value(2))

@@ -96,7 +96,7 @@ def test_the_notebook_runs(server, tmp_path, monkeypatch):
     outputs = [str(output) for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("<table>" in output and "<td>first</td>" in output for output in outputs)
     assert any("A river is a stream" in output for output in outputs)
-    assert any("Job 3 wait_for_ever() cancelled" in output for output in outputs)
+    assert any("Job 3 wait_endlessly() cancelled" in output for output in outputs)
     assert "([], [])" in outputs[-1]
 
 

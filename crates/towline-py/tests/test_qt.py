@@ -69,11 +69,11 @@ def test_a_button_runs_a_coroutine_and_a_destroyed_one_cancels_it(application, e
     run_until(application, button.isEnabled)
     assert answers == [threading.get_ident()] and [str(error) for error in errors] == ["no such file"]
 
-    async def for_ever():
+    async def endlessly():
         await asyncio.Event().wait()
 
     other = QPushButton("wait")
-    job = foreground.bind_async(other, for_ever)()
+    job = foreground.bind_async(other, endlessly)()
     other.deleteLater()
     run_until(application, lambda: job.done)
     assert job.state == "cancelled" and len(errors) == 1

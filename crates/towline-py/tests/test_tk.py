@@ -141,10 +141,10 @@ def test_a_failing_coroutine_is_reported_and_a_destroyed_widget_cancels_its_own(
     run_until(root, lambda: root.errors)
     assert str(root.errors[0]) == "no such file" and button["state"] == "normal"
 
-    async def for_ever():
+    async def endlessly():
         await asyncio.Event().wait()
 
-    job = towline.tk.bind_async(button, for_ever)()
+    job = towline.tk.bind_async(button, endlessly)()
     button.destroy()
     run_until(root, lambda: job.done)
     later = foreground.start(lambda: asyncio.sleep(0), lambda job: seen.append(job))

@@ -171,11 +171,11 @@ fn the_words_are_those_of_the_glossary() {
             if path.ends_with("tests/tidy.rs") || path.starts_with(root().join("models")) {
                 continue;
             }
-            let text = read(&path).to_lowercase();
+            // The words of a name count too.
+            let text = read(&path).to_lowercase().replace('_', " ");
             for phrase in NOT_ENGLISH.iter().filter(|phrase| text.contains(**phrase)) {
                 for (number, line) in text.lines().enumerate() {
-                    let words =
-                        format!(" {} ", line.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', " "));
+                    let words = format!(" {} ", line.replace(|c: char| !c.is_ascii_alphanumeric(), " "));
                     assert!(
                         !words.contains(&format!(" {phrase} ")),
                         "{}:{}: {phrase}",

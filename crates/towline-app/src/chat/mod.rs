@@ -684,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_answer_is_gone_on_with_and_a_retry_asks_anew() {
+    fn a_partial_answer_is_continued_and_a_retry_asks_again() {
         let mut chat = Conversation::default();
         let one = chat.ask("m", Message::user("one"));
         assert!(!chat.resume(one));

@@ -185,9 +185,9 @@ impl Buffer {
     }
 
     fn remember(&mut self, change: Change) {
-        let goes_on = change == Change::Typed && self.last == Change::Typed;
+        let is_same_edit = change == Change::Typed && self.last == Change::Typed;
         self.last = change;
-        if goes_on || self.text.len() > UNDO_BYTES {
+        if is_same_edit || self.text.len() > UNDO_BYTES {
             return;
         }
         if self.undo.len() == UNDO_DEPTH {
@@ -220,11 +220,11 @@ impl Buffer {
             return;
         }
         let change = if start < self.cursor { Change::KilledBackward } else { Change::KilledForward };
-        let goes_on = matches!(self.last, Change::KilledBackward | Change::KilledForward);
+        let is_same_edit = matches!(self.last, Change::KilledBackward | Change::KilledForward);
         self.remember(change);
         let text: String = self.text.drain(start..end).collect();
         self.cursor = start;
-        if !goes_on {
+        if !is_same_edit {
             self.killed = text;
         } else if change == Change::KilledBackward {
             self.killed.insert_str(0, &text);

@@ -28,7 +28,7 @@ fn an_answer_ends_with_a_line_end() {
 }
 
 #[test]
-fn tokens_are_seen_as_they_come() {
+fn tokens_are_shown_as_they_arrive() {
     let server = Server::start(
         Script::ndjson_open([chat_text("Hel")]).wait("go").lines([chat_text("lo"), chat_done("stop", 2)]),
     );

@@ -67,7 +67,7 @@ fn polling_now_and_then_gives_the_same() {
 }
 
 #[test]
-fn events_that_are_joined_as_they_come_make_the_same_log() {
+fn events_that_are_joined_as_they_arrive_make_the_same_log() {
     let texts = |events: &[Event]| {
         events.iter().filter(|e| matches!(e, Event::Text(_) | Event::Thinking(_))).count() as u64
     };

@@ -238,7 +238,7 @@ fn finish_reasons() {
 }
 
 #[test]
-fn an_openai_answer_goes_on_for_its_usage_up_to_its_end_mark() {
+fn an_openai_answer_is_read_for_its_usage_up_to_its_end_mark() {
     let finish = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
     let usage = |tokens| format!("data: {{\"choices\":[],\"usage\":{{\"completion_tokens\":{tokens}}}}}\n\n");
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";

@@ -385,7 +385,7 @@ fn time_that_goes_backwards_harms_nothing() {
 }
 
 #[test]
-fn another_try_goes_on_with_the_total_clock_and_starts_the_others_again() {
+fn another_try_keeps_the_total_clock_and_starts_the_others_again() {
     let start = Instant::now();
     let busy = Error::from_status(503, b"busy", Some(secs(1)));
     let mut life = clocked(Timeouts { total: Some(secs(100)), ..CLOCKS }, start);
@@ -415,7 +415,7 @@ fn another_try_goes_on_with_the_total_clock_and_starts_the_others_again() {
 }
 
 #[test]
-fn a_stream_restarted_has_its_own_clocks_and_begins_anew() {
+fn a_stream_restarted_has_its_own_clocks_and_begins_again() {
     let start = Instant::now();
     let mut life = clocked(CLOCKS, start);
     life.set_timeouts(Timeouts { total: Some(secs(2)), ..CLOCKS });
@@ -465,7 +465,7 @@ fn after_a_pause_all_clocks_but_the_total_start_again() {
 }
 
 #[test]
-fn a_cut_stream_goes_on_with_all_it_had() {
+fn a_cut_stream_continues_with_all_it_had() {
     let start = Instant::now();
     let limits = Limits { reply_bytes: 12, ..Limits::default() };
     let mut life = Lifecycle::new(Dialect::Ollama, CLOCKS, limits, start);

@@ -50,7 +50,7 @@ fn enter_sends_and_shift_enter_begins_a_line() {
 }
 
 #[test]
-fn stop_keeps_what_came_and_continue_goes_on() {
+fn stop_keeps_what_arrived_and_continue_continues_it() {
     let stopped = Script::ndjson_open([ollama::chat_text("first half")]).stall();
     let rest = Script::ndjson([ollama::chat_text(", second half"), ollama::chat_done("stop", 2)]);
     let routes = Routes::new().path_each("/api/chat", [stopped, rest]);

@@ -248,7 +248,7 @@ fn an_answer_that_is_taken_up_again_is_the_windows_to_write() {
 }
 
 #[test]
-fn continue_reads_on_what_the_relay_has() {
+fn continue_reads_the_rest_from_the_relay() {
     let user = User::new();
     let (mut stage, _) = user.half_way();
     let job = own_job(&stage);

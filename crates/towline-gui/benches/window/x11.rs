@@ -45,7 +45,7 @@ impl Pointer {
         self.fake(PRESS, 1, 0, 0)
     }
 
-    /// Lets go of it.
+    /// Releases the button.
     pub(crate) fn release(&mut self) -> io::Result<()> {
         self.fake(RELEASE, 1, 0, 0)
     }

@@ -177,7 +177,7 @@ async fn a_token_that_has_expired_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_comes_with_the_newest_answers_for_whoever_may_read_them() {
+async fn the_page_comes_with_the_newest_answers_for_a_token_that_may_read_them() {
     let (_server, relay) =
         with(&[token("one"), token("other"), Token { roles: Some(vec![Role::Metrics]), ..token("watcher") }])
             .await;

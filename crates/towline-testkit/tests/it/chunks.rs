@@ -24,7 +24,7 @@ fn sizes_are_kept() {
 }
 
 #[test]
-fn a_seed_gives_the_same_cuts_for_ever() {
+fn a_seed_always_gives_the_same_cuts() {
     let input = [0; 40];
     let lengths = |seed| -> Vec<Vec<usize>> {
         chunk::random_cuts(&input, seed, 3)

@@ -279,11 +279,11 @@ impl TaskControl {
         let mut unsent = event;
         while let Err(event) = self.cell.emit(unsent) {
             unsent = event;
-            let goes_on = self.cell.wait(News::Any, |job| match &job.outcome {
+            let is_running = self.cell.wait(News::Any, |job| match &job.outcome {
                 Some(_) => Some(false),
                 None => (!job.full).then_some(true),
             });
-            if !goes_on.await {
+            if !is_running.await {
                 return;
             }
         }

@@ -195,7 +195,7 @@ async fn a_stopped_stream_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn the_total_clock_goes_on_through_all_tries() {
+async fn the_total_clock_runs_through_all_tries() {
     let server = Server::start(busy(503, "20"));
     let timeouts = Timeouts { total: Some(SHORT), ..Timeouts::default() };
     let (_, outcome) = read(client(&server).chat(chat("m")).with_timeouts(timeouts)).await;

@@ -126,7 +126,7 @@ async fn by_default_a_hang_after_the_terminal_record_costs_a_moment() {
 }
 
 #[tokio::test]
-async fn the_total_clock_ends_what_moves_on_for_ever() {
+async fn the_total_clock_ends_a_stream_that_never_ends() {
     let timeouts = Timeouts { total: Some(SHORT), ..NO_TIMEOUTS };
     let line = http::chunk(http::line(ollama::chat_text("x")));
     for script in [
@@ -174,7 +174,7 @@ async fn bytes_without_records_run_out_of_another_clock_than_silence() {
 }
 
 #[tokio::test]
-async fn a_flood_after_the_terminal_record_is_not_read_for_ever() {
+async fn a_flood_after_the_terminal_record_is_not_read_endlessly() {
     for piece in [http::line(ollama::chat_text("more")), b"\n".repeat(4096)] {
         let piece = http::chunk(piece);
         let server = Server::start(Script::ndjson_open(ollama::chat(&["Hi"])).forever(piece));

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_question_says_counts_more() {
+    fn what_a_question_says_takes_precedence() {
         let common = ChatRequest::default().option("seed", 1).option("top_k", 2);
         let text =
             r#"{"prompt":"a","system":"s","options":{"seed":3},"format":"json","think":false,"model":"own"}"#;

@@ -26,16 +26,16 @@ fn screen(text: &str, columns: usize) -> Vec<String> {
     markdown.finish(&mut lines);
     let mut shown = vec![];
     for line in lines {
-        let mut row_goes_on = false;
+        let mut row_continues = false;
         for row in wrap(&line, columns) {
             assert!(row.width <= columns, "{} columns in {columns}: {}", row.width, row.line.text());
-            if row_goes_on {
+            if row_continues {
                 let last: &mut String = shown.last_mut().unwrap();
                 last.push_str(&row.line.text());
             } else {
                 shown.push(row.line.text());
             }
-            row_goes_on = row.end == Break::Cells;
+            row_continues = row.end == Break::Cells;
         }
     }
     shown

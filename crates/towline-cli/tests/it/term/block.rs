@@ -50,7 +50,7 @@ fn no_line_is_lost_while_the_window_changes() {
 
 /// The kernel does not know the new width yet, and a rewrapped paragraph is higher than the window.
 #[test]
-fn nothing_is_left_behind_where_rows_are_wrapped_anew() {
+fn no_old_row_remains_where_rows_are_wrapped_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("answer");
     let words: Vec<String> = (0..600).map(|word| format!("w{word:04}")).collect();

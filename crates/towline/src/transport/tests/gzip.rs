@@ -31,7 +31,7 @@ async fn drain(body: &mut ResponseBody, mut look: impl FnMut(usize)) -> Result<V
 }
 
 #[tokio::test]
-async fn records_of_a_compressed_stream_are_seen_as_they_come() {
+async fn records_of_a_compressed_stream_are_seen_as_they_arrive() {
     let (seen, wait) = mpsc::sync_channel::<()>(1);
     let wait = std::sync::Mutex::new(wait);
     let server = Server::start(move |_, mut peer| {

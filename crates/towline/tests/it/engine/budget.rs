@@ -53,7 +53,7 @@ fn a_reader_that_reads_along_misses_nothing_under_either_policy() {
 }
 
 #[test]
-fn a_job_nobody_reads_is_paused_and_goes_on_when_somebody_does() {
+fn a_job_nobody_reads_is_paused_and_continues_when_somebody_does() {
     for overflow in [LogOverflow::DropRead, LogOverflow::Pause] {
         let engine = small(16, 1024, overflow);
         let task = talker(&engine, 100);
@@ -115,7 +115,7 @@ fn room_that_others_make_lets_a_job_go_on_that_nobody_reads() {
 }
 
 #[test]
-fn a_job_whose_log_was_read_empty_goes_on_whatever_the_others_hold() {
+fn a_job_whose_log_was_read_empty_continues_even_if_other_logs_are_full() {
     let engine = small(1024, 128, LogOverflow::DropRead);
     let mut foreground = Foreground::of(&engine);
     let hoard = talker(&engine, 500);

@@ -11,7 +11,7 @@ use super::*;
 const FLOOD_BYTES: u64 = 32 << 20;
 
 #[test]
-fn a_paused_stream_holds_the_server_back_and_goes_on_where_it_was() {
+fn a_paused_stream_holds_the_server_back_and_continues_where_it_was() {
     let line = ollama::chat_text(&"x".repeat(1000));
     let script = Script::ndjson_open([&line])
         .wait("flood")

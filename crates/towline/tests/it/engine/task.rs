@@ -23,7 +23,7 @@ fn failure(job: &Job) -> String {
 }
 
 #[test]
-fn a_value_is_returned_once_to_whoever_asks_first() {
+fn a_value_is_returned_once_to_the_first_caller() {
     let engine = engine();
     let task = engine.spawn("makes a text", async { "made".to_owned() });
     let clone = task.clone();
@@ -117,7 +117,7 @@ fn work_that_blocks_delays_no_other_job_on_a_thread_of_its_own() {
 }
 
 #[test]
-fn of_two_threads_one_that_is_blocked_leaves_the_other() {
+fn one_blocked_thread_leaves_the_other_one_to_the_other_jobs() {
     let engine = engine_with(EngineConfig { threads: 2, ..EngineConfig::default() });
     let (release, held) = std::sync::mpsc::sync_channel::<()>(0);
     let blocking = engine.spawn("blocks", async move { held.recv().unwrap() });

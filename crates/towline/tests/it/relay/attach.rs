@@ -64,7 +64,7 @@ trait Submitted: Future + Sized {
 impl<F: Future> Submitted for F {}
 
 #[tokio::test]
-async fn a_snapshot_ends_with_what_there_is() {
+async fn a_snapshot_ends_with_the_existing_bytes() {
     let relay = writing();
     let client = client(&relay.url);
     drop(soon(client.chat(crate::client_support::chat("m")).next()).now_or_never_submitted(&relay).await);
