@@ -130,7 +130,7 @@ fn python() {
     let python = std::env::var("TOWLINE_BENCH_PYTHON").unwrap_or_else(|_| venv.to_owned());
     let peer = Peer::start();
     let [floor, ours] = [COUNTER, CLIENT].map(|contender| {
-        nanoseconds(flat::cpu_of(contender, &peer.url(), &format!("flat:{RECORDS}"), RECORDS, once), RECORDS)
+        nanoseconds(measure::cpu_of(contender, &peer.url(), &format!("flat:{RECORDS}"), RECORDS, once), RECORDS)
     });
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ollama_python.py");
     let output = Command::new(&python).args([script, &peer.url(), &PYTHON_RECORDS.to_string()]).output();

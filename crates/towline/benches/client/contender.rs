@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use towline::client::{Http2Policy, host};
 use towline::engine::{Reader, StartAt};
 use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Item};
 
@@ -18,16 +19,30 @@ pub(crate) const ENGINE_ACROSS: &str = "towline Engine, read from another runtim
 pub(crate) const ENGINE_UNREAD: &str = "towline Engine, unread";
 #[allow(dead_code, reason = "the bench beside other clients has contenders of its own")]
 pub(crate) const CONTENDERS: [&str; 5] = [COUNTER, CLIENT, ENGINE, ENGINE_ACROSS, ENGINE_UNREAD];
+/// The same over HTTP/2 without TLS, which a user chooses by a policy.
+pub(crate) const HTTP2_CLIENT: &str = "towline Client, HTTP/2";
+pub(crate) const HTTP2_ENGINE: &str = "towline Engine, HTTP/2";
 
 /// Reads one whole stream of so many records.
 pub(crate) fn read(contender: &str, url: &str, model: &str, records: u64) {
     let request = ChatRequest::new(model).user("Hi");
     let seen = match contender {
         COUNTER => runtime().block_on(by_counter(url, model)),
-        CLIENT => runtime().block_on(by_client(url, request)),
+        CLIENT | HTTP2_CLIENT => runtime().block_on(by_client(client(contender, url), request)),
         _ => by_engine(contender, url, request),
     };
     assert_eq!(seen, records, "{contender}");
+}
+
+/// The client that this contender uses.
+pub(crate) fn client(contender: &str, url: &str) -> Client {
+    let policy = match contender {
+        HTTP2_CLIENT | HTTP2_ENGINE => Http2Policy::PriorKnowledge,
+        _ => Http2Policy::default(),
+    };
+    let mut config = towline::Config::default();
+    config.transport.http2.policy = policy;
+    Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }
 
 async fn by_counter(url: &str, model: &str) -> u64 {
@@ -36,8 +51,8 @@ async fn by_counter(url: &str, model: &str) -> u64 {
     counter::count(&mut counter::connect(address).await, model).await - 1
 }
 
-async fn by_client(url: &str, request: ChatRequest) -> u64 {
-    let mut stream = Client::new(url).unwrap().chat(request);
+async fn by_client(client: Client, request: ChatRequest) -> u64 {
+    let mut stream = client.chat(request);
     let mut texts = 0;
     while let Some(item) = stream.next().await {
         match item {
@@ -51,10 +66,10 @@ async fn by_client(url: &str, request: ChatRequest) -> u64 {
 
 fn by_engine(contender: &str, url: &str, request: ChatRequest) -> u64 {
     let engine = Engine::start(EngineConfig::default()).unwrap();
-    let job = engine.chat(&Client::new(url).unwrap(), request);
+    let job = engine.chat(&client(contender, url), request);
     let reader = job.reader(StartAt::Beginning);
     let read = match contender {
-        ENGINE => engine.spawn("reader", read_all(reader)).wait().unwrap().unwrap(),
+        ENGINE | HTTP2_ENGINE => engine.spawn("reader", read_all(reader)).wait().unwrap().unwrap(),
         ENGINE_ACROSS => runtime().block_on(read_all(reader)),
         ENGINE_UNREAD => job.wait().unwrap().reply.text.len(),
         other => panic!("{other} is not known"),

@@ -14,10 +14,14 @@ pub(crate) const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 /// Lines of the head of the servers here, the empty one included.
 const HEAD_LINES: u64 = 4;
 
+/// The body of a chat request for this model.
+pub(crate) fn body(model: &str) -> String {
+    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hi"}}],"stream":true}}"#)
+}
+
 /// A chat request for this model, whole.
 pub(crate) fn request(model: &str) -> Vec<u8> {
-    let body =
-        format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hi"}}],"stream":true}}"#);
+    let body = body(model);
     let length = body.len();
     format!("POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")
         .into_bytes()

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --bench client                    everything but the instruction counts
-//! cargo bench --bench client -- flat paced …    some of it: flat paced first-event line flood cancel many
+//! cargo bench --bench client -- flat paced …    some of it: flat paced first-event line flood cancel many http2
 //! cargo bench --bench client -- instructions    counted by valgrind's callgrind
 //! ```
 //!
@@ -19,6 +19,9 @@ mod counter;
 mod first_event;
 mod flat;
 mod flood;
+mod http2;
+mod http2_counter;
+mod http2_peer;
 mod instructions;
 mod line;
 mod many;
@@ -30,21 +33,23 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => return peer::serve(),
+        [http2_peer::ROLE] => return http2_peer::serve(),
         ["once", contender, url, shape, number] => {
             return once(contender, url, shape, number.parse().unwrap());
         }
-        ["many", kind, url, streams, rate, records] => {
+        ["many", contender, url, streams, rate, records] => {
             let [streams, rate, records] = [streams, rate, records].map(|number| number.parse().unwrap());
-            return many::measured(kind, url, streams, rate, records);
+            return many::measured(contender, url, streams, rate, records);
         }
         ["instructions"] => {
             instructions::compare(&contender::CONTENDERS);
+            http2::instructions();
             return first_event::instructions();
         }
         _ => {}
     }
     let wanted = |name: &str| args.is_empty() || args.iter().any(|arg| arg == name);
-    let parts: [(&str, fn()); 7] = [
+    let parts: [(&str, fn()); 8] = [
         ("flat", || flat::compare(&contender::CONTENDERS, contender::read)),
         ("paced", paced::run),
         ("first-event", first_event::run),
@@ -52,6 +57,7 @@ fn main() {
         ("flood", flood::run),
         ("cancel", cancel::run),
         ("many", many::run),
+        ("http2", http2::run),
     ];
     for (name, run) in parts {
         if wanted(name) {
@@ -67,6 +73,6 @@ fn once(contender: &str, url: &str, shape: &str, number: u64) {
         first_event::COLD_COUNTER | first_event::COLD_CLIENT | first_event::WARM_CLIENT => {
             first_event::requests(contender, url, number);
         }
-        _ => contender::read(contender, url, &format!("{shape}:{number}"), number),
+        _ => http2::read(contender, url, &format!("{shape}:{number}"), number),
     }
 }

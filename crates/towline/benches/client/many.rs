@@ -6,11 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
+use h2::client::SendRequest;
 use tokio::task::JoinSet;
 use towline::engine::{Reader, StartAt};
-use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Item, Stream};
+use towline::{ChatRequest, Engine, EngineConfig, Event, Item, Stream};
 
+use crate::contender::{CLIENT, COUNTER, ENGINE, HTTP2_CLIENT, HTTP2_ENGINE, client};
 use crate::counter;
+use crate::http2_counter::{self, H2_ALONE};
 use crate::measure::{process_cpu, quantile, resident_bytes, runtime};
 use crate::peer::Peer;
 
@@ -21,16 +25,21 @@ const STAMP_DIGITS: usize = 19;
 const SIZES: [(usize, usize, usize); 2] = [(1_000, 20, 200), (10_000, 2, 20)];
 
 pub(crate) fn run() {
+    compare(&[COUNTER, CLIENT, ENGINE].map(|contender| (contender, "serve")));
+}
+
+/// Prints what each contender costs, with a server that is started with this argument.
+pub(crate) fn compare(contenders: &[(&str, &str)]) {
     println!(
-        "| streams at 20,000 records/s in all | kind | lost | delivery p50 | p99 | memory a stream | CPU a record |\n\
+        "| streams at 20,000 records/s in all | program | lost | delivery p50 | p99 | memory a stream | CPU a record |\n\
          |---|---|---|---|---|---|---|"
     );
     for (streams, rate, records) in SIZES {
-        for kind in ["counter", "client", "engine"] {
-            let peer = Peer::start();
+        for (contender, role) in contenders {
+            let peer = Peer::start_as(role);
             let numbers = [streams, rate, records].map(|number| number.to_string());
             let run = Command::new(std::env::current_exe().unwrap())
-                .args(["many", kind, &peer.url()])
+                .args(["many", contender, &peer.url()])
                 .args(numbers)
                 .output()
                 .unwrap();
@@ -41,7 +50,7 @@ pub(crate) fn run() {
 }
 
 /// The process that is measured.
-pub(crate) fn measured(kind: &str, url: &str, streams: usize, rate: usize, records: usize) {
+pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, records: usize) {
     let model = format!("stamped:{rate}:{records}");
     let runtime = runtime();
     let started = Arc::new(AtomicUsize::new(0));
@@ -50,21 +59,34 @@ pub(crate) fn measured(kind: &str, url: &str, streams: usize, rate: usize, recor
     delays.clear();
     let delays = Arc::new(Mutex::new(delays));
     let idle_bytes = resident_bytes();
-    let client = Client::new(url).unwrap();
+    let client = client(contender, url);
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
     let (in_use_bytes, cpu) = runtime.block_on(async {
         let mut running = JoinSet::new();
         let engine = Engine::start(EngineConfig::default()).unwrap();
-        for _ in 0..streams {
+        let connections = if contender == H2_ALONE {
+            http2_counter::connect_for(address, streams).await
+        } else {
+            Vec::new()
+        };
+        for number in 0..streams {
             let seen = Seen { started: Arc::clone(&started), has_begun: false, delays: Arc::clone(&delays) };
             let model = model.clone();
             let request = ChatRequest::new(&model).user("Hi");
-            match kind {
-                "client" => drop(running.spawn(of_client(client.chat(request), seen))),
-                "engine" => {
+            match contender {
+                CLIENT | HTTP2_CLIENT => {
+                    let mut stream = client.chat(request);
+                    // By reference: an async function would hold its argument twice.
+                    running.spawn(async move { of_client(&mut stream, seen).await });
+                }
+                ENGINE | HTTP2_ENGINE => {
                     let reader = engine.chat(&client, request).reader(StartAt::Beginning);
                     let task = engine.spawn("reader", of_engine(reader, seen));
                     running.spawn(async { task.await.unwrap() });
+                }
+                H2_ALONE => {
+                    let connection = connections[number % connections.len()].clone();
+                    running.spawn(of_h2(connection, model, seen));
                 }
                 _ => drop(running.spawn(of_counter(address, model, seen))),
             }
@@ -87,7 +109,9 @@ pub(crate) fn measured(kind: &str, url: &str, streams: usize, rate: usize, recor
     let lost = streams * records - delays.len();
     let [p50, p99] = [0.5, 0.99].map(|share| f64::from(quantile(&mut delays, share)) / 1e3);
     let memory = in_use_bytes.saturating_sub(idle_bytes) as f64 / streams as f64 / 1024.0;
-    println!("| {streams} | {kind} | {lost} | {p50:.0} µs | {p99:.0} µs | {memory:.1} KB | {cpu:.0} ns |");
+    println!(
+        "| {streams} | {contender} | {lost} | {p50:.0} µs | {p99:.0} µs | {memory:.1} KB | {cpu:.0} ns |"
+    );
 }
 
 /// What was delivered, of all streams.
@@ -108,9 +132,21 @@ impl Seen {
             self.started.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    /// For a program that does not parse. A record that is cut in two counts as lost: only one that joins pieces
+    /// could tell.
+    fn look_for_stamps(&mut self, bytes: &[u8]) {
+        const CONTENT: &[u8] = b"\"content\":\"";
+        for at in memchr::memmem::find_iter(bytes, CONTENT) {
+            let stamp = bytes[at + CONTENT.len()..].get(..STAMP_DIGITS);
+            if let Some(stamp) = stamp.filter(|stamp| stamp.iter().all(u8::is_ascii_digit)) {
+                self.stamp(stamp);
+            }
+        }
+    }
 }
 
-async fn of_client(mut stream: Stream, mut seen: Seen) {
+async fn of_client(stream: &mut Stream, mut seen: Seen) {
     while let Some(item) = stream.next().await {
         match item {
             Item::Event(Event::Text(text)) => seen.stamp(&text.as_bytes()[..STAMP_DIGITS]),
@@ -131,16 +167,10 @@ async fn of_engine(mut reader: Reader, mut seen: Seen) {
 }
 
 async fn of_counter(address: SocketAddr, model: String, mut seen: Seen) {
-    const CONTENT: &[u8] = b"\"content\":\"";
-    let look = |bytes: &[u8]| {
-        // A record that is cut in two counts as lost: only a program that joins pieces could tell.
-        for at in memchr::memmem::find_iter(bytes, CONTENT) {
-            let stamp = bytes[at + CONTENT.len()..].get(..STAMP_DIGITS);
-            if let Some(stamp) = stamp.filter(|stamp| stamp.iter().all(u8::is_ascii_digit)) {
-                seen.stamp(stamp);
-            }
-        }
-    };
     let mut socket = counter::connect(address).await;
-    counter::count_with(&mut socket, &model, &mut [0; 2048], look).await;
+    counter::count_with(&mut socket, &model, &mut [0; 2048], |bytes| seen.look_for_stamps(bytes)).await;
+}
+
+async fn of_h2(connection: SendRequest<Bytes>, model: String, mut seen: Seen) {
+    http2_counter::count_with(connection, &model, |bytes| seen.look_for_stamps(bytes)).await;
 }

@@ -1,4 +1,4 @@
-//! Timeouts, memory and order statistics.
+//! Times, memory and order statistics.
 
 use std::time::Duration;
 
@@ -37,6 +37,46 @@ pub(crate) fn quantile<T: Copy + Ord>(values: &mut [T], share: f64) -> T {
 
 pub(crate) fn median<T: Copy + Ord>(values: &mut [T]) -> T {
     quantile(values, 0.5)
+}
+
+/// Rounds of a comparison; the medians count.
+const ROUNDS: usize = 5;
+
+/// Prints what a record of this model costs each contender, in CPU time of this process. They read in turn, each from its
+/// own URL; the first one is the measure.
+pub(crate) fn compare(
+    what: &str,
+    contenders: &[(&str, &str)],
+    model: &str,
+    records: u64,
+    once: fn(&str, &str, &str, u64),
+) {
+    let mut times = vec![Vec::new(); contenders.len()];
+    for _ in 0..ROUNDS {
+        for ((contender, url), times) in contenders.iter().zip(&mut times) {
+            times.push(cpu_of(contender, url, model, records, once));
+        }
+    }
+    println!("| {what} | CPU ns a record | × counter |\n|---|---|---|");
+    let floor = nanoseconds(median(&mut times[0]), records);
+    for ((contender, _), times) in contenders.iter().zip(&mut times) {
+        let each = nanoseconds(median(times), records);
+        println!("| {contender} | {each:.0} | {:.2} |", each / floor);
+    }
+    println!();
+}
+
+/// CPU time of this process for one stream.
+pub(crate) fn cpu_of(
+    contender: &str,
+    url: &str,
+    model: &str,
+    records: u64,
+    once: fn(&str, &str, &str, u64),
+) -> Duration {
+    let before = process_cpu();
+    once(contender, url, model, records);
+    process_cpu() - before
 }
 
 pub(crate) fn nanoseconds(time: Duration, count: u64) -> f64 {

@@ -17,8 +17,13 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn start() -> Self {
+        Self::start_as("serve")
+    }
+
+    /// The program itself, started with this argument.
+    pub(crate) fn start_as(role: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("serve")
+            .arg(role)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -44,7 +49,12 @@ impl Drop for Peer {
 /// The peer's own process: serves until its input ends.
 pub(crate) fn serve() {
     let server = PacedServer::start();
-    println!("{}", server.addr());
+    stay(server.addr());
+}
+
+/// Tells the parent the address, and returns once it is gone.
+pub(crate) fn stay(address: SocketAddr) {
+    println!("{address}");
     std::io::stdout().flush().unwrap();
     let mut rest = Vec::new();
     let _parent_is_gone = std::io::stdin().read_to_end(&mut rest);
