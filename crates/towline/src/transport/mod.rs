@@ -110,11 +110,11 @@ impl Transport {
     ///
     /// [`TransportError`] with [`Sent::Nothing`].
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
-        let origin = Arc::new(Origin::of(endpoint));
+        let mut origin = Arc::new(Origin::of(endpoint));
         let pool = &self.shared.pool;
         let mut permit = None;
         let checked_out = loop {
-            match pool.check_out(&origin) {
+            match pool.check_out(&mut origin) {
                 Checkout::Http1(link) => break Some(Exclusive::Http1(link)),
                 Checkout::Http2(connection, slot) => break Some(Exclusive::Http2(connection, slot)),
                 // In either case the next lookup in the pool decides.
@@ -136,7 +136,7 @@ impl Transport {
     }
 
     /// A new connection.
-    async fn open(&self, endpoint: &Endpoint, origin: &Origin) -> Result<Exclusive, TransportError> {
+    async fn open(&self, endpoint: &Endpoint, origin: &Arc<Origin>) -> Result<Exclusive, TransportError> {
         let pool = &self.shared.pool;
         let link = self.dial(endpoint).await?;
         let prior = self.shared.config.http2.policy == Http2Policy::PriorKnowledge;

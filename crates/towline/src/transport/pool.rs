@@ -1,6 +1,7 @@
 //! Connections kept for the next request.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::{Handle, Id};
@@ -50,7 +51,7 @@ pub(super) struct Pool {
     config: PoolConfig,
     /// Number of shared connections that are opened to an origin to avoid crowding one.
     max_connections: usize,
-    hosts: Mutex<HashMap<Origin, Host>>,
+    hosts: Mutex<HashMap<Arc<Origin>, Host>>,
 }
 
 /// The state of one origin.
@@ -90,11 +91,14 @@ impl Pool {
         Self { config, max_connections, hosts: Mutex::default() }
     }
 
-    /// The best connection for a request. Closes dead connections that it finds.
-    pub(super) fn check_out(&self, origin: &Origin) -> Checkout {
+    /// The best connection for a request. Closes dead connections that it finds. A known origin is replaced by the
+    /// pool's own, so that its streams share one.
+    pub(super) fn check_out(&self, origin: &mut Arc<Origin>) -> Checkout {
         let mut hosts = self.lock();
         self.forget_old(&mut hosts);
-        let Some(host) = hosts.get_mut(origin) else { return Checkout::Nothing };
+        let Entry::Occupied(known) = hosts.entry(Arc::clone(origin)) else { return Checkout::Nothing };
+        *origin = Arc::clone(known.key());
+        let host = known.into_mut();
         // The oldest shared connection comes first, so that those opened for a burst become idle after it.
         for shared in &mut host.http2 {
             if let Some(slot) = shared.connection.slot() {
@@ -124,13 +128,13 @@ impl Pool {
     }
 
     /// Keeps a connection whose last response was read to its end.
-    pub(super) fn check_in(&self, origin: &Origin, link: Link) {
+    pub(super) fn check_in(&self, origin: &Arc<Origin>, link: Link) {
         if self.config.max_idle_per_host == 0 {
             return;
         }
         let mut hosts = self.lock();
         self.forget_old(&mut hosts);
-        let host = hosts.entry(origin.clone()).or_default();
+        let host = hosts.entry(Arc::clone(origin)).or_default();
         if host.idle.len() >= self.config.max_idle_per_host {
             host.idle.pop_front();
         }
@@ -138,16 +142,16 @@ impl Pool {
     }
 
     /// Shares a new connection.
-    pub(super) fn share(&self, origin: &Origin, connection: &Http2) {
+    pub(super) fn share(&self, origin: &Arc<Origin>, connection: &Http2) {
         let mut hosts = self.lock();
-        let host = hosts.entry(origin.clone()).or_default();
+        let host = hosts.entry(Arc::clone(origin)).or_default();
         host.speaks_http1 = false;
         host.http2.push(Idle { connection: connection.clone(), since: Instant::now() });
     }
 
     /// Remembers that connections to this origin are not shared, so no request waits for one.
-    pub(super) fn speaks_http1(&self, origin: &Origin) {
-        self.lock().entry(origin.clone()).or_default().speaks_http1 = true;
+    pub(super) fn speaks_http1(&self, origin: &Arc<Origin>) {
+        self.lock().entry(Arc::clone(origin)).or_default().speaks_http1 = true;
     }
 
     /// Waits for permission to open a connection that may be shared; `None` if it is known that it will not
@@ -156,10 +160,10 @@ impl Pool {
     /// # Cancel safety
     ///
     /// Dropping the future releases the permission.
-    pub(super) async fn open_permit(&self, origin: &Origin) -> Option<OwnedMutexGuard<()>> {
+    pub(super) async fn open_permit(&self, origin: &Arc<Origin>) -> Option<OwnedMutexGuard<()>> {
         let gate = {
             let mut hosts = self.lock();
-            let host = hosts.entry(origin.clone()).or_default();
+            let host = hosts.entry(Arc::clone(origin)).or_default();
             if host.speaks_http1 {
                 return None;
             }
@@ -168,7 +172,7 @@ impl Pool {
         Some(gate.lock_owned().await)
     }
 
-    fn forget_old(&self, hosts: &mut HashMap<Origin, Host>) {
+    fn forget_old(&self, hosts: &mut HashMap<Arc<Origin>, Host>) {
         let now = Instant::now();
         let fresh = |since| now.duration_since(since) < self.config.idle_timeout;
         let crowded = hosts.len() > REMEMBERED_ORIGINS;
@@ -182,7 +186,7 @@ impl Pool {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Host>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<Origin>, Host>> {
         // Every change under the lock is complete in itself, so a panic elsewhere leaves the map usable.
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
