@@ -83,6 +83,8 @@ pub struct Stream {
     life: Lifecycle,
     io: Io,
     call: Call,
+    /// The call has its request, which may have to be sent again.
+    keeps_request: bool,
     timer: Timer,
     tries: u32,
     resume: Resume,
@@ -135,6 +137,7 @@ impl Stream {
             life,
             io: Io::Start,
             call,
+            keeps_request: true,
             timer,
             tries: 1,
             resume: Resume::Never,
@@ -354,6 +357,9 @@ impl Stream {
                 let read = ready!(body.poll_read(cx, input));
                 let (count, now) = (input.len() - before, now());
                 self.life.received(count, now);
+                if self.keeps_request && self.life.stats().records > 0 {
+                    self.release_request();
+                }
                 match read {
                     // The timeouts must also apply to a server that never pauses.
                     Ok(Read::Bytes(_)) => self.life.tick(now),
@@ -429,6 +435,15 @@ impl Stream {
         let headers = [("Content-Type", "application/json"), ("Accept", accept(dialect))];
         let request = client.request(Method::Post, path, RequestBody::Bytes(body), &headers);
         Ok(Box::pin(Sending { response: connection.send(request) }))
+    }
+
+    /// After the first record, a request is not retried, so its images need not be kept as long as its answer.
+    fn release_request(&mut self) {
+        self.keeps_request = false;
+        self.call.openai = None;
+        if self.resume == Resume::Never {
+            self.call.body = Ok(Bytes::new());
+        }
     }
 
     fn fail(&mut self, error: Error) {
