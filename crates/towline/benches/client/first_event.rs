@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use towline::client::{PoolConfig, TransportConfig, host};
-use towline::{ChatRequest, Client, Item, Stream};
+use towline::engine::StartAt;
+use towline::{ChatRequest, Client, Engine, EngineConfig, Item, Stream};
 
 use crate::counter;
 use crate::instructions;
@@ -24,44 +25,54 @@ const MODEL: &str = "flat:1";
 
 pub(crate) fn run() {
     let peer = Peer::start();
-    let address = peer.address;
-    let runtime = runtime();
     println!(
-        "| time to the first event | counter p50 | Client p50 | added p50 | added p90 | CPU added |
-\
-         |---|---|---|---|---|---|"
+        "| time to the first event | counter p50 | own p50 | added p50 | added p90 | CPU added |\n|---|---|---|---|---|---|"
     );
-    for (name, keeps) in [("warm", true), ("cold", false)] {
-        let client = client(&address.to_string(), keeps);
-        let (mut by_counter, mut by_client) = (Vec::new(), Vec::new());
-        let (mut counter_cpu, mut client_cpu) = (Vec::new(), Vec::new());
-        runtime.block_on(async {
-            let mut socket = None;
-            for _ in 0..ROUNDS {
-                let before = thread_cpu();
-                let (took, used) = of_counter(address, socket.take()).await;
-                counter_cpu.push(thread_cpu() - before);
-                socket = Some(used).filter(|_| keeps);
-                by_counter.push(took);
-                let stream = client.chat(ChatRequest::new(MODEL).user("Hi"));
-                let before = thread_cpu();
-                let (took, stream) = of_client(stream).await;
-                client_cpu.push(thread_cpu() - before);
-                by_client.push(took);
-                assert!(stream.collect().await.is_completed());
-            }
-            // The first of all is never warm.
-            by_counter.swap_remove(0);
-            by_client.swap_remove(0);
-        });
-        let [floor, ours] = [&mut by_counter, &mut by_client].map(|times| quantile(times, 0.5));
-        let [floor_90, ours_90] = [&mut by_counter, &mut by_client].map(|times| quantile(times, 0.9));
-        let [floor_cpu, our_cpu] = [&mut counter_cpu, &mut client_cpu].map(|times| quantile(times, 0.5));
-        let added = ours.saturating_sub(floor);
-        let added_90 = ours_90.saturating_sub(floor_90);
-        let cpu = our_cpu.saturating_sub(floor_cpu);
-        println!("| {name} | {floor:.1?} | {ours:.1?} | {added:.1?} | {added_90:.1?} | {cpu:.1?} |");
+    for (name, keeps) in [("client, warm", true), ("client, cold", false)] {
+        let client = client(&peer.address.to_string(), keeps);
+        runtime().block_on(compare(name, peer.address, keeps, || of_client(client.chat(request()))));
     }
+    let engine = Engine::start(EngineConfig::default()).unwrap();
+    let (client, jobs, address) = (client(&peer.address.to_string(), true), engine.clone(), peer.address);
+    // Both are read on the engine's own runtime.
+    let rounds = async move { compare("job, warm", address, true, || of_job(&jobs, &client)).await };
+    engine.spawn("rounds", rounds).wait().unwrap().unwrap();
+}
+
+fn request() -> ChatRequest {
+    ChatRequest::new(MODEL).user("Hi")
+}
+
+/// Prints how much later the first event is than at the counter, which takes turns with `once`.
+async fn compare<F: Future<Output = Duration>>(
+    name: &str,
+    address: SocketAddr,
+    keeps: bool,
+    once: impl Fn() -> F,
+) {
+    let (mut by_counter, mut own) = (Vec::new(), Vec::new());
+    let (mut counter_cpu, mut own_cpu) = (Vec::new(), Vec::new());
+    let mut socket = None;
+    for _ in 0..ROUNDS {
+        let before = thread_cpu();
+        let (took, used) = of_counter(address, socket.take()).await;
+        counter_cpu.push(thread_cpu() - before);
+        socket = Some(used).filter(|_| keeps);
+        by_counter.push(took);
+        let before = thread_cpu();
+        own.push(once().await);
+        own_cpu.push(thread_cpu() - before);
+    }
+    // The first of all is never warm.
+    by_counter.swap_remove(0);
+    own.swap_remove(0);
+    let [floor, ours] = [&mut by_counter, &mut own].map(|times| quantile(times, 0.5));
+    let [floor_90, ours_90] = [&mut by_counter, &mut own].map(|times| quantile(times, 0.9));
+    let [floor_cpu, our_cpu] = [&mut counter_cpu, &mut own_cpu].map(|times| quantile(times, 0.5));
+    let added = ours.saturating_sub(floor);
+    let added_90 = ours_90.saturating_sub(floor_90);
+    let cpu = our_cpu.saturating_sub(floor_cpu);
+    println!("| {name} | {floor:.1?} | {ours:.1?} | {added:.1?} | {added_90:.1?} | {cpu:.1?} |");
 }
 
 /// Prints what a request of one record costs.
@@ -82,7 +93,7 @@ pub(crate) fn requests(contender: &str, url: &str, number: u64) {
             if contender == COLD_COUNTER {
                 counter::count(&mut counter::connect(address).await, MODEL).await;
             } else {
-                let outcome = client.chat(ChatRequest::new(MODEL).user("Hi")).collect().await;
+                let outcome = client.chat(request()).collect().await;
                 assert!(outcome.is_completed());
             }
         }
@@ -121,10 +132,25 @@ async fn of_counter(
     (took, socket)
 }
 
-async fn of_client(mut stream: Stream) -> (Duration, Stream) {
+async fn of_client(mut stream: Stream) -> Duration {
     let before = Instant::now();
     let first = stream.next().await.unwrap();
     let took = before.elapsed();
     assert!(matches!(first, Item::Event(_)), "{first:?}");
-    (took, stream)
+    assert!(stream.collect().await.is_completed());
+    took
+}
+
+/// The time includes the submit.
+async fn of_job(engine: &Engine, client: &Client) -> Duration {
+    let request = request();
+    let before = Instant::now();
+    let mut reader = engine.chat(client, request).reader(StartAt::Beginning);
+    let mut batch = reader.next().await.unwrap();
+    let took = before.elapsed();
+    assert!(!batch.events.is_empty());
+    while batch.outcome.is_none() {
+        batch = reader.next().await.unwrap();
+    }
+    took
 }
