@@ -196,7 +196,8 @@ impl RedisStore {
         std::mem::take(&mut *self.overwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends commands over a kept connection and returns the replies.
+    /// Sends commands over a kept connection and returns the replies. If the connection is lost, or leads to a
+    /// server that is not the primary any more, all of them are sent once again.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection; the commands may or may not have run.
@@ -209,21 +210,26 @@ impl RedisStore {
             Some(connection) => connection,
             None => Connection::open(&self.address).await?,
         };
-        let replies = match connection.ask(commands).await {
-            Ok(replies) => replies,
-            // A kept connection may have been closed long ago; then no command has run.
-            Err(RedisError::Away(..)) => {
-                connection = Connection::open(&self.address).await?;
-                connection.ask(commands).await?
-            }
-            Err(error) => return Err(error),
-        };
-        if let Some(why) = replies.iter().filter_map(Reply::failure).find(|why| is_for_another(why)) {
+        let mut asked = connection.ask(commands).await;
+        let is_lost = match &asked {
+            // A kept connection may have been closed long ago.
+            Err(RedisError::Away(..)) => true,
             // The kept connections lead to the same server, and so do those in use.
-            let mut reading = self.reading();
-            reading.connections.clear();
-            reading.round += 1;
-            return Err(RedisError::Refused(why.to_owned()));
+            Ok(replies) if refusal(replies, is_for_another).is_some() => {
+                let mut reading = self.reading();
+                reading.connections.clear();
+                reading.round += 1;
+                true
+            }
+            Ok(_) | Err(_) => false,
+        };
+        if is_lost {
+            connection = Connection::open(&self.address).await?;
+            asked = connection.ask(commands).await;
+        }
+        let replies = asked?;
+        if let Some(why) = refusal(&replies, is_for_another) {
+            return Err(why);
         }
         let mut reading = self.reading();
         if reading.round == round && reading.connections.len() < READERS {
@@ -399,9 +405,8 @@ impl RedisStore {
         let replies = connection.ask(commands).await?;
         // Retries until it recovers or another server takes over.
         let is_later = |why: &str| why.starts_with("NOSCRIPT") || why.starts_with("NOREPLICAS");
-        let mut failures = replies.iter().filter_map(Reply::failure);
-        if let Some(why) = failures.find(|why| is_for_another(why) || is_later(why)) {
-            return Err(RedisError::Refused(why.to_owned()));
+        if let Some(why) = refusal(&replies, |why| is_for_another(why) || is_later(why)) {
+            return Err(why);
         }
         if self.replicas > 0 {
             self.are_enough(&replies)?;
@@ -488,6 +493,12 @@ impl RedisStore {
         }
         Ok(chunks)
     }
+}
+
+/// The first failure of this kind.
+fn refusal(replies: &[Reply], is_meant: impl Fn(&str) -> bool) -> Option<RedisError> {
+    let why = replies.iter().filter_map(Reply::failure).find(|why| is_meant(why))?;
+    Some(RedisError::Refused(why.to_owned()))
 }
 
 /// The commands that read these streams.
