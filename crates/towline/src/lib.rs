@@ -6,7 +6,7 @@
 //! * An **outcome** ([`Outcome`]) says how a stream ended: completed, truncated, cancelled, timed out or failed. It holds everything
 //!   that arrived. A stream ends with exactly one outcome, and only the protocol's terminal record completes it.
 //! * A **job** ([`Job`]) is a stream, or other work, in the background. Any thread can watch, pause and cancel it or change its deadline.
-//! * An **engine** ([`Engine`]) runs jobs on its own threads, so that a prompt or a window never waits.
+//! * An **engine** ([`Engine`]) runs jobs on a thread of its own, so that a prompt or a window never waits.
 //! * A **relay** ([`relay`]) is a daemon that runs streams for its clients: they survive their readers, and a reader that reconnects resumes
 //!   at the same byte.
 //!

@@ -1,6 +1,6 @@
 //! The engine: runs many jobs in the background, and lets any thread control each of them.
 //!
-//! An engine owns a runtime on its own threads. A foreground (a prompt, a window, a plain `main`) submits
+//! An engine owns a runtime on a thread of its own. A foreground (a prompt, a window, a plain `main`) submits
 //! streams and tasks, and holds a [`Job`] for each. No method of [`Engine`] or [`Job`] waits for the network,
 //! except those whose name says so.
 //!
