@@ -42,11 +42,6 @@ impl RedisAddress {
         text.starts_with("redis:") || text.starts_with("rediss:")
     }
 
-    /// Sets the password, if the address has none.
-    pub fn set_password(&mut self, password: &str) {
-        self.password.get_or_insert_with(|| password.to_owned());
-    }
-
     /// The address of one of the servers, without user and password.
     pub(crate) fn shown(&self, server: &ServerAddress) -> String {
         format!("{}://{server}/{}", self.scheme(), self.database)
