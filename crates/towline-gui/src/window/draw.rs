@@ -198,41 +198,35 @@ impl Window {
                 }
                 Dialog::RenameJob(id, to) => {
                     dialog::title(ui, "Rename answer");
-                    let command =
-                        |to: String| Command::RelayJob(id.clone(), RelayOrder::Verb(Verb::Rename(to)));
-                    let (name, example, button) = ("Answer name", "story", "Rename");
-                    dialog::ask(
-                        ui,
-                        &TextQuestion { name, example, button, may_be_empty: false },
-                        to,
-                        command,
-                        out,
-                    );
+                    let question = TextQuestion {
+                        name: "Answer name",
+                        example: "story",
+                        button: "Rename",
+                        may_be_empty: false,
+                    };
+                    let rename = |to| Command::RelayJob(id.clone(), RelayOrder::Verb(Verb::Rename(to)));
+                    dialog::ask(ui, &question, to, rename, out);
                 }
                 Dialog::Rename(key, to) => {
                     dialog::title(ui, "Rename chat");
-                    let command = |to| Command::Rename(*key, to);
-                    let (name, example, button) = ("Chat name", "", "Rename");
-                    dialog::ask(
-                        ui,
-                        &TextQuestion { name, example, button, may_be_empty: false },
-                        to,
-                        command,
-                        out,
-                    );
+                    let question = TextQuestion {
+                        name: "Chat name",
+                        example: "",
+                        button: "Rename",
+                        may_be_empty: false,
+                    };
+                    dialog::ask(ui, &question, to, |to| Command::Rename(*key, to), out);
                 }
                 Dialog::Tags(key, tags) => {
                     dialog::title(ui, "Tags");
                     ui.weak("Words with blanks between them. “tag:word” in the search finds the chats.");
-                    let command = |tags: String| Command::Tag(*key, tags_of(&tags));
-                    let (name, example, button) = ("Tags of the chat", "rust work", "Save");
-                    dialog::ask(
-                        ui,
-                        &TextQuestion { name, example, button, may_be_empty: true },
-                        tags,
-                        command,
-                        out,
-                    );
+                    let question = TextQuestion {
+                        name: "Tags of the chat",
+                        example: "rust work",
+                        button: "Save",
+                        may_be_empty: true,
+                    };
+                    dialog::ask(ui, &question, tags, |tags| Command::Tag(*key, tags_of(&tags)), out);
                 }
             }
         });
