@@ -53,12 +53,12 @@ fn tool_calls() -> Vec<u8> {
     chunk.repeat(RECORDS).into_bytes()
 }
 
-fn frames(framing: Framing, body: &[u8], mut look: impl FnMut(&[u8])) {
+fn frames(framing: Framing, body: &[u8], mut each: impl FnMut(&[u8])) {
     let mut framer = Framer::new(framing, DEFAULT_LINE_LIMIT_BYTES);
     for piece in body.chunks(READ_BYTES) {
         framer.input().extend_from_slice(piece);
         while let Ok(Some(frame)) = framer.next_frame() {
-            look(frame);
+            each(frame);
         }
     }
 }

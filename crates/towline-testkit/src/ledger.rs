@@ -80,12 +80,12 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Blocks the test until `look` returns a value, at most `within`.
-    pub(crate) fn wait<T>(&self, within: Duration, mut look: impl FnMut(&State) -> Option<T>) -> Option<T> {
+    /// Blocks the test until `find` returns a value, at most `within`.
+    pub(crate) fn wait<T>(&self, within: Duration, mut find: impl FnMut(&State) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + within;
         let mut state = self.lock();
         loop {
-            if let Some(found) = look(&state) {
+            if let Some(found) = find(&state) {
                 return Some(found);
             }
             let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
@@ -210,7 +210,7 @@ impl Ledger {
         &self,
         id: usize,
         until: Option<Instant>,
-        mut look: impl FnMut(&mut State) -> Option<T>,
+        mut find: impl FnMut(&mut State) -> Option<T>,
     ) -> Result<T, Interrupted> {
         let mut state = self.lock();
         let wake = Arc::clone(&state.connections[id].wake);
@@ -218,7 +218,7 @@ impl Ledger {
             if state.stopping || state.connections[id].ending {
                 return Err(Interrupted::Stopping);
             }
-            if let Some(found) = look(&mut state) {
+            if let Some(found) = find(&mut state) {
                 return Ok(found);
             }
             if state.connections[id].closed.is_some() {

@@ -279,14 +279,14 @@ impl Stream {
         self.for_each(|_| ()).await
     }
 
-    /// Reads to the end and calls `look` with each event as it arrives.
+    /// Reads to the end and calls `on_event` with each event as it arrives.
     ///
     /// # Cancel safety
     /// Dropping the future drops the stream, and so stops it.
-    pub async fn for_each(mut self, mut look: impl FnMut(Event)) -> Outcome {
+    pub async fn for_each(mut self, mut on_event: impl FnMut(Event)) -> Outcome {
         loop {
             match self.next().await {
-                Some(Item::Event(event)) => look(event),
+                Some(Item::Event(event)) => on_event(event),
                 Some(Item::End(outcome)) => return *outcome,
                 None => unreachable!("the end is yielded before None, and returned above"),
             }

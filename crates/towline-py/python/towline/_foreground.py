@@ -88,7 +88,7 @@ class Foreground:
         self._at_end.clear()
         self._updates.clear()
 
-    def _look(self) -> bool:
+    def _handle_updates(self) -> bool:
         """Handles new updates; returns whether there were any. An exception in one callback does not affect the others.
 
         A callback may open a dialog, whose own loop calls this again: it continues from the current position, in order.

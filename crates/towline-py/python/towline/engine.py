@@ -550,18 +550,18 @@ class Updates:
         self._foreground = engine._core.foreground()
         self._frame = frame
         self._new: deque[Update] = deque()
-        self._looked = False
+        self._has_drained = False
 
     def __aiter__(self) -> Updates:
         return self
 
     async def __anext__(self) -> Update:
         while not self._new:
-            if self._looked:
+            if self._has_drained:
                 await pause(self._frame)
             await readable(self._foreground.fileno())
             self._new.extend(self._engine._drain(self._foreground, 256, 4.0))
-            self._looked = True
+            self._has_drained = True
         return self._new.popleft()
 
 

@@ -53,7 +53,7 @@ class QtForeground(Foreground):
         # Not watched again before the next frame, which also comes while a callback has a dialog open.
         self._notifier.setEnabled(False)
         self._timer.start()
-        self._look()
+        self._handle_updates()
 
     def _arm(self) -> None:
         self._notifier.setEnabled(self._attached)

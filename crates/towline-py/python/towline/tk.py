@@ -63,7 +63,7 @@ class TkForeground(Foreground):
         self._timer = None
         if not self.watches:
             self._timer = self._root.after(self._poll_ms, self._arm)
-            self._poll_ms = _POLL_MS[0] if self._look() else min(2 * self._poll_ms, _POLL_MS[1])
+            self._poll_ms = _POLL_MS[0] if self._handle_updates() else min(2 * self._poll_ms, _POLL_MS[1])
             return
         self._root.tk.createfilehandler(self._place.fileno(), tkinter.READABLE, self._ready)
         self._armed = True
@@ -72,7 +72,7 @@ class TkForeground(Foreground):
         # Not watched again before the next frame, which also comes while a callback has a dialog open.
         self._disarm()
         self._timer = self._root.after(self.frame_ms, self._arm)
-        self._look()
+        self._handle_updates()
 
     def _disarm(self) -> None:
         if self._armed:

@@ -16,12 +16,12 @@ use crate::scale::{detached, ended};
 const KEPT: u64 = 200_000;
 const WATCHERS: u64 = 20;
 const ASKERS: u64 = 8;
-const LOOKS: usize = 500;
+const ROUNDS: usize = 500;
 
 pub(crate) async fn watched(upstream: &str) {
     let relay = relay(upstream, false);
-    println!("\n/healthz of a relay on disk, {LOOKS} requests one after the other on one connection");
-    look("no answers", &relay).await;
+    println!("\n/healthz of a relay on disk, {ROUNDS} requests one after the other on one connection");
+    measure("no answers", &relay).await;
     let began = Instant::now();
     let mut askers = JoinSet::new();
     for _ in 0..ASKERS {
@@ -38,18 +38,18 @@ pub(crate) async fn watched(upstream: &str) {
         asker.unwrap();
     }
     println!("{KEPT} answers were asked in {:.0?}", began.elapsed());
-    look("all answers", &relay).await;
+    measure("all answers", &relay).await;
     let lines = Arc::new(AtomicU64::new(0));
     for _ in 0..WATCHERS {
         tokio::spawn(watch(relay.address, Arc::clone(&lines)));
     }
     let began = Instant::now();
-    look("while all is told to the watchers", &relay).await;
+    measure("while the watchers receive all answers", &relay).await;
     while lines.load(Ordering::Relaxed) < WATCHERS * KEPT {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    println!("{WATCHERS} watchers got all answers in {:.0?}", began.elapsed());
-    look("with the watchers", &relay).await;
+    println!("{WATCHERS} watchers received all answers in {:.0?}", began.elapsed());
+    measure("with the watchers", &relay).await;
     let changing = tokio::spawn({
         let address = relay.address;
         async move {
@@ -59,16 +59,16 @@ pub(crate) async fn watched(upstream: &str) {
             }
         }
     });
-    look("with the watchers, 10 new answers a second", &relay).await;
+    measure("with the watchers, 10 new answers a second", &relay).await;
     changing.abort();
 }
 
-async fn look(when: &str, relay: &Proxy) {
+async fn measure(when: &str, relay: &Proxy) {
     let before = relay.cpu();
     let mut socket = TcpStream::connect(relay.address).await.unwrap();
     socket.set_nodelay(true).unwrap();
-    let mut times = Vec::with_capacity(LOOKS);
-    for _ in 0..LOOKS {
+    let mut times = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
         // Rounds of the relay's own work are a second apart.
         tokio::time::sleep(Duration::from_millis(10)).await;
         let began = Instant::now();

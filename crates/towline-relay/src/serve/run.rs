@@ -258,9 +258,9 @@ async fn traced(relay: &Relay) {
 /// answers.
 async fn drain(relay: &Arc<Relay>) -> usize {
     let ended = async {
-        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        let mut rounds = tokio::time::interval(Duration::from_millis(20));
         while relay.running.load(Ordering::Relaxed) > 0 {
-            looks.tick().await;
+            rounds.tick().await;
         }
     };
     let mut ended = pin!(ended);

@@ -135,7 +135,7 @@ impl Seen {
 
     /// For a program that does not parse. A record that is cut in two counts as lost: only one that joins pieces
     /// could tell.
-    fn look_for_stamps(&mut self, bytes: &[u8]) {
+    fn find_stamps(&mut self, bytes: &[u8]) {
         const CONTENT: &[u8] = b"\"content\":\"";
         for at in memchr::memmem::find_iter(bytes, CONTENT) {
             let stamp = bytes[at + CONTENT.len()..].get(..STAMP_DIGITS);
@@ -168,9 +168,9 @@ async fn of_engine(mut reader: Reader, mut seen: Seen) {
 
 async fn of_counter(address: SocketAddr, model: String, mut seen: Seen) {
     let mut socket = counter::connect(address).await;
-    counter::count_with(&mut socket, &model, &mut [0; 2048], |bytes| seen.look_for_stamps(bytes)).await;
+    counter::count_with(&mut socket, &model, &mut [0; 2048], |bytes| seen.find_stamps(bytes)).await;
 }
 
 async fn of_h2(connection: SendRequest<Bytes>, model: String, mut seen: Seen) {
-    http2_counter::count_with(connection, &model, |bytes| seen.look_for_stamps(bytes)).await;
+    http2_counter::count_with(connection, &model, |bytes| seen.find_stamps(bytes)).await;
 }

@@ -104,7 +104,7 @@ fn end(mut child: Child) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `URL MODEL COUNT`: the engine's side, with one foreground that looks when it is woken.
+/// `URL MODEL COUNT`: the engine's side, with one foreground that reads the changes when it is woken.
 pub(crate) fn child_engine(words: &[String]) -> Result<(), Failure> {
     let [url, model, count] = words else { return Err("URL MODEL COUNT".into()) };
     let count: usize = count.parse()?;
@@ -114,7 +114,7 @@ pub(crate) fn child_engine(words: &[String]) -> Result<(), Failure> {
     let mut foreground = Foreground::default();
     for n in 0..count {
         while n >= foreground.receiving + CONNECT_AT_ONCE {
-            foreground.look_when_woken(&engine)?;
+            foreground.read_when_woken(&engine)?;
         }
         let job = engine.chat(&client, ChatRequest::new(model).user("x"));
         foreground
@@ -122,14 +122,14 @@ pub(crate) fn child_engine(words: &[String]) -> Result<(), Failure> {
             .insert(job.id(), Pane { reader: job.reader(StartAt::Beginning), job, stamps: Vec::new() });
     }
     while foreground.receiving < count {
-        foreground.look_when_woken(&engine)?;
+        foreground.read_when_woken(&engine)?;
     }
-    foreground.look_until(&engine, Instant::now() + SETTLE)?;
-    // First a foreground that looks each time it is woken, then one that draws frames.
+    foreground.read_until(&engine, Instant::now() + SETTLE)?;
+    // First a foreground that reads the changes each time it is woken, then one that draws frames.
     foreground.times = Times::default();
     let stop = Arc::new(AtomicBool::new(false));
     let lag = engine.spawn("timer lag", timer_lag(Arc::clone(&stop)));
-    foreground.look_until(&engine, Instant::now() + WINDOW)?;
+    foreground.read_until(&engine, Instant::now() + WINDOW)?;
     stop.store(true, Ordering::Relaxed);
     let lag = lag.wait()?.map_err(|outcome| outcome.to_string())?;
     let times = std::mem::take(&mut foreground.times);
@@ -139,7 +139,7 @@ pub(crate) fn child_engine(words: &[String]) -> Result<(), Failure> {
     let (cpu, records, until) = (cpu_time(), foreground.records, Instant::now() + WINDOW);
     while Instant::now() < until {
         std::thread::sleep(FRAME);
-        foreground.look_when_woken(&engine)?;
+        foreground.read_when_woken(&engine)?;
     }
     let side = Side {
         cpu: cpu_time() - cpu,
@@ -166,7 +166,7 @@ struct Pane {
 }
 
 impl Foreground {
-    fn look_when_woken(&mut self, engine: &Engine) -> Result<(), Failure> {
+    fn read_when_woken(&mut self, engine: &Engine) -> Result<(), Failure> {
         let fd = engine.fd()?;
         let a_while = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&a_while))?;
@@ -190,9 +190,9 @@ impl Foreground {
         Ok(())
     }
 
-    fn look_until(&mut self, engine: &Engine, until: Instant) -> Result<(), Failure> {
+    fn read_until(&mut self, engine: &Engine, until: Instant) -> Result<(), Failure> {
         while Instant::now() < until {
-            self.look_when_woken(engine)?;
+            self.read_when_woken(engine)?;
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Foreground {
     /// Every stream to its end: nothing lost, nothing out of order.
     fn read_to_the_end(mut self, engine: &Engine) -> Result<(), Failure> {
         while self.ended < self.panes.len() {
-            self.look_when_woken(engine)?;
+            self.read_when_woken(engine)?;
         }
         let whole = self.panes.values().filter(|pane| {
             let completed = pane.job.outcome().is_some_and(|outcome| outcome.is_completed());

@@ -58,7 +58,7 @@ pub async fn run(
         streams.spawn_local_on(worker, &local);
     }
     let all = async {
-        let mut looks = tokio::time::interval(POLL_INTERVAL);
+        let mut polls = tokio::time::interval(POLL_INTERVAL);
         loop {
             tokio::select! {
                 ended = streams.join_next() => {
@@ -66,7 +66,7 @@ pub async fn run(
                         break;
                     }
                 }
-                _ = looks.tick() => {
+                _ = polls.tick() => {
                     most_bytes = most_bytes.max(Cost::now().memory_bytes);
                     watch(&tally.borrow(), started.elapsed());
                 }

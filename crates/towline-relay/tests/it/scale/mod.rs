@@ -71,11 +71,11 @@ pub(crate) async fn taken(client: &Client, headers: &[(&str, &str)], model: &str
 }
 
 /// The job at a relay, once it satisfies a condition.
-async fn until(relay: &Relay, id: &str, looks: impl Fn(&Value) -> bool) -> Value {
+async fn until(relay: &Relay, id: &str, is_reached: impl Fn(&Value) -> bool) -> Value {
     soon(async {
         loop {
             let job = relay.get(&format!("/towline/v1/jobs/{id}")).await.json().await;
-            if looks(&job) {
+            if is_reached(&job) {
                 return job;
             }
             tokio::task::yield_now().await;
@@ -117,12 +117,12 @@ async fn an_answer_is_read_listed_and_resumed_at_any_relay() {
     for relay in [&a, &b, &c] {
         assert_eq!(relay.get(&format!("/streams/{id}")).await.status, 404);
     }
-    assert_eq!(upstream.requests().len() - looks(&upstream), 2);
+    assert_eq!(upstream.requests().len() - health_checks(&upstream), 2);
     stop_all([a, b, c, d]).await;
 }
 
 /// Requests with which the relays check whether the model server answers.
-fn looks(upstream: &Upstream) -> usize {
+fn health_checks(upstream: &Upstream) -> usize {
     upstream.requests().iter().filter(|request| request.target != "/api/chat").count()
 }
 
@@ -249,7 +249,7 @@ async fn a_request_that_another_relay_has_meanwhile_is_not_answered_twice() {
     assert_eq!(answer.status, 503);
     assert!(redis.say("GET {towline}:asked:local:one").contains("77"));
     assert!(redis.say("SCARD {towline}:all").starts_with(":0"));
-    assert_eq!(upstream.requests().len() - looks(&upstream), 0);
+    assert_eq!(upstream.requests().len() - health_checks(&upstream), 0);
     relay.stop().await;
 }
 

@@ -22,10 +22,10 @@ fn compressed(coding: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// As `read_all`, without its bound on one read.
-async fn drain(body: &mut ResponseBody, mut look: impl FnMut(usize)) -> Result<Vec<u8>, TransportError> {
+async fn drain(body: &mut ResponseBody, mut on_read: impl FnMut(usize)) -> Result<Vec<u8>, TransportError> {
     let mut out = Vec::new();
     while let Read::Bytes(bytes) = within(body.read(&mut out)).await? {
-        look(bytes);
+        on_read(bytes);
     }
     Ok(out)
 }

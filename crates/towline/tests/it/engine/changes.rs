@@ -22,8 +22,8 @@ fn start_jobs(engine: &Engine, server: &Server) -> HashMap<JobId, (Job, Reader, 
         .collect()
 }
 
-/// One look of a foreground: reads the changes; returns whether all has ended.
-fn look(engine: &Engine, jobs: &mut HashMap<JobId, (Job, Reader, String)>) -> bool {
+/// Reads the changes once, as a foreground does; returns whether all jobs have ended.
+fn read_changes(engine: &Engine, jobs: &mut HashMap<JobId, (Job, Reader, String)>) -> bool {
     for info in engine.changes().jobs {
         let Some((_, reader, text)) = jobs.get_mut(&info.id) else { continue };
         while let Some(batch) = reader.try_read() {
@@ -47,7 +47,7 @@ fn a_descriptor_wakes_for_every_token() {
     let mut jobs = start_jobs(&engine, &server);
     while {
         assert!(is_readable(&engine, PATIENCE), "a wake-up was lost");
-        !look(&engine, &mut jobs)
+        !read_changes(&engine, &mut jobs)
     } {}
     assert_whole(&jobs);
     engine.changes();
@@ -70,7 +70,7 @@ fn a_hook_wakes_for_every_token_and_is_called_once_a_look() {
     while {
         rung.recv_timeout(PATIENCE).expect("a wake-up was lost");
         looks += 1;
-        !look(&engine, &mut jobs)
+        !read_changes(&engine, &mut jobs)
     } {}
     assert_whole(&jobs);
     assert!(calls.load(Ordering::SeqCst) <= looks + 1);
@@ -107,7 +107,7 @@ fn a_hook_that_hangs_or_panics_delays_nobody() {
     for (job, ..) in jobs.values() {
         assert!(outcome(job).is_completed());
     }
-    look(&engine, &mut jobs);
+    read_changes(&engine, &mut jobs);
     assert_whole(&jobs);
     // The first call panics, and the hook is still called again.
     release.send(()).unwrap();
