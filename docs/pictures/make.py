@@ -1,18 +1,19 @@
 """Draws docs/pictures/run.svg: a terminal with the commands below and their output.
 
-    cargo build --release && python3 docs/pictures/make.py
+    pip install pyte && cargo build --release && python3 docs/pictures/make.py
 """
 
 import html
 import os
 import pathlib
 import pty
-import re
 import select
 import subprocess
 
+import pyte
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
-COLUMNS, CHAR_WIDTH, LINE_HEIGHT, PADDING = 92, 8.43, 19, 18
+COLUMNS, CHAR_WIDTH, LINE_HEIGHT, PADDING = 96, 8.43, 19, 18
 COMMANDS = [
     'towline run "What is a river?"',
     'towline run --stats "Write a haiku"',
@@ -41,14 +42,10 @@ def typed(command):
 
 
 def lines(shown):
-    """The lines that stay on the screen, after control sequences, carriage returns and wrapping."""
-    shown = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[78=>]", "", shown).replace("\r\n", "\n")
-    for line in shown.rstrip("\n").split("\n"):
-        line = line.split("\r")[-1]
-        yield line[:COLUMNS]
-        while len(line) > COLUMNS:
-            line = line[COLUMNS:]
-            yield line[:COLUMNS]
+    """The lines that stay on the screen."""
+    screen = pyte.Screen(COLUMNS, 40)
+    pyte.Stream(screen).feed(shown)
+    return "\n".join(line.rstrip() for line in screen.display).rstrip("\n").split("\n")
 
 
 def svg(rows):
