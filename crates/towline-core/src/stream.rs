@@ -714,7 +714,7 @@ impl Lifecycle {
                 )
                 .with_effect(sent),
             ),
-            Stop::Body(BodyEnd::Clean) => self.truncated(Fault::Server, "ended in good order", sent),
+            Stop::Body(BodyEnd::Clean) => self.truncated(Fault::Server, "ended normally", sent),
             Stop::Body(BodyEnd::Cut) => self.truncated(Fault::Transport, "was closed", sent),
             Stop::Body(BodyEnd::Broken(error)) => {
                 // A response proves that the request arrived, even if the transport does not know it.

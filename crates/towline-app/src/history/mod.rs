@@ -94,7 +94,7 @@ impl fmt::Display for HistoryError {
             Self::BadName(name) => write!(
                 f,
                 "{name:?} cannot be a conversation's name: it is 1 to {} characters, not all digits, and has no \
-                 blanks",
+                 spaces",
                 find::NAME_CHARS
             ),
             Self::Taken(name) => write!(f, "another conversation is named {name:?}"),

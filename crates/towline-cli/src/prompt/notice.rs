@@ -57,7 +57,7 @@ fn why(item: &Item) -> Option<String> {
     match &item.outcome.as_ref()?.ending {
         Ending::Completed(_) => item.exit_status()?.as_ref().err().cloned(),
         Ending::Cancelled { .. } => None,
-        Ending::TimedOut { .. } => Some("its deadline or a clock ran out".to_owned()),
+        Ending::TimedOut { .. } => Some("its deadline or a time limit has passed".to_owned()),
         Ending::Truncated(error) | Ending::Failed(error) => Some(error.message.clone()),
     }
 }

@@ -1,7 +1,7 @@
 //! Parses the user's input.
 //!
 //! - `:verb …` is always a command.
-//! - A line that begins with a blank or a backslash is always text; that one character is dropped.
+//! - A line that begins with a space or a backslash is always text; that one character is dropped.
 //! - A single line that is exactly a verb with arguments that it takes is a command too: `jobs -l`, `kill %2`, `wait`.
 //!   `kill the lights` is text, since `kill` takes jobspecs.
 //! - A verb with only numbers, jobspecs and options that it does not take is an error, not text: `kill 1`.
@@ -24,7 +24,7 @@ use towline_app::settings::options;
 use towline_app::text::nearest::nearest;
 
 const NO_SHELL: &str = "! runs nothing here: Ctrl-Z returns to the shell, where fg brings the prompt back; \
-                        pipe | COMMAND sends an answer to a command\nto ask it as a question, type a blank before it";
+                        pipe | COMMAND sends an answer to a command\nto ask it as a question, type a space before it";
 /// The minimum length of a word that may be a misspelt verb, and of that verb, in characters.
 const MISSPELT_CHARS: (usize, usize) = (3, 4);
 
@@ -232,7 +232,7 @@ fn misspelt(typed: &str) -> Option<String> {
             format!("set: {what}; :set {rest} sends it as it is")
         }
     };
-    is_meant.then(|| format!("{what}\nto ask it as a question, type a blank before it"))
+    is_meant.then(|| format!("{what}\nto ask it as a question, type a space before it"))
 }
 
 /// The verb that a question nearly is: the line would be a command if one letter of its first word were

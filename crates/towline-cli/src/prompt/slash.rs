@@ -22,7 +22,7 @@ pub fn line(typed: &str) -> Option<Line> {
 
 fn command(verb: &str, rest: &str) -> Line {
     match parse::line(&format!(":{verb} {rest}")) {
-        Line::Wrong(what) => Line::Wrong(format!("{what}\nto ask it as a question, type a blank before it")),
+        Line::Wrong(what) => Line::Wrong(format!("{what}\nto ask it as a question, type a space before it")),
         line @ (Line::Empty | Line::Ask(_) | Line::Command(_)) => line,
     }
 }

@@ -18,7 +18,7 @@ pub struct Opened {
 /// How the response body ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// In good order.
+    /// Normally, as its framing says.
     Clean,
     /// The peer closed before the body was complete, as a killed server does.
     Cut,

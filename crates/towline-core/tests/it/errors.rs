@@ -145,9 +145,9 @@ fn a_finish_by_error_without_an_error_says_so() {
 fn truncation_says_who_and_what() {
     let record = b"{\"message\":{\"content\":\"a\"}}\n";
     for (body, end, fault, message) in [
-        (&b""[..], BodyEnd::Clean, Fault::Server, "ended in good order before its first record"),
+        (&b""[..], BodyEnd::Clean, Fault::Server, "ended normally before its first record"),
         (&b""[..], BodyEnd::Cut, Fault::Transport, "was closed before its first record"),
-        (record, BodyEnd::Clean, Fault::Server, "ended in good order before its terminal record"),
+        (record, BodyEnd::Clean, Fault::Server, "ended normally before its terminal record"),
         (record, BodyEnd::Cut, Fault::Transport, "was closed before its terminal record"),
     ] {
         let mut life = open(Dialect::Ollama, Limits::default(), Instant::now());

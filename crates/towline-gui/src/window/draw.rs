@@ -219,7 +219,7 @@ impl Window {
                 }
                 Dialog::Tags(key, tags) => {
                     dialog::title(ui, "Tags");
-                    ui.weak("Words with blanks between them. “tag:word” in the search finds the chats.");
+                    ui.weak("Words, separated by spaces. “tag:word” in the search finds the chats.");
                     let question = TextQuestion {
                         name: "Tags of the chat",
                         example: "rust work",

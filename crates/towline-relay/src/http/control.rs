@@ -97,12 +97,12 @@ pub(super) async fn answer(
 pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry, Refusal> {
     let handle = percent_decode_str(handle).decode_utf8_lossy();
     let shown: String = handle.chars().filter(|c| !c.is_control()).take(100).collect();
-    let missing = || Refusal::new(Code::NotFound, format!("this relay has no job {shown}"));
+    let missing = || Refusal::new(Code::NotFound, format!("this relay has no answer \"{shown}\""));
     match relay.registry.resolve(&caller.owner, &handle) {
         Ok(entry) => entry.log.with_meta(|meta, _| meta.job.is_some()).then_some(entry).ok_or_else(missing),
         Err(NotFound::None) => Err(missing()),
         Err(NotFound::Several(count)) => Err(Refusal::bad(format!(
-            "{count} jobs have an id that begins with {shown}: give more of it, or a name"
+            "{count} answers have an id that begins with \"{shown}\": give more of it, or a name"
         ))),
     }
 }

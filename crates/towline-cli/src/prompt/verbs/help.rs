@@ -26,7 +26,7 @@ text &         ask in the background; [1] is the number of the job
 %1 %+ %- %name %?text    a job by its number, the current, the previous, by its start, by a part
 jobs, fg, bg, kill, stop, cont, wait, timeout, log, tail    as in a shell; :help VERB says more
 A verb also works without its colon if nothing else is on the line but its
-arguments. A line that begins with a blank or a backslash is always text.";
+arguments. A line that begins with a space or a backslash is always text.";
 
 const FILES: &str = "\
 ~/.config/towline/config.toml        the configuration; TOWLINE_CONFIG names another

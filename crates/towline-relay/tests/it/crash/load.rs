@@ -96,7 +96,7 @@ async fn read(client: Client, id: String, progress: mpsc::Sender<()>) -> (String
         return (id, Vec::new());
     };
     while let Ok(more) = answer.more().await {
-        assert!(more, "an answer that still runs ended in good order");
+        assert!(more, "an answer that still runs ended normally");
         let _nobody_counts = progress.send(()).await;
     }
     (id, answer.read)
