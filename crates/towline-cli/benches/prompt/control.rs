@@ -14,7 +14,7 @@ pub(crate) fn run() {
     let (mut pty, _home) = prompt(&server, "fast");
     for _ in 0..ROUNDS {
         pty.press("ask\r");
-        pty.expect("line-0010");
+        pty.expect(" tok/s");
         let pressed = Instant::now();
         pty.press("\x03");
         pty.expect("Cancelled");
@@ -22,7 +22,7 @@ pub(crate) fn run() {
         clear(&mut pty);
 
         pty.press("ask\r");
-        pty.expect("line-0010");
+        pty.expect(" tok/s");
         let pressed = Instant::now();
         pty.press("\x1a");
         pty.until("the prompt alone", |pty| {

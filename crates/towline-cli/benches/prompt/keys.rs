@@ -45,7 +45,7 @@ pub(crate) fn run() {
             pty.throttle(f64::from(bytes));
         }
         pty.press("ask\r");
-        pty.expect("line-0010");
+        pty.expect(" tok/s");
         typed(&mut pty, "fast>", keys).print(&what, held_to);
         // The stream must outlast the measurement.
         pty.expect("streaming");

@@ -70,25 +70,26 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
             Vec::new()
         };
         for number in 0..streams {
-            let seen = Seen { started: Arc::clone(&started), has_begun: false, delays: Arc::clone(&delays) };
+            let delivered =
+                Delivered { started: Arc::clone(&started), has_begun: false, delays: Arc::clone(&delays) };
             let model = model.clone();
             let request = ChatRequest::new(&model).user("Hi");
             match contender {
                 CLIENT | HTTP2_CLIENT => {
                     let mut stream = client.chat(request);
                     // By reference: an async function would hold its argument twice.
-                    running.spawn(async move { of_client(&mut stream, seen).await });
+                    running.spawn(async move { of_client(&mut stream, delivered).await });
                 }
                 ENGINE | HTTP2_ENGINE => {
                     let reader = engine.chat(&client, request).reader(StartAt::Beginning);
-                    let task = engine.spawn("reader", of_engine(reader, seen));
+                    let task = engine.spawn("reader", of_engine(reader, delivered));
                     running.spawn(async { task.await.unwrap() });
                 }
                 H2_ALONE => {
                     let connection = connections[number % connections.len()].clone();
-                    running.spawn(of_h2(connection, model, seen));
+                    running.spawn(of_h2(connection, model, delivered));
                 }
-                _ => drop(running.spawn(of_counter(address, model, seen))),
+                _ => drop(running.spawn(of_counter(address, model, delivered))),
             }
         }
         while started.load(Ordering::Relaxed) < streams {
@@ -106,7 +107,7 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
         (in_use, per_record)
     });
     let mut delays = delays.lock().unwrap();
-    let lost = streams * records - delays.len();
+    let lost = streams * (records - 1) - delays.len();
     let [p50, p99] = [0.5, 0.99].map(|share| f64::from(quantile(&mut delays, share)) / 1e3);
     let memory = in_use_bytes.saturating_sub(idle_bytes) as f64 / streams as f64 / 1024.0;
     println!(
@@ -114,21 +115,23 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
     );
 }
 
-/// What was delivered, of all streams.
-struct Seen {
+/// What was delivered, of all streams; the delays without those of the first records.
+struct Delivered {
     started: Arc<AtomicUsize>,
     has_begun: bool,
     delays: Arc<Mutex<Vec<u32>>>,
 }
 
-impl Seen {
+impl Delivered {
     /// A text that begins with the moment it was sent.
     fn stamp(&mut self, stamp: &[u8]) {
         let sent = stamp.iter().fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let delay = u32::try_from(now.saturating_sub(sent)).unwrap_or(u32::MAX);
-        self.delays.lock().unwrap().push(delay);
-        if !std::mem::replace(&mut self.has_begun, true) {
+        // The first record waits for the start of all other streams.
+        if std::mem::replace(&mut self.has_begun, true) {
+            self.delays.lock().unwrap().push(delay);
+        } else {
             self.started.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -146,31 +149,31 @@ impl Seen {
     }
 }
 
-async fn of_client(stream: &mut Stream, mut seen: Seen) {
+async fn of_client(stream: &mut Stream, mut delivered: Delivered) {
     while let Some(item) = stream.next().await {
         match item {
-            Item::Event(Event::Text(text)) => seen.stamp(&text.as_bytes()[..STAMP_DIGITS]),
+            Item::Event(Event::Text(text)) => delivered.stamp(&text.as_bytes()[..STAMP_DIGITS]),
             Item::Event(_) => {}
             Item::End(outcome) => assert!(outcome.is_completed(), "{outcome:?}"),
         }
     }
 }
 
-async fn of_engine(mut reader: Reader, mut seen: Seen) {
+async fn of_engine(mut reader: Reader, mut delivered: Delivered) {
     while let Some(batch) = reader.next().await {
         for event in batch.events {
             let Event::Text(text) = event else { continue };
-            text.as_bytes().chunks(STAMP_DIGITS + 1).for_each(|text| seen.stamp(&text[..STAMP_DIGITS]));
+            text.as_bytes().chunks(STAMP_DIGITS + 1).for_each(|text| delivered.stamp(&text[..STAMP_DIGITS]));
         }
         assert!(batch.outcome.is_none_or(|outcome| outcome.is_completed()));
     }
 }
 
-async fn of_counter(address: SocketAddr, model: String, mut seen: Seen) {
+async fn of_counter(address: SocketAddr, model: String, mut delivered: Delivered) {
     let mut socket = counter::connect(address).await;
-    counter::count_with(&mut socket, &model, &mut [0; 2048], |bytes| seen.find_stamps(bytes)).await;
+    counter::count_with(&mut socket, &model, &mut [0; 2048], |bytes| delivered.find_stamps(bytes)).await;
 }
 
-async fn of_h2(connection: SendRequest<Bytes>, model: String, mut seen: Seen) {
-    http2_counter::count_with(connection, &model, |bytes| seen.find_stamps(bytes)).await;
+async fn of_h2(connection: SendRequest<Bytes>, model: String, mut delivered: Delivered) {
+    http2_counter::count_with(connection, &model, |bytes| delivered.find_stamps(bytes)).await;
 }
