@@ -43,7 +43,7 @@ async function hide(page, hidden) {
   }, hidden)
 }
 
-test("an answer is listed, read as it comes, and ends in words", async (t) => {
+test("an answer is listed, read as it arrives, and ends in words", async (t) => {
   const page = await open(t, relay.url)
   const id = await relay.ask("What is a towline?")
   const answering = await model.asked.next()

@@ -165,7 +165,7 @@ fn chats_are_in_the_crate_that_people_s_programs_share() {
 
 #[test]
 fn the_words_are_those_of_the_glossary() {
-    for ending in [".rs", ".md", ".py", ".pyi", ".js", ".html", ".yaml"] {
+    for ending in [".rs", ".md", ".py", ".pyi", ".ipynb", ".js", ".mjs", ".html", ".yaml"] {
         for path in files(&root(), ending) {
             // The list itself, and sentences that Brook has learned.
             if path.ends_with("tests/tidy.rs") || path.starts_with(root().join("models")) {
