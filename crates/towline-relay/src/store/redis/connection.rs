@@ -203,15 +203,18 @@ pub(super) fn is_for_another(why: &str) -> bool {
     words.iter().any(|word| why.starts_with(word))
 }
 
+/// The first failure of this kind.
+pub(super) fn refusal(replies: &[Reply], is_meant: impl Fn(&str) -> bool) -> Option<RedisError> {
+    let why = replies.iter().filter_map(Reply::failure).find(|why| is_meant(why))?;
+    Some(RedisError::Refused(why.to_owned()))
+}
+
 /// Returns the replies if none is a failure.
 ///
 /// # Errors
 /// The first failure.
 pub(crate) fn none_failed(replies: Vec<Reply>) -> Result<Vec<Reply>, RedisError> {
-    if let Some(why) = replies.iter().find_map(Reply::failure) {
-        return Err(RedisError::Refused(why.to_owned()));
-    }
-    Ok(replies)
+    refusal(&replies, |_| true).map_or(Ok(replies), Err)
 }
 
 fn tls(address: &RedisAddress) -> Result<ClientConfig, RedisError> {

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::address::RedisAddress;
-use super::connection::{Connection, RedisError, is_for_another, none_failed};
+use super::connection::{Connection, RedisError, is_for_another, none_failed, refusal};
 use super::resp::{Commands, Reply};
 use super::scripts::{self, PREFIX, key};
 use super::version::Version;
@@ -493,12 +493,6 @@ impl RedisStore {
         }
         Ok(chunks)
     }
-}
-
-/// The first failure of this kind.
-fn refusal(replies: &[Reply], is_meant: impl Fn(&str) -> bool) -> Option<RedisError> {
-    let why = replies.iter().filter_map(Reply::failure).find(|why| is_meant(why))?;
-    Some(RedisError::Refused(why.to_owned()))
 }
 
 /// The commands that read these streams.
