@@ -283,9 +283,9 @@ pub struct Reply {
     /// Log probabilities of the answer's tokens, in order.
     pub logprobs: Vec<TokenLogprob>,
     /// The last progress of a pull, push or create.
-    pub progress: Option<Progress>,
+    pub progress: Option<Box<Progress>>,
     /// Token counts and timings.
-    pub usage: Option<Usage>,
+    pub usage: Option<Box<Usage>>,
     /// The model's name as the server gave it.
     pub model: Option<String>,
     /// The token context that `generate` returns in its last record. Deprecated by Ollama, still sent.
@@ -301,7 +301,7 @@ impl Reply {
             Event::ToolCall(call) => self.tool_calls.push(ToolCall::clone(call)),
             Event::Image(image) => self.images.push(image.clone()),
             Event::Logprobs(logprobs) => self.logprobs.extend_from_slice(logprobs),
-            Event::Progress(progress) => self.progress = Some(Progress::clone(progress)),
+            Event::Progress(progress) => self.progress = Some(progress.clone()),
             Event::Usage(usage) => self.usage.get_or_insert_default().absorb(usage),
         }
     }

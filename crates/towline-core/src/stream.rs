@@ -102,7 +102,7 @@ pub struct Lifecycle {
     decoder: Decoder,
     /// Events of the most recent record.
     events: VecDeque<Event>,
-    stop: Option<Stop>,
+    stop: Option<Box<Stop>>,
     /// Only white space was received so far.
     is_blank: bool,
     kept: KeptData,
@@ -172,12 +172,12 @@ impl Lifecycle {
     /// The records that were decoded since the last call; none unless records are kept. An error of the
     /// server is not a record.
     pub fn take_records(&mut self) -> Records {
-        self.kept.records.as_mut().map(std::mem::take).unwrap_or_default()
+        self.kept.records.as_deref_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Size of the records that were not taken yet, in bytes.
     pub fn kept_bytes(&self) -> usize {
-        self.kept.records.as_ref().map_or(0, Records::size_bytes)
+        self.kept.records.as_deref().map_or(0, Records::size_bytes)
     }
 
     /// The errors of earlier attempts.
@@ -389,15 +389,21 @@ impl Lifecycle {
     /// The next event, in order. `None` when more input is needed, or when the outcome is next.
     #[inline]
     pub fn next_event(&mut self) -> Option<Event> {
-        Some(match self.next_by(|kind, text| kind.event(text.into_owned()))? {
-            NextEvent::Alike(event) | NextEvent::Queued(event) => event,
-        })
+        if self.awaits_input() {
+            return None;
+        }
+        match self.next_by(|kind, text| kind.event(text.into_owned()))? {
+            NextEvent::Alike(event) | NextEvent::Queued(event) => Some(event),
+        }
     }
 
     /// Like [`next_event`](Self::next_event), for callers that do not need single events: adds the event to
     /// `pieces`. Returns whether there was one.
     #[inline]
     pub fn next_into(&mut self, pieces: &mut Pieces) -> bool {
+        if self.awaits_input() {
+            return false;
+        }
         match self.next_by(|kind, text| pieces.push_text(kind, &text)) {
             Some(NextEvent::Alike(())) => true,
             Some(NextEvent::Queued(event)) => {
@@ -408,7 +414,14 @@ impl Lifecycle {
         }
     }
 
-    #[inline]
+    /// Whether a running stream has nothing to yield until it receives an input: the usual case before and after each
+    /// read, told without a call.
+    #[inline(always)]
+    fn awaits_input(&self) -> bool {
+        let is_running = matches!(self.state, State::Waiting | State::Streaming);
+        is_running && self.events.is_empty() && self.framer.awaits_input()
+    }
+
     fn next_by<T>(&mut self, mut give: impl FnMut(TextKind, Cow<'_, str>) -> T) -> Option<NextEvent<T>> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -491,7 +504,7 @@ impl Lifecycle {
     /// Only the first stop of a stream counts.
     fn stop_by(&mut self, stop: Stop) {
         self.framer.finish();
-        self.stop.get_or_insert(stop);
+        self.stop.get_or_insert_with(|| Box::new(stop));
     }
 
     /// Decodes one frame of a running stream, or handles the case that there is none.
@@ -704,7 +717,7 @@ impl Lifecycle {
             let reason = reason.take();
             return self.end(Ending::Completed(reason));
         }
-        let ending = match stop {
+        let ending = match *stop {
             Stop::Body(BodyEnd::Clean) if self.decoder.gave_up => Ending::Failed(
                 Error::new(
                     ErrorKind::Server,
@@ -755,7 +768,7 @@ impl Lifecycle {
 
     /// Whether a frame that is not a record is the beginning of one that the end of the stream cut off.
     fn is_cut_off(&self, frame: &NotARecord) -> bool {
-        let ended = matches!(self.stop, Some(Stop::Body(BodyEnd::Clean | BodyEnd::Cut)));
+        let ended = matches!(self.stop.as_deref(), Some(Stop::Body(BodyEnd::Clean | BodyEnd::Cut)));
         self.framer.cut_tail_bytes() > 0 && (frame.ends_early || !ended)
     }
 

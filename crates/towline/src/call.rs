@@ -5,17 +5,31 @@ use towline_core::api::ChatRequest;
 use towline_core::dialect::Dialect;
 use towline_core::error::Error;
 
+use crate::handle::json_body;
 use crate::relay;
 
-pub(crate) const OPENAI_CHAT: &str = "/v1/chat/completions";
+const OPENAI_CHAT: &str = "/v1/chat/completions";
 
 /// A request to the server.
 pub(crate) struct Call {
     pub(crate) path: &'static str,
     pub(crate) dialect: Dialect,
     pub(crate) body: Result<Bytes, Error>,
-    /// The request for OpenAI's dialect, in case the server does not know Ollama's.
-    pub(crate) openai: Option<Box<ChatRequest>>,
+    /// It is a chat that is repeated in OpenAI's dialect if the server does not know Ollama's.
+    pub(crate) falls_back: bool,
     /// No request: an existing stream on a relay is read.
-    pub(crate) attach: Option<relay::Attach>,
+    pub(crate) attach: Option<Box<relay::Attach>>,
+}
+
+impl Call {
+    /// The chat of this body in OpenAI's dialect; `None` if the body is no chat.
+    pub(crate) fn openai_chat(body: &Bytes) -> Option<Self> {
+        let request: ChatRequest = serde_json::from_slice(body).ok()?;
+        Some(Self::to_openai(&request))
+    }
+
+    pub(crate) fn to_openai(request: &ChatRequest) -> Self {
+        let body = json_body(&request.openai_body());
+        Self { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, falls_back: false, attach: None }
+    }
 }

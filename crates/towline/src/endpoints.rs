@@ -12,7 +12,7 @@ use towline_core::dialect::Dialect;
 use towline_core::error::Error;
 use towline_core::http1::Method;
 
-use crate::call::{Call, OPENAI_CHAT};
+use crate::call::Call;
 use crate::config::Api;
 use crate::handle::{Client, json_body};
 use crate::relay::{Attach, Control, Start, StreamId};
@@ -23,12 +23,10 @@ impl Client {
     /// Continues a conversation.
     pub fn chat(&self, request: ChatRequest) -> Stream {
         let call = if self.is_openai() {
-            let body = json_body(&request.openai_body());
-            Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, openai: None, attach: None }
+            Call::to_openai(&request)
         } else {
             let (path, dialect, body) = ("/api/chat", Dialect::Ollama, streamed(&request));
-            let openai = (self.config().api == Api::Auto).then(|| Box::new(request));
-            Call { path, dialect, body, openai, attach: None }
+            Call { path, dialect, body, falls_back: self.config().api == Api::Auto, attach: None }
         };
         Stream::new(self.clone(), call)
     }
@@ -57,18 +55,13 @@ impl Client {
     /// for a stream. The body is sent unchanged, except for a chat with a server that speaks [OpenAI's
     /// dialect](Stream::is_openai).
     pub fn operate(&self, operation: Operation, body: bytes::Bytes) -> Stream {
-        let asks = match (operation, self.config().api) {
-            (Operation::Chat, Api::Auto | Api::OpenAi) => serde_json::from_slice::<ChatRequest>(&body).ok(),
-            (_, Api::Auto | Api::Ollama | Api::OpenAi) => None,
-        };
-        let (path, dialect) = operation.at();
-        let call = match asks {
-            Some(request) if self.is_openai() => {
-                let body = json_body(&request.openai_body());
-                Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, openai: None, attach: None }
-            }
-            asks => Call { path, dialect, body: Ok(body), openai: asks.map(Box::new), attach: None },
-        };
+        let is_chat = operation == Operation::Chat;
+        let openai = (is_chat && self.is_openai()).then(|| Call::openai_chat(&body)).flatten();
+        let call = openai.unwrap_or_else(|| {
+            let (path, dialect) = operation.at();
+            let falls_back = is_chat && self.config().api == Api::Auto;
+            Call { path, dialect, body: Ok(body), falls_back, attach: None }
+        });
         Stream::new(self.clone(), call)
     }
 
@@ -88,7 +81,10 @@ impl Client {
         let attach = Attach { id: StreamId::parse(id), start, snapshot };
         let (path, dialect) = ("/streams", Dialect::Ollama);
         let body = Ok(bytes::Bytes::new());
-        Stream::new(self.clone(), Call { path, dialect, body, openai: None, attach: Some(attach) })
+        Stream::new(
+            self.clone(),
+            Call { path, dialect, body, falls_back: false, attach: Some(Box::new(attach)) },
+        )
     }
 
     /// Lists and controls the jobs of the relay that this client talks to.
@@ -97,7 +93,10 @@ impl Client {
     }
 
     fn stream(&self, path: &'static str, dialect: Dialect, request: &impl Serialize) -> Stream {
-        Stream::new(self.clone(), Call { path, dialect, body: streamed(request), openai: None, attach: None })
+        Stream::new(
+            self.clone(),
+            Call { path, dialect, body: streamed(request), falls_back: false, attach: None },
+        )
     }
 }
 

@@ -88,7 +88,7 @@ impl Client {
     /// # Errors
     /// If no connection can be made.
     pub async fn ready(&self) -> Result<Ready, Error> {
-        let connection = self.transport().connect(self.endpoint()).await;
+        let connection = self.connect().await;
         let connection = connection.map_err(|error| failure::error(&error))?;
         Ok(Ready { client: self.clone(), connection })
     }

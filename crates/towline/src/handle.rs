@@ -14,7 +14,7 @@ use towline_core::http1::Method;
 use crate::config::{Api, ApiKey, Config};
 use crate::failure;
 use crate::timer::Timers;
-use crate::transport::{Request, RequestBody, Transport};
+use crate::transport::{Connection, Request, RequestBody, Transport, TransportError};
 use crate::via::{SERVER, SERVER_RUNNING, Via};
 
 /// A client of one server. Cloning is cheap; clones share connections.
@@ -54,7 +54,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Shared {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     config: Config,
     transport: Transport,
     timers: Arc<Timers>,
@@ -88,6 +88,7 @@ impl Client {
         let transport = Transport::new(settings);
         transport.check(&endpoint).map_err(|error| failure::error(&error))?;
         let (timers, only_openai) = (Arc::default(), Arc::default());
+        let endpoint = Arc::new(endpoint);
         let shared = Shared { endpoint, config, transport, timers, only_openai };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -109,7 +110,7 @@ impl Client {
         let mut config = self.shared.config.clone();
         change(&mut config);
         let shared = Shared {
-            endpoint: self.shared.endpoint.clone(),
+            endpoint: Arc::clone(&self.shared.endpoint),
             config,
             transport: self.shared.transport.clone(),
             timers: Arc::clone(&self.shared.timers),
@@ -118,8 +119,9 @@ impl Client {
         Self { shared: Arc::new(shared) }
     }
 
-    pub(crate) fn transport(&self) -> &Transport {
-        &self.shared.transport
+    /// A connection to the server: see [`Transport::connect`].
+    pub(crate) async fn connect(&self) -> Result<Connection, TransportError> {
+        self.shared.transport.connect(&self.shared.endpoint).await
     }
 
     pub(crate) fn timers(&self) -> &Arc<Timers> {

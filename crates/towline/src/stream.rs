@@ -20,7 +20,7 @@ use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 use towline_core::timeouts::Timeouts;
 
 use self::relayed::{DEADLINE_PASSED, Relayed};
-use crate::call::{Call, OPENAI_CHAT};
+use crate::call::Call;
 use crate::failure;
 use crate::handle::{Client, accept, json_body};
 use crate::relay::{Answer, Submitting, Tail, Via};
@@ -410,8 +410,8 @@ impl Stream {
         if matches!(self.io, Io::Start) {
             self.life = self.life.restarted(now());
         }
-        let (transport, endpoint) = (self.client.transport().clone(), self.client.endpoint().clone());
-        self.io = Io::Connecting(Box::pin(async move { transport.connect(&endpoint).await }));
+        let client = self.client.clone();
+        self.io = Io::Connecting(Box::pin(async move { client.connect().await }));
     }
 
     fn send(&mut self, connection: Connection) {
@@ -426,7 +426,7 @@ impl Stream {
     fn sending(&mut self, connection: Connection) -> Result<Submitting, Error> {
         let (client, call) = (self.client.clone(), &self.call);
         if let Some(attach) = call.attach.clone() {
-            return Ok(self.attaching(attach));
+            return Ok(self.attaching(*attach));
         }
         let (path, dialect, body) = (call.path, call.dialect, call.body.clone()?);
         if let Via::Relay(config) = &client.config().via {
@@ -440,7 +440,6 @@ impl Stream {
     /// After the first record, a request is not retried, so its images need not be kept as long as its answer.
     fn release_request(&mut self) {
         self.keeps_request = false;
-        self.call.openai = None;
         if self.resume == Resume::Never {
             self.call.body = Ok(Bytes::new());
         }
@@ -460,14 +459,14 @@ impl Stream {
         let outcome = self.resume_cut(outcome)?;
         let Ending::Failed(error) = &outcome.ending else { return Some(outcome) };
         if error.is_missing_endpoint()
-            && let Some(request) = self.call.openai.take()
+            && self.call.falls_back
+            && let Some(call) = self.call.body.as_ref().ok().and_then(Call::openai_chat)
         {
             self.fell_back = true;
             self.another_request();
-            let (dialect, body) = (Dialect::OpenAi, json_body(&request.openai_body()));
-            self.call = Call { path: OPENAI_CHAT, dialect, body, openai: None, attach: None };
+            self.call = call;
             let at = now();
-            return self.restart(self.life.in_dialect(dialect, outcome, at), at);
+            return self.restart(self.life.in_dialect(self.call.dialect, outcome, at), at);
         }
         if self.fell_back && error.status.is_some() && !error.is_missing_endpoint() {
             self.client.remember_only_openai();
@@ -527,7 +526,7 @@ impl Stream {
         match rendered {
             Ok(body) => {
                 let (path, dialect) = ("/api/generate", Dialect::Ollama);
-                self.call = Call { path, dialect, body: Ok(body), openai: None, attach: None };
+                self.call = Call { path, dialect, body: Ok(body), falls_back: false, attach: None };
                 self.another_request();
                 self.connect();
             }

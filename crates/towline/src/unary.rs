@@ -101,8 +101,7 @@ impl Client {
 
     async fn exchange_once(&self, request: Request, progress: &Progress) -> Result<Vec<u8>, Error> {
         let timeouts = self.config().timeouts;
-        let connecting =
-            async { self.transport().connect(self.endpoint()).await.map_err(|e| failure::error(&e)) };
+        let connecting = async { self.connect().await.map_err(|e| failure::error(&e)) };
         let connection = within(timeouts.connect, Clock::Connect, false, connecting).await?;
         progress.made();
         let sending = async { connection.send(request).await.map_err(|e| failure::error(&e)) };

@@ -12,7 +12,7 @@ pub(super) struct KeptData {
     /// The size of `reply` for its limit.
     pub(super) reply_bytes: usize,
     /// The records as they arrived.
-    pub(super) records: Option<Records>,
+    pub(super) records: Option<Box<Records>>,
 }
 
 impl KeptData {

@@ -93,8 +93,7 @@ impl Pump {
     async fn ask(&mut self) -> Result<Response, Ended> {
         let limit = self.client.config().timeouts.connect.unwrap_or(HEAD_TIME);
         let asking = async {
-            let transport = self.client.transport();
-            let connection = transport.connect(self.client.endpoint()).await?;
+            let connection = self.client.connect().await?;
             let live = match self.follow {
                 Follow::Live => "&live=raw",
                 Follow::Snapshot => "",

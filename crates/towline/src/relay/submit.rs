@@ -120,7 +120,7 @@ async fn post(
 ) -> Result<Response, Error> {
     let connection = match connection {
         Some(connection) => connection,
-        None => client.transport().connect(client.endpoint()).await.map_err(|e| failure::error(&e))?,
+        None => client.connect().await.map_err(|e| failure::error(&e))?,
     };
     let deadline = submission.deadline.map(|left| format!("{:.3}", left.as_secs_f64()));
     let mut headers = vec![

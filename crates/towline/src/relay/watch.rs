@@ -103,7 +103,7 @@ impl Watch {
 
 /// Separate from the watch, so that its futures are `Send`.
 async fn ask(client: &Client, path: &str) -> Result<ResponseBody, Error> {
-    let connection = client.transport().connect(client.endpoint()).await.map_err(|e| failure::error(&e))?;
+    let connection = client.connect().await.map_err(|e| failure::error(&e))?;
     let request = client.request(Method::Get, path, RequestBody::Empty, &[]);
     let mut response = connection.send(request).await.map_err(|e| failure::error(&e))?;
     if response.status == 200 {

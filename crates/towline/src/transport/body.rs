@@ -47,7 +47,7 @@ impl Wire {
         }
     }
 
-    fn origin(&self) -> &Arc<Origin> {
+    pub(super) fn origin(&self) -> &Arc<Origin> {
         match self {
             Self::Http1(body) => body.origin(),
             Self::Http2(body) => body.origin(),

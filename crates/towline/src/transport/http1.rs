@@ -15,56 +15,73 @@ use super::read_buffer::poll_read_with;
 use super::request::Request;
 use super::upload::{Upload, UploadError};
 
-/// A connection that was just made or just taken from the pool.
-#[derive(Debug)]
-pub(super) struct Http1 {
-    pub(super) link: Link,
-    pub(super) origin: Arc<Origin>,
-    pub(super) pool: Arc<Pool>,
+/// A request on its way, and the head of its response as far as it has arrived.
+pub(super) struct Http1Exchange {
+    /// Gone once the head is complete.
+    link: Option<Link>,
+    upload: Option<Upload>,
+    upload_failed: Option<(io::Error, Sent)>,
+    parser: HeadParser,
+    origin: Arc<Origin>,
+    pool: Arc<Pool>,
 }
 
-impl Http1 {
-    /// Sends the request and waits for the head of its response at the same time, so an early answer is seen.
+impl Http1Exchange {
+    /// On a connection that was just made or just taken from the pool. Nothing is sent before the first poll.
     ///
-    /// # Cancel safety
+    /// # Errors
     ///
-    /// Dropping the future closes the connection; the server may have processed the request.
+    /// [`TransportError`] with [`Sent::Nothing`].
+    pub(super) fn new(
+        link: Link,
+        origin: Arc<Origin>,
+        pool: Arc<Pool>,
+        endpoint: &Endpoint,
+        request: Request,
+        limits: HeadLimits,
+    ) -> Result<Self, TransportError> {
+        let head = encode_head(&link, endpoint, &request)?;
+        Ok(Self {
+            link: Some(link),
+            upload: Some(Upload::new(head, request.body)),
+            upload_failed: None,
+            parser: HeadParser::new(request.method, limits),
+            origin,
+            pool,
+        })
+    }
+
+    /// Sends the request and reads the head of its response at the same time, so an early answer is seen. Dropping it
+    /// before it is ready closes the connection; the server may have processed the request.
     ///
     /// # Errors
     ///
     /// [`TransportError`]; the connection is closed.
-    pub(super) async fn send(
-        self,
-        endpoint: &Endpoint,
-        request: Request,
-        limits: HeadLimits,
-    ) -> Result<(ResponseHead, Http1Body), TransportError> {
-        let Self { mut link, origin, pool } = self;
-        let head = encode_head(&link, endpoint, &request)?;
-        let mut parser = HeadParser::new(request.method, limits);
-        let mut upload = Some(Upload::new(head, request.body));
-        let mut upload_failed = None;
-
-        let received = std::future::poll_fn(|cx| {
-            poll_head(cx, &mut link, &mut upload, &mut upload_failed, &mut parser, &origin.endpoint)
-        });
-        let (head, unread) = received.await?;
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(ResponseHead, Http1Body), TransportError>> {
+        let Some(link) = &mut self.link else { return Poll::Pending };
+        let (upload, failed, peer) = (&mut self.upload, &mut self.upload_failed, &self.origin.endpoint);
+        let received = ready!(poll_head(cx, link, upload, failed, &mut self.parser, peer));
+        let link = self.link.take();
+        let (head, unread) = received?;
 
         // After a refusal, the rest of the body is not needed; other responses may still need all of it.
-        let unsent = upload.filter(|_| head.status < 300 && upload_failed.is_none());
+        let unsent = self.upload.take().filter(|_| head.status < 300 && self.upload_failed.is_none());
         let mut body = Http1Body {
             decoder: BodyDecoder::new(head.framing),
-            keep_alive: head.keep_alive && upload_failed.is_none(),
-            link: Some(link),
+            keep_alive: head.keep_alive && self.upload_failed.is_none(),
+            link,
             unread,
             upload: unsent.map(Box::new),
-            origin,
-            pool,
+            origin: Arc::clone(&self.origin),
+            pool: Arc::clone(&self.pool),
         };
         if body.decoder.is_complete() {
             body.release();
         }
-        Ok((head, body))
+        Poll::Ready(Ok((head, body)))
     }
 }
 

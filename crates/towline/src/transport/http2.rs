@@ -132,31 +132,40 @@ impl Http2 {
     pub(super) fn awaiting_settings(&self) -> Option<watch::Receiver<bool>> {
         (!*self.has_settings.borrow()).then(|| self.has_settings.clone())
     }
+}
 
-    /// Sends the request and waits for the head of its response; both at once.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future resets the stream; the server may have processed the request.
+/// A request on its way, and the head of its response.
+pub(super) struct Http2Exchange {
+    response: ResponseFuture,
+    upload: Option<Box<Upload>>,
+    /// Passed on to the body.
+    slot: Option<StreamSlot>,
+    most_headers: usize,
+    endpoint: Arc<Endpoint>,
+    origin: Arc<Origin>,
+}
+
+impl Http2Exchange {
+    /// Queues the request on its connection.
     ///
     /// # Errors
     ///
-    /// [`TransportError`]; the stream is reset, the connection stays.
-    pub(super) async fn send(
-        mut self,
+    /// [`TransportError`] with [`Sent::Nothing`]; the connection stays.
+    pub(super) fn new(
+        mut connection: Http2,
         slot: StreamSlot,
         origin: Arc<Origin>,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         request: Request,
         limits: HeadLimits,
-    ) -> Result<(u16, Headers, Http2Body), TransportError> {
+    ) -> Result<Self, TransportError> {
         let (head, body) = head(endpoint, request)?;
         let at_once = matches!(body, RequestBody::Empty);
-        let (mut response, mut stream) = self
+        let (response, mut stream) = connection
             .requests
             .send_request(head, at_once)
             .map_err(|error| fail(error, Stage::Unsent, endpoint))?;
-        let mut upload = match body {
+        let upload = match body {
             RequestBody::Empty => None,
             RequestBody::Bytes(bytes) => {
                 // The bytes are already in memory, so the connection can queue them at no extra cost.
@@ -164,21 +173,38 @@ impl Http2 {
                 None
             }
             RequestBody::Stream { len_bytes, reader } => {
-                Some(Upload { stream, body: BodyReader::new(len_bytes, reader) })
+                Some(Box::new(Upload { stream, body: BodyReader::new(len_bytes, reader) }))
             }
-            RequestBody::StreamToEnd(reader) => Some(Upload { stream, body: BodyReader::to_end(reader) }),
+            RequestBody::StreamToEnd(reader) => {
+                Some(Box::new(Upload { stream, body: BodyReader::to_end(reader) }))
+            }
         };
-        let answered = std::future::poll_fn(|cx| poll_response(cx, &mut response, &mut upload, endpoint));
-        let (head, stream) = answered.await?.into_parts();
-        if head.headers.len() > limits.headers {
-            let kind = ErrorKind::Limit { name: "headers", value: limits.headers };
-            return Err(TransportError::new(kind, Sent::Maybe, endpoint));
+        let (slot, most_headers, endpoint) = (Some(slot), limits.headers, Arc::clone(endpoint));
+        Ok(Self { response, upload, slot, most_headers, endpoint, origin })
+    }
+
+    /// Waits for the head of the response while the body of the request is sent. Dropping it before it is ready resets
+    /// the stream; the server may have processed the request.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`]; the stream is reset, the connection stays.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(u16, Headers, Http2Body), TransportError>> {
+        let answered = ready!(poll_response(cx, &mut self.response, &mut self.upload, &self.endpoint));
+        let (head, stream) = answered?.into_parts();
+        if head.headers.len() > self.most_headers {
+            let kind = ErrorKind::Limit { name: "headers", value: self.most_headers };
+            return Poll::Ready(Err(TransportError::new(kind, Sent::Maybe, &self.endpoint)));
         }
         let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let status = head.status.as_u16();
-        let upload = upload.filter(|_| status < 300).map(Box::new);
-        let body = Http2Body { stream, upload, slot: Some(slot), trailers: Headers::new(), origin };
-        Ok((status, headers, body))
+        let upload = self.upload.take().filter(|_| status < 300);
+        let (slot, origin) = (self.slot.take(), Arc::clone(&self.origin));
+        let body = Http2Body { stream, upload, slot, trailers: Headers::new(), origin };
+        Poll::Ready(Ok((status, headers, body)))
     }
 }
 
@@ -219,7 +245,7 @@ fn head(endpoint: &Endpoint, request: Request) -> Result<(http::Request<()>, Req
 fn poll_response(
     cx: &mut Context<'_>,
     response: &mut ResponseFuture,
-    upload: &mut Option<Upload>,
+    upload: &mut Option<Box<Upload>>,
     endpoint: &Endpoint,
 ) -> Poll<Result<http::Response<RecvStream>, TransportError>> {
     if let Some(sending) = upload {

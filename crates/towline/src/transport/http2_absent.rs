@@ -21,6 +21,8 @@ pub(super) struct Http2(Infallible);
 #[derive(Debug)]
 pub(super) struct StreamSlot(Infallible);
 
+pub(super) struct Http2Exchange(Infallible);
+
 #[derive(Debug)]
 pub(super) struct Http2Body(Infallible);
 
@@ -63,15 +65,24 @@ impl Http2 {
     pub(super) fn awaiting_settings(&self) -> Option<watch::Receiver<bool>> {
         match self.0 {}
     }
+}
 
-    pub(super) async fn send(
-        self,
+impl Http2Exchange {
+    pub(super) fn new(
+        connection: Http2,
         _: StreamSlot,
         _: Arc<Origin>,
-        _: &Endpoint,
+        _: &Arc<Endpoint>,
         _: Request,
         _: HeadLimits,
-    ) -> Result<(u16, Headers, Http2Body), TransportError> {
+    ) -> Result<Self, TransportError> {
+        match connection.0 {}
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        _: &mut Context<'_>,
+    ) -> Poll<Result<(u16, Headers, Http2Body), TransportError>> {
         match self.0 {}
     }
 }

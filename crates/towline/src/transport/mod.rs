@@ -18,6 +18,7 @@ mod body;
 mod config;
 mod dial;
 mod error;
+mod exchange;
 mod http1;
 #[cfg_attr(not(feature = "http2"), path = "http2_absent.rs")]
 mod http2;
@@ -52,12 +53,9 @@ pub(crate) use self::error::{ErrorKind, Sent, TransportError};
 pub(crate) use self::request::{Request, RequestBody, Response};
 pub use self::variables::NetworkVariables;
 
-use self::body::Wire;
-use self::config::MAX_REDIRECTS;
 use self::dial::Dialer;
-use self::http1::Http1;
+use self::exchange::Sending;
 use self::http2::{Http2, StreamSlot};
-use self::inflate::Coding;
 use self::pool::{Checkout, Link, Origin, Pool};
 use self::proxy::Proxies;
 use self::socket::Socket;
@@ -109,7 +107,7 @@ impl Transport {
     /// # Errors
     ///
     /// [`TransportError`] with [`Sent::Nothing`].
-    pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
+    pub(crate) async fn connect(&self, endpoint: &Arc<Endpoint>) -> Result<Connection, TransportError> {
         let mut origin = Arc::new(Origin::of(endpoint));
         let pool = &self.shared.pool;
         let mut permit = None;
@@ -132,7 +130,7 @@ impl Transport {
             // Boxed, because it is large and rarely needed.
             None => Box::pin(self.open(endpoint, &origin)).await?,
         };
-        Ok(Connection { endpoint: endpoint.clone(), origin, reused, link, transport: self.clone() })
+        Ok(Connection { endpoint: Arc::clone(endpoint), origin, reused, link, transport: self.clone() })
     }
 
     /// A new connection.
@@ -147,7 +145,8 @@ impl Transport {
             return Ok(Exclusive::Http1(link));
         }
         let config = &self.shared.config;
-        let connection = Http2::open(link.socket, &config.http2, config.limits, endpoint).await?;
+        let opening = Http2::open(link.socket, &config.http2, config.limits, endpoint);
+        let connection = Box::pin(opening).await?;
         let slot = connection.slot();
         pool.share(origin, &connection);
         let slot = slot.ok_or_else(|| {
@@ -177,7 +176,7 @@ impl Transport {
             }
             Scheme::Https => {
                 let (stream, _) = proxies.connect(dialer, endpoint, tunnel, config.limits).await?;
-                (tls.connect(stream, endpoint).await?, None)
+                (Box::pin(tls.connect(stream, endpoint)).await?, None)
             }
         };
         Ok(Link { socket, forward })
@@ -194,67 +193,13 @@ enum Exclusive {
 /// A connection that is ready for one request. Dropping it closes it, unless others share it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     origin: Arc<Origin>,
     /// Whether it has served a request before.
     reused: bool,
     link: Exclusive,
     transport: Transport,
 }
-
-/// The request, for sending it again or elsewhere.
-#[derive(Debug)]
-struct ResendableRequest {
-    endpoint: Endpoint,
-    origin: Arc<Origin>,
-    reused: bool,
-    transport: Transport,
-    request: Request,
-}
-
-impl ResendableRequest {
-    /// The response; after a redirect, that of the new target; and if the server was closing this connection,
-    /// that of a new one.
-    async fn follow(mut self, mut response: Response, mut closes: bool) -> Result<Response, TransportError> {
-        let policy = self.transport.shared.config.redirects;
-        let mut hops = 0;
-        loop {
-            if response.status == REQUEST_TIMEOUT && self.reused && closes && self.request.is_whole() {
-                drop(response);
-                self.reused = false;
-                let link = self.transport.open(&self.endpoint, &self.origin).await?;
-                (response, closes) = self.connection(link).exchange(self.request.without_stream()).await?;
-                continue;
-            }
-            if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
-                return Ok(response);
-            }
-            let Some(location) = response.headers.get("location") else { return Ok(response) };
-            if hops == MAX_REDIRECTS {
-                let why = format!("more than {MAX_REDIRECTS} times");
-                return Err(TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &self.endpoint));
-            }
-            hops += 1;
-            let (path, status) = (self.endpoint.target(&self.request.path), response.status);
-            let hop = redirect::follow(policy, &self.endpoint, &path, &self.request, status, location)
-                .map_err(|why| TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &self.endpoint))?;
-            drop(response);
-            let connection = self.transport.connect(&hop.endpoint).await?;
-            self.request = hop.request(self.request);
-            (self.endpoint, self.origin) = (connection.endpoint.clone(), Arc::clone(&connection.origin));
-            self.reused = connection.reused;
-            (response, closes) = connection.exchange(self.request.without_stream()).await?;
-        }
-    }
-
-    fn connection(&self, link: Exclusive) -> Connection {
-        let (endpoint, origin) = (self.endpoint.clone(), Arc::clone(&self.origin));
-        Connection { endpoint, origin, reused: self.reused, link, transport: self.transport.clone() }
-    }
-}
-
-/// RFC 9110, section 15.5.9.
-const REQUEST_TIMEOUT: u16 = 408;
 
 impl Connection {
     /// Sends the request and waits for the head of its response. Redirects are followed within this call, on
@@ -268,55 +213,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`TransportError`]; [`TransportError::sent`] says whether the request can be repeated.
-    pub(crate) async fn send(self, request: Request) -> Result<Response, TransportError> {
-        let asked = ResendableRequest {
-            endpoint: self.endpoint.clone(),
-            origin: Arc::clone(&self.origin),
-            reused: self.reused,
-            transport: self.transport.clone(),
-            request: request.without_stream(),
-        };
-        let (response, closes) = self.exchange(request).await?;
-        if response.status != REQUEST_TIMEOUT && !redirect::is_redirect(response.status) {
-            return Ok(response);
-        }
-        // Boxed, so that the rare case does not enlarge the common one.
-        Box::pin(asked.follow(response, closes)).await
-    }
-
-    /// The response, and whether the server closes the connection after it.
-    async fn exchange(self, request: Request) -> Result<(Response, bool), TransportError> {
-        let Self { endpoint, origin, link, transport, .. } = self;
-        if request.headers.contains("host") {
-            let kind = ErrorKind::InvalidRequest(
-                "the Host header is taken from the address and cannot be set".into(),
-            );
-            return Err(TransportError::new(kind, Sent::Nothing, &endpoint));
-        }
-        let limits = transport.shared.config.limits;
-        let (status, headers, wire, closes) = match link {
-            Exclusive::Http1(link) => {
-                let http1 = Http1 { link, origin, pool: Arc::clone(&transport.shared.pool) };
-                let (head, body) = http1.send(&endpoint, request, limits).await?;
-                (head.status, head.headers, Wire::Http1(body), !head.keep_alive)
-            }
-            Exclusive::Http2(connection, slot) => {
-                let (status, headers, body) =
-                    connection.send(slot, origin, &endpoint, request, limits).await?;
-                (status, headers, Wire::Http2(body), false)
-            }
-        };
-        let inflate = match Coding::of(headers.get("content-encoding")) {
-            Coding::Identity => None,
-            Coding::Compressed(inflate) => Some(inflate),
-            // For a refusal, the status is enough.
-            Coding::Unknown if !(200..300).contains(&status) => None,
-            Coding::Unknown => {
-                let kind =
-                    ErrorKind::Protocol("the body has a content encoding that was not requested".into());
-                return Err(TransportError::new(kind, Sent::Maybe, &endpoint));
-            }
-        };
-        Ok((Response { status, headers, body: ResponseBody::new(wire, inflate) }, closes))
+    pub(crate) fn send(self, request: Request) -> Sending {
+        Sending::new(self, request)
     }
 }

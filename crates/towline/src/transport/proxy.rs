@@ -167,7 +167,8 @@ impl Proxies {
             fail(ErrorKind::Proxy(format!("{proxy} {what}"))).because(error.source)
         })?;
         let tunnelled = match proxy.kind {
-            Kind::Http if tunnel => open_tunnel(&mut stream, endpoint, proxy, limits).await,
+            // Boxed, as is everything on this way that is large and not always needed: thousands of streams may dial together.
+            Kind::Http if tunnel => Box::pin(open_tunnel(&mut stream, endpoint, proxy, limits)).await,
             Kind::Http => {
                 return Ok((stream, Some(Arc::new(Forward { authorization: proxy.authorization() }))));
             }

@@ -190,7 +190,7 @@ async fn dropping_a_request_before_its_answer_closes_the_connection() {
         closed.send(peer.wait_for_close()).unwrap();
     });
     let transport = transport();
-    let connection = within(transport.connect(&server.endpoint())).await.unwrap();
+    let connection = within(connect(&transport, &server.endpoint())).await.unwrap();
     tokio::select! {
         _ = connection.send(post("{}")) => panic!("the server never answers"),
         arrived = within(wait_asked) => arrived.unwrap(),

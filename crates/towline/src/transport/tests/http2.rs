@@ -130,7 +130,7 @@ async fn tls_chooses_http2_by_alpn_and_a_crowd_shares_one_connection() {
         done.unwrap();
     }
     assert_eq!(server.connections(), 1);
-    let connection = within(transport.connect(&endpoint)).await.unwrap();
+    let connection = within(connect(&transport, &endpoint)).await.unwrap();
     assert!(matches!(connection.link, Exclusive::Http2(..)));
 }
 
@@ -359,7 +359,7 @@ async fn a_silent_peer_is_given_up_after_its_ping_timeout() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::http("127.0.0.1", listener.local_addr().unwrap().port());
     let transport = prior_knowledge();
-    let connection = transport.connect(&endpoint).await.unwrap();
+    let connection = connect(&transport, &endpoint).await.unwrap();
     let began = tokio::time::Instant::now();
     let error = connection.send(get()).await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Closed);

@@ -24,7 +24,7 @@ async fn the_end_is_reported_when_the_connection_is_already_back() {
     let mut response = open(&transport, &endpoint, get()).await.unwrap();
     let (_, end) = read_all(&mut response.body).await;
     end.unwrap();
-    let connection = within(transport.connect(&endpoint)).await.unwrap();
+    let connection = within(connect(&transport, &endpoint)).await.unwrap();
     assert!(connection.reused);
     // Asking again after the end is harmless.
     assert_eq!(within(response.body.read(&mut Vec::new())).await.unwrap(), Read::End);
@@ -36,7 +36,7 @@ async fn a_response_without_body_gives_its_connection_back_at_once() {
         let server = Server::answering(wire);
         let (transport, endpoint) = (transport(), server.endpoint());
         let _response = open(&transport, &endpoint, get()).await.unwrap();
-        assert!(within(transport.connect(&endpoint)).await.unwrap().reused);
+        assert!(within(connect(&transport, &endpoint)).await.unwrap().reused);
     }
 }
 
@@ -52,7 +52,7 @@ async fn what_says_close_or_has_leftovers_is_not_used_again() {
         let server = Server::answering(wire);
         let (transport, endpoint) = (transport(), server.endpoint());
         fetch(&transport, &endpoint, get()).await.unwrap();
-        let connection = within(transport.connect(&endpoint)).await.unwrap();
+        let connection = within(connect(&transport, &endpoint)).await.unwrap();
         assert!(!connection.reused);
     }
 }
@@ -74,7 +74,7 @@ async fn a_connection_that_died_in_the_pool_is_replaced() {
     fetch(&transport, &endpoint, get()).await.unwrap();
     // Blocks the runtime, so only the kernel can know of the close.
     wait.recv_timeout(PATIENCE).unwrap();
-    let connection = within(transport.connect(&endpoint)).await.unwrap();
+    let connection = within(connect(&transport, &endpoint)).await.unwrap();
     assert!(!connection.reused);
     within(connection.send(get())).await.unwrap();
 }
@@ -96,7 +96,7 @@ async fn a_connection_that_spoke_in_the_pool_is_not_trusted() {
     fetch(&transport, &endpoint, get()).await.unwrap();
     fetch(&transport, &endpoint, get()).await.unwrap();
     wait.recv_timeout(PATIENCE).unwrap();
-    assert!(!within(transport.connect(&endpoint)).await.unwrap().reused);
+    assert!(!within(connect(&transport, &endpoint)).await.unwrap().reused);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn the_pool_keeps_no_more_than_it_may() {
     let mut reused = 0;
     let mut connections = Vec::new();
     for _ in 0..4 {
-        let connection = within(transport.connect(&endpoint)).await.unwrap();
+        let connection = within(connect(&transport, &endpoint)).await.unwrap();
         reused += usize::from(connection.reused);
         connections.push(connection);
     }
@@ -128,16 +128,16 @@ async fn the_pool_keeps_no_more_than_it_may() {
 async fn an_old_idle_connection_is_not_used() {
     let server = Server::answering(response(200, "", "x"));
     let (transport, endpoint) = (transport(), server.endpoint());
-    let answer = async { transport.connect(&endpoint).await.unwrap().send(get()).await.unwrap() };
+    let answer = async { connect(&transport, &endpoint).await.unwrap().send(get()).await.unwrap() };
     let mut body = answer.await.body;
     while body.read(&mut Vec::new()).await.unwrap() != Read::End {}
     tokio::time::advance(Duration::from_secs(89)).await;
-    let connection = transport.connect(&endpoint).await.unwrap();
+    let connection = connect(&transport, &endpoint).await.unwrap();
     assert!(connection.reused);
     let mut body = connection.send(get()).await.unwrap().body;
     while body.read(&mut Vec::new()).await.unwrap() != Read::End {}
     tokio::time::advance(Duration::from_secs(90)).await;
-    assert!(!transport.connect(&endpoint).await.unwrap().reused);
+    assert!(!connect(&transport, &endpoint).await.unwrap().reused);
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ async fn an_answer_that_ends_before_the_body_was_sent_costs_the_connection() {
     let (transport, endpoint) = (transport(), server.endpoint());
     let answer = fetch(&transport, &endpoint, streamed(1 << 40, Never)).await;
     assert_eq!(answer.unwrap().1, b"enough");
-    assert!(!within(transport.connect(&endpoint)).await.unwrap().reused);
+    assert!(!within(connect(&transport, &endpoint)).await.unwrap().reused);
 }
 
 #[tokio::test]
