@@ -50,6 +50,10 @@ impl ChatRequest {
     /// The same conversation with one more message.
     #[must_use]
     pub fn message(mut self, message: Message) -> Self {
+        // A single message is the usual case; a second one makes room for more.
+        if self.messages.is_empty() {
+            self.messages.reserve_exact(1);
+        }
         self.messages.push(message);
         self
     }

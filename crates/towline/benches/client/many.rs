@@ -53,11 +53,10 @@ pub(crate) fn compare(contenders: &[(&str, &str)]) {
 pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, records: usize) {
     let model = format!("stamped:{rate}:{records}");
     let runtime = runtime();
-    let started = Arc::new(AtomicUsize::new(0));
     // All of it is touched before anything is measured.
     let mut delays = vec![1; streams * records];
     delays.clear();
-    let delays = Arc::new(Mutex::new(delays));
+    let tally = Arc::new(Tally { streams, delays: Mutex::new(delays), ..Tally::default() });
     let idle_bytes = resident_bytes();
     let client = client(contender, url);
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
@@ -70,8 +69,7 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
             Vec::new()
         };
         for number in 0..streams {
-            let delivered =
-                Delivered { started: Arc::clone(&started), has_begun: false, delays: Arc::clone(&delays) };
+            let delivered = Delivered { tally: Arc::clone(&tally), has_begun: false };
             let model = model.clone();
             let request = ChatRequest::new(&model).user("Hi");
             match contender {
@@ -92,7 +90,7 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
                 _ => drop(running.spawn(of_counter(address, model, delivered))),
             }
         }
-        while started.load(Ordering::Relaxed) < streams {
+        while tally.started.load(Ordering::Relaxed) < streams {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         // From here on all of them only stream.
@@ -106,8 +104,8 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
         }
         (in_use, per_record)
     });
-    let mut delays = delays.lock().unwrap();
-    let lost = streams * (records - 1) - delays.len();
+    let lost = streams * records - tally.records.load(Ordering::Relaxed);
+    let mut delays = tally.delays.lock().unwrap();
     let [p50, p99] = [0.5, 0.99].map(|share| f64::from(quantile(&mut delays, share)) / 1e3);
     let memory = in_use_bytes.saturating_sub(idle_bytes) as f64 / streams as f64 / 1024.0;
     println!(
@@ -115,11 +113,21 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
     );
 }
 
-/// What was delivered, of all streams; the delays without those of the first records.
+/// What was delivered, of all streams.
+#[derive(Default)]
+struct Tally {
+    streams: usize,
+    /// Streams that have received a record.
+    started: AtomicUsize,
+    records: AtomicUsize,
+    /// Of the records that were delivered after all streams had started: before, each waits for the start of others.
+    delays: Mutex<Vec<u32>>,
+}
+
+/// One stream's part in it.
 struct Delivered {
-    started: Arc<AtomicUsize>,
+    tally: Arc<Tally>,
     has_begun: bool,
-    delays: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Delivered {
@@ -128,11 +136,11 @@ impl Delivered {
         let sent = stamp.iter().fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         let delay = u32::try_from(now.saturating_sub(sent)).unwrap_or(u32::MAX);
-        // The first record waits for the start of all other streams.
-        if std::mem::replace(&mut self.has_begun, true) {
-            self.delays.lock().unwrap().push(delay);
-        } else {
-            self.started.fetch_add(1, Ordering::Relaxed);
+        self.tally.records.fetch_add(1, Ordering::Relaxed);
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.tally.started.fetch_add(1, Ordering::Relaxed);
+        } else if self.tally.started.load(Ordering::Relaxed) == self.tally.streams {
+            self.tally.delays.lock().unwrap().push(delay);
         }
     }
 

@@ -27,6 +27,7 @@ const REQUEST_TIMEOUT: u16 = 408;
 /// Sends a request and waits for its response: see [`Connection::send`].
 pub(crate) struct Sending(Stage);
 
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
 enum Stage {
     /// Waiting for the first response.
     First { exchange: Exchange, asked: Option<ResendableRequest> },
@@ -115,6 +116,7 @@ impl ResendableRequest {
 }
 
 /// One request on one connection. The result is the response, and whether the server closes the connection after it.
+#[expect(clippy::large_enum_variant, reason = "the large one is the common one")]
 enum Exchange {
     Http1(Http1Exchange),
     Http2(Http2Exchange),
