@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -56,13 +56,15 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
     // All of it is touched before anything is measured.
     let mut delays = vec![1; streams * records];
     delays.clear();
-    let tally = Arc::new(Tally { streams, delays: Mutex::new(delays), ..Tally::default() });
+    let tally = Arc::new(Tally { delays: Mutex::new(delays), ..Tally::default() });
     let idle_bytes = resident_bytes();
     let client = client(contender, url);
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
     let (in_use_bytes, cpu) = runtime.block_on(async {
         let mut running = JoinSet::new();
-        let engine = Engine::start(EngineConfig::default()).unwrap();
+        // A job and its reader's each.
+        let config = EngineConfig { max_running: 2 * streams, ..EngineConfig::default() };
+        let engine = Engine::start(config).unwrap();
         let connections = if contender == H2_ALONE {
             http2_counter::connect_for(address, streams).await
         } else {
@@ -93,10 +95,13 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
         while tally.started.load(Ordering::Relaxed) < streams {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // From here on all of them only stream.
+        // From here on all of them only stream. The server has caught up after one more record of each.
+        tokio::time::sleep(Duration::from_secs_f64(1.0 / rate as f64)).await;
         let (before, in_use) = (process_cpu(), resident_bytes());
         let window = Duration::from_secs_f64(records as f64 / rate as f64 * 0.6);
+        tally.is_measured.store(true, Ordering::Relaxed);
         tokio::time::sleep(window).await;
+        tally.is_measured.store(false, Ordering::Relaxed);
         let spent = process_cpu() - before;
         let per_record = spent.as_nanos() as f64 / (window.as_secs_f64() * (rate * streams) as f64);
         while let Some(of_one) = running.join_next().await {
@@ -116,11 +121,12 @@ pub(crate) fn measured(contender: &str, url: &str, streams: usize, rate: usize, 
 /// What was delivered, of all streams.
 #[derive(Default)]
 struct Tally {
-    streams: usize,
     /// Streams that have received a record.
     started: AtomicUsize,
     records: AtomicUsize,
-    /// Of the records that were delivered after all streams had started: before, each waits for the start of others.
+    /// All streams have started and none has ended.
+    is_measured: AtomicBool,
+    /// Of the records that were delivered meanwhile.
     delays: Mutex<Vec<u32>>,
 }
 
@@ -139,7 +145,8 @@ impl Delivered {
         self.tally.records.fetch_add(1, Ordering::Relaxed);
         if !std::mem::replace(&mut self.has_begun, true) {
             self.tally.started.fetch_add(1, Ordering::Relaxed);
-        } else if self.tally.started.load(Ordering::Relaxed) == self.tally.streams {
+        }
+        if self.tally.is_measured.load(Ordering::Relaxed) {
             self.tally.delays.lock().unwrap().push(delay);
         }
     }
