@@ -145,16 +145,10 @@ impl Engine {
         let (ready, handle) = mpsc::sync_channel(1);
         let (stop, stopped) = oneshot::channel();
         let (running, ended) = mpsc::sync_channel(0);
-        let mut runtime = match config.threads {
-            0 | 1 => Builder::new_current_thread(),
-            more => {
-                let mut runtime = Builder::new_multi_thread();
-                runtime.worker_threads(more);
-                runtime
-            }
-        };
-        // The runtime lives on its own thread, so that it can be dropped from anywhere, including async code. A single
-        // thread that drives jobs is this one.
+        // With one worker too: what a poll wakes runs next there, so a reader runs right after its job.
+        let mut runtime = Builder::new_multi_thread();
+        runtime.worker_threads(config.threads.max(1));
+        // The runtime lives on its own thread, so that it can be dropped from anywhere, including async code.
         let runtime = std::thread::Builder::new()
             .name("towline-engine".into())
             .spawn(move || {
