@@ -40,7 +40,7 @@ fn main() {
         ["once", contender, url, shape, records] => {
             once(contender, url, &format!("{shape}:{records}"), records.parse().unwrap());
         }
-        ["instructions"] => instructions::compare(&CONTENDERS),
+        ["instructions"] => instructions::compare(&[&contender::CONTENDERS[..], &CONTENDERS[2..]].concat()),
         ["python"] => python(),
         _ => flat::compare(&CONTENDERS, once),
     }

@@ -50,7 +50,9 @@ pub use phase::Phase;
 pub use response::{BodyEnd, Opened};
 use step::{NextEvent, Step};
 
+/// With a tag of its own: it is compared several times for each record, and a tag inside a field takes more to tell.
 #[derive(Debug)]
+#[repr(u8)]
 enum State {
     Connecting,
     Opening,
@@ -389,9 +391,11 @@ impl Lifecycle {
     /// The next event, in order. `None` when more input is needed, or when the outcome is next.
     #[inline]
     pub fn next_event(&mut self) -> Option<Event> {
-        if self.awaits_input() {
-            return None;
-        }
+        if self.awaits_input() { None } else { self.found_event() }
+    }
+
+    #[inline(never)]
+    fn found_event(&mut self) -> Option<Event> {
         match self.next_by(|kind, text| kind.event(text.into_owned()))? {
             NextEvent::Alike(event) | NextEvent::Queued(event) => Some(event),
         }
@@ -636,11 +640,14 @@ impl Lifecycle {
     #[inline]
     fn check_reply_limit(&mut self) {
         if self.kept.reply_bytes + self.decoder.held_bytes() > self.limits.reply_bytes {
-            let limit = self.limits.reply_bytes;
-            self.on_corrupt(limit_passed(format!(
-                "the answer is longer than the reply limit of {limit} bytes"
-            )));
+            self.on_reply_limit();
         }
+    }
+
+    #[cold]
+    fn on_reply_limit(&mut self) {
+        let limit = self.limits.reply_bytes;
+        self.on_corrupt(limit_passed(format!("the answer is longer than the reply limit of {limit} bytes")));
     }
 
     fn on_finished(&mut self, reason: Option<FinishReason>, closed: bool) {

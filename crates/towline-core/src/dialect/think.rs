@@ -102,6 +102,7 @@ impl Tags {
     }
 
     /// How much text is held back.
+    #[inline]
     pub(super) fn held_bytes(&self) -> usize {
         self.held.iter().filter_map(Event::text).map(str::len).sum()
     }

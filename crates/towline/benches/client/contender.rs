@@ -17,7 +17,7 @@ pub(crate) const ENGINE: &str = "towline Engine";
 pub(crate) const ENGINE_ACROSS: &str = "towline Engine, read from another runtime";
 /// A job that nobody reads: its end is waited for.
 pub(crate) const ENGINE_UNREAD: &str = "towline Engine, unread";
-#[allow(dead_code, reason = "the bench beside other clients has contenders of its own")]
+
 pub(crate) const CONTENDERS: [&str; 5] = [COUNTER, CLIENT, ENGINE, ENGINE_ACROSS, ENGINE_UNREAD];
 /// The same over HTTP/2 without TLS, which a user chooses by a policy.
 pub(crate) const HTTP2_CLIENT: &str = "towline Client, HTTP/2";

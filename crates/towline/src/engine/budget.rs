@@ -72,10 +72,14 @@ impl Budget {
 
     /// If there is room, unpauses the jobs that were paused for lack of it. Never called with a cell's lock
     /// held.
+    #[inline]
     pub(super) fn resume(&self) {
-        if !self.has_blocked.load(Ordering::SeqCst) || self.over_all() > 0 {
-            return;
+        if self.has_blocked.load(Ordering::SeqCst) && self.over_all() == 0 {
+            self.unpause();
         }
+    }
+
+    fn unpause(&self) {
         let mut blocked = lock(&self.blocked);
         let cells = std::mem::take(&mut *blocked);
         self.has_blocked.store(false, Ordering::SeqCst);

@@ -134,6 +134,7 @@ impl Cell {
         }
     }
 
+    #[inline]
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         lock(&self.inner)
     }
@@ -201,11 +202,15 @@ impl Cell {
     // --- reports, from the task ----------------------------------------------------------------------------------
 
     /// Updates a task's copy of its orders; the task is woken when they change.
+    #[inline]
     pub(super) fn update_orders(&self, orders: &mut TaskOrders, cx: &Context<'_>) {
         // If there are no new orders, the stored waker is still current.
-        if !self.has_orders.load(Ordering::Acquire) {
-            return;
+        if self.has_orders.load(Ordering::Acquire) {
+            self.copy_orders(orders, cx);
         }
+    }
+
+    fn copy_orders(&self, orders: &mut TaskOrders, cx: &Context<'_>) {
         let mut inner = self.inner();
         self.has_orders.store(false, Ordering::Relaxed);
         inner.task = Some(cx.waker().clone());

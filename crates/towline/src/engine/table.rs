@@ -220,10 +220,14 @@ impl Table {
 
     /// Marks a job as changed: the job is listed once, and the foreground is woken once until it reads the
     /// changes.
+    #[inline]
     pub(super) fn changed(&self, cell: &Arc<Cell>, wake: &Wake) {
-        if !self.watched.load(Ordering::Acquire) {
-            return;
+        if self.watched.load(Ordering::Acquire) {
+            self.list(cell, wake);
         }
+    }
+
+    fn list(&self, cell: &Arc<Cell>, wake: &Wake) {
         let mut listed = lock(&self.changes);
         if cell.listed.swap(true, Ordering::Relaxed) {
             return;

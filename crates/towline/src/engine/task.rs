@@ -61,11 +61,18 @@ pub(super) struct DeadlineTimer {
 
 impl DeadlineTimer {
     /// Whether `deadline` has passed; if not, the task is woken when it does.
+    #[inline]
     pub(super) fn passed(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = deadline else {
-            self.sleep = None;
-            return false;
-        };
+        match deadline {
+            Some(deadline) => self.wait(deadline, cx),
+            None => {
+                self.sleep = None;
+                false
+            }
+        }
+    }
+
+    fn wait(&mut self, deadline: Instant, cx: &mut Context<'_>) -> bool {
         if deadline <= Instant::now() {
             return true;
         }

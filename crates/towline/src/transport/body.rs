@@ -36,6 +36,7 @@ pub(super) enum Wire {
 }
 
 impl Wire {
+    #[inline(always)]
     fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Read, TransportError>> {
         match self {
             Self::Http1(body) => body.poll_read(cx, out),
