@@ -77,30 +77,9 @@ pub struct Read {
 impl Log {
     /// Appends an event. Empty text is ignored.
     pub fn append(&mut self, event: Event) {
-        self.push(event);
-    }
-
-    /// Appends all of `pieces`, and returns the number of text pieces among them.
-    pub fn append_all(&mut self, pieces: &mut Pieces) -> u64 {
-        for event in pieces.events.drain(..) {
-            if let Some(Event::Text(text) | Event::Thinking(text)) = self.push(event)
-                && text.capacity() <= IDLE_TEXT_BYTES
-            {
-                pieces.spare = text;
-            }
-        }
-        pieces.spare.clear();
-        if pieces.events.capacity() > IDLE_EVENTS {
-            pieces.events = Vec::new();
-        }
-        std::mem::take(&mut pieces.texts)
-    }
-
-    /// Appends an event, and returns it if the log does not keep its memory.
-    fn push(&mut self, event: Event) -> Option<Event> {
         let length = length(&event);
         if length == 0 {
-            return Some(event);
+            return;
         }
         let at = self.end;
         self.end += length;
@@ -109,12 +88,43 @@ impl Log {
             if join(&mut last.content, &event, SEGMENT_BYTES) {
                 last.end = self.end;
                 self.bytes = self.bytes - before + size(&last.content);
-                return Some(event);
+                return;
             }
         }
         self.bytes += size(&event);
         self.segments.push_back(Segment { at, end: self.end, content: event });
-        None
+    }
+
+    /// Appends all of `pieces`, and returns the number of text pieces among them.
+    pub fn append_all(&mut self, pieces: &mut Pieces) -> u64 {
+        for event in pieces.events.drain(..) {
+            self.append(event);
+        }
+        self.append_text(pieces.kind, &pieces.text);
+        pieces.text.clear();
+        if pieces.text.capacity() > IDLE_TEXT_BYTES {
+            pieces.text = String::new();
+        }
+        if pieces.events.capacity() > IDLE_EVENTS {
+            pieces.events = Vec::new();
+        }
+        std::mem::take(&mut pieces.texts)
+    }
+
+    /// Appends text that is not an event yet.
+    fn append_text(&mut self, kind: TextKind, text: &str) {
+        match (kind, self.segments.back_mut()) {
+            (TextKind::Answer, Some(Segment { content: Event::Text(last), end, .. }))
+            | (TextKind::Thinking, Some(Segment { content: Event::Thinking(last), end, .. }))
+                if last.len() + text.len() <= SEGMENT_BYTES =>
+            {
+                last.push_str(text);
+                self.bytes += text.len();
+                self.end += text.len() as u64;
+                *end = self.end;
+            }
+            _ => self.append(kind.event(text.to_owned())),
+        }
     }
 
     /// The events from `from` on: all of them, or up to the one that exceeds `limit` bytes.
@@ -251,25 +261,42 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
 }
 
 /// Events on their way to a log, joined as the log joins them. They reuse the buffer of a token's text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pieces {
     events: Vec<Event>,
-    /// The number of text pieces among the events, before they were joined.
+    /// The text after these events, and its kind.
+    text: String,
+    kind: TextKind,
+    /// The number of text pieces among all of these, before they were joined.
     texts: u64,
-    /// The empty buffer for the next text.
-    spare: String,
+}
+
+impl Default for Pieces {
+    fn default() -> Self {
+        Self { events: Vec::new(), text: String::new(), kind: TextKind::Answer, texts: 0 }
+    }
 }
 
 impl Pieces {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.events.is_empty() && self.text.is_empty()
     }
 
     pub(crate) fn push(&mut self, event: Event) {
-        self.texts += u64::from(matches!(event, Event::Text(_) | Event::Thinking(_)));
-        if !self.events.last_mut().is_some_and(|last| join(last, &event, SEGMENT_BYTES)) {
-            self.events.push(event);
+        match &event {
+            Event::Text(text) => self.push_text(TextKind::Answer, text),
+            Event::Thinking(text) => self.push_text(TextKind::Thinking, text),
+            Event::ToolCall(_)
+            | Event::Image(_)
+            | Event::Logprobs(_)
+            | Event::Progress(_)
+            | Event::Usage(_) => {
+                self.end_text();
+                if !self.events.last_mut().is_some_and(|last| join(last, &event, SEGMENT_BYTES)) {
+                    self.events.push(event);
+                }
+            }
         }
     }
 
@@ -277,18 +304,16 @@ impl Pieces {
     #[inline]
     pub(crate) fn push_text(&mut self, kind: TextKind, text: &str) {
         self.texts += 1;
-        match (kind, self.events.last_mut()) {
-            (TextKind::Answer, Some(Event::Text(last)))
-            | (TextKind::Thinking, Some(Event::Thinking(last)))
-                if last.len() + text.len() <= SEGMENT_BYTES =>
-            {
-                last.push_str(text);
-            }
-            _ => {
-                let mut own = std::mem::take(&mut self.spare);
-                own.push_str(text);
-                self.events.push(kind.event(own));
-            }
+        if kind != self.kind || self.text.len() + text.len() > SEGMENT_BYTES {
+            self.end_text();
+            self.kind = kind;
+        }
+        self.text.push_str(text);
+    }
+
+    fn end_text(&mut self) {
+        if !self.text.is_empty() {
+            self.events.push(self.kind.event(std::mem::take(&mut self.text)));
         }
     }
 }

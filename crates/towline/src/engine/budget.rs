@@ -36,8 +36,14 @@ impl Budget {
         }
     }
 
-    pub(super) fn reserve(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Ordering::SeqCst);
+    /// A log has grown, or shrunk because progress was joined.
+    #[inline]
+    pub(super) fn changed(&self, before: usize, after: usize) {
+        if after >= before {
+            self.used.fetch_add(after - before, Ordering::SeqCst);
+        } else {
+            self.release(before - after);
+        }
     }
 
     pub(super) fn release(&self, bytes: usize) {
@@ -53,6 +59,7 @@ impl Budget {
     }
 
     /// By how much a log of `bytes` exceeds its own limit, and the rest of the common limit.
+    #[inline]
     pub(super) fn over(&self, bytes: usize) -> (usize, usize) {
         let over_all = if bytes > FAIR_SHARE_BYTES { self.over_all() } else { 0 };
         (bytes.saturating_sub(self.job_limit), over_all)

@@ -279,8 +279,7 @@ impl Cell {
         inner.first_event.get_or_insert(now);
         inner.last_event = Some(now);
         let after = inner.log.bytes();
-        shared.budget.reserve(after.saturating_sub(before));
-        shared.budget.release(before.saturating_sub(after));
+        shared.budget.changed(before, after);
         let drops_read = shared.budget.drops_read();
         let is_blocked = self.enforce_limits(&mut inner, &shared, drops_read);
         inner.update_state();
@@ -294,9 +293,13 @@ impl Cell {
 
     /// Drops read text if the log, or all logs together, exceed their limit, and decides whether the log is
     /// full. Returns whether the job now waits for room in the common budget.
+    #[inline]
     fn enforce_limits(self: &Arc<Self>, inner: &mut Inner, shared: &Shared, drop_read: bool) -> bool {
         let budget = &shared.budget;
         let (mut over_own, mut over_all) = budget.over(inner.log.bytes());
+        if (over_own, over_all, inner.full) == (0, 0, false) {
+            return false;
+        }
         if drop_read && over_own.max(over_all) > 0 {
             let read_to = inner.read_to;
             budget.release(inner.log.drop_before(read_to, over_own.max(over_all)));
