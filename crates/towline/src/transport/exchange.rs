@@ -127,7 +127,7 @@ enum Exchange {
 impl Exchange {
     fn new(
         transport: &Transport,
-        endpoint: &Arc<Endpoint>,
+        endpoint: &Endpoint,
         origin: Arc<Origin>,
         link: Exclusive,
         request: Request,

@@ -141,7 +141,6 @@ pub(super) struct Http2Exchange {
     /// Passed on to the body.
     slot: Option<StreamSlot>,
     most_headers: usize,
-    endpoint: Arc<Endpoint>,
     origin: Arc<Origin>,
 }
 
@@ -155,7 +154,7 @@ impl Http2Exchange {
         mut connection: Http2,
         slot: StreamSlot,
         origin: Arc<Origin>,
-        endpoint: &Arc<Endpoint>,
+        endpoint: &Endpoint,
         request: Request,
         limits: HeadLimits,
     ) -> Result<Self, TransportError> {
@@ -179,8 +178,7 @@ impl Http2Exchange {
                 Some(Box::new(Upload { stream, body: BodyReader::to_end(reader) }))
             }
         };
-        let (slot, most_headers, endpoint) = (Some(slot), limits.headers, Arc::clone(endpoint));
-        Ok(Self { response, upload, slot, most_headers, endpoint, origin })
+        Ok(Self { response, upload, slot: Some(slot), most_headers: limits.headers, origin })
     }
 
     /// Waits for the head of the response while the body of the request is sent. Dropping it before it is ready resets
@@ -193,11 +191,12 @@ impl Http2Exchange {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(u16, Headers, Http2Body), TransportError>> {
-        let answered = ready!(poll_response(cx, &mut self.response, &mut self.upload, &self.endpoint));
+        let peer = &self.origin.endpoint;
+        let answered = ready!(poll_response(cx, &mut self.response, &mut self.upload, peer));
         let (head, stream) = answered?.into_parts();
         if head.headers.len() > self.most_headers {
             let kind = ErrorKind::Limit { name: "headers", value: self.most_headers };
-            return Poll::Ready(Err(TransportError::new(kind, Sent::Maybe, &self.endpoint)));
+            return Poll::Ready(Err(TransportError::new(kind, Sent::Maybe, peer)));
         }
         let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let status = head.status.as_u16();

@@ -72,7 +72,7 @@ impl Http2Exchange {
         connection: Http2,
         _: StreamSlot,
         _: Arc<Origin>,
-        _: &Arc<Endpoint>,
+        _: &Endpoint,
         _: Request,
         _: HeadLimits,
     ) -> Result<Self, TransportError> {
