@@ -394,7 +394,8 @@ impl Lifecycle {
         if self.awaits_input() { None } else { self.found_event() }
     }
 
-    #[inline(never)]
+    /// A function of its own, so that the check before it does not pay for its stack frame.
+    #[inline]
     fn found_event(&mut self) -> Option<Event> {
         match self.next_by(|kind, text| kind.event(text.into_owned()))? {
             NextEvent::Alike(event) | NextEvent::Queued(event) => Some(event),
