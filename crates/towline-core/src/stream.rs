@@ -515,9 +515,6 @@ impl Lifecycle {
     /// Decodes one frame of a running stream, or handles the case that there is none.
     #[inline]
     fn decode_frame<T>(&mut self, give: &mut impl FnMut(TextKind, Cow<'_, str>) -> T) -> Step<T> {
-        if self.framer.awaits_input() {
-            return Step::None;
-        }
         // A line that is like the previous one is read in place, so its end is known without a search.
         if let Some(line) = self.framer.fresh_line()
             && let Some((kind, text, length)) = self.decoder.read_alike(line)

@@ -544,8 +544,13 @@ impl Stream {
     /// Pending until the next deadline; ready when the lifecycle has received the time.
     #[inline]
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let waiting = if let Io::Waiting(until) = self.io { Some(until) } else { None };
-        let Some(due) = waiting.into_iter().chain(self.life.wake_at()).min() else { return Poll::Pending };
+        let wake_at = self.life.wake_at();
+        let due = if let Io::Waiting(until) = self.io {
+            Some(wake_at.map_or(until, |at| at.min(until)))
+        } else {
+            wake_at
+        };
+        let Some(due) = due else { return Poll::Pending };
         ready!(self.timer.poll(due, cx));
         self.life.tick(now());
         Poll::Ready(())
