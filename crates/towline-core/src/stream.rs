@@ -30,6 +30,7 @@ mod again;
 mod kept;
 mod phase;
 mod response;
+mod state;
 mod step;
 
 use std::borrow::Cow;
@@ -48,41 +49,8 @@ use crate::wire::Framer;
 use kept::KeptData;
 pub use phase::Phase;
 pub use response::{BodyEnd, Opened};
+use state::{State, Stop};
 use step::{NextEvent, Step};
-
-/// With a tag of its own: it is compared several times for each record, and a tag inside a field takes more to tell.
-#[derive(Debug)]
-#[repr(u8)]
-enum State {
-    Connecting,
-    Opening,
-    Refused {
-        status: u16,
-        body: Vec<u8>,
-        retry_after: Option<Duration>,
-        due: Instant,
-    },
-    Waiting,
-    Streaming,
-    Finishing {
-        reason: Option<FinishReason>,
-        due: Instant,
-        /// Later records are ignored, even usage.
-        closed: bool,
-        /// The usage may arrive in a separate record.
-        awaits_usage: bool,
-    },
-    /// The outcome, until it is taken.
-    Ended(Option<Box<Outcome>>),
-}
-
-/// The event that ends a stream once all received bytes are decoded.
-#[derive(Debug)]
-enum Stop {
-    Body(BodyEnd),
-    Clock(Due),
-    Cancel(String),
-}
 
 /// One stream, as a value without I/O or its own clock.
 ///
