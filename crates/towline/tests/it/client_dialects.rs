@@ -1,11 +1,11 @@
 //! The dialect of chat, and how the client detects it.
 
 use serde_json::json;
-use towline::Event;
 use towline::api::Think;
 use towline::client::Api;
 use towline::error::ErrorKind;
 use towline::outcome::FinishReason;
+use towline::{ChatRequest, Event};
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Plan, Routes, Script, Server, http};
 
@@ -107,6 +107,34 @@ async fn the_openai_request_says_the_same() {
             "temperature": 0,
         })
     );
+}
+
+#[tokio::test]
+async fn a_dialect_that_is_found_out_asks_the_same_as_one_that_is_given() {
+    let call = json!({ "id": "1", "function": { "name": "see", "arguments": { "at": 1.5, "n": 18446744073709551615_u64 } } });
+    let parameters = json!({ "type": "object", "properties": { "at": { "type": "number" } } });
+    let request: ChatRequest = serde_json::from_value(json!({
+        "model": "m",
+        "messages": [
+            { "role": "user", "content": "What is it? \u{1f600} \u{2028}", "images": ["aGk="] },
+            { "role": "assistant", "content": "", "thinking": "hm", "tool_calls": [call] },
+            { "role": "tool", "content": "a cat", "tool_name": "see", "tool_call_id": "1" },
+        ],
+        "tools": [{ "type": "function", "function": { "name": "see", "description": "d", "parameters": parameters } }],
+        "format": { "type": "object" },
+        "think": "low",
+        "options": { "temperature": 0.1, "seed": 7, "stop": ["x"], "num_predict": 5, "top_p": 0.9 },
+        "logprobs": true,
+        "top_logprobs": 2,
+    }))
+    .unwrap();
+    let server = openai_only(Script::respond(404, http::JSON, NO_ENDPOINT));
+    for client in [client(&server), client_with(&server, |config| config.api = Api::OpenAi)] {
+        assert!(read(client.chat(request.clone())).await.1.is_completed());
+    }
+    let bodies: Vec<_> = server.requests().iter().map(|request| request.json().unwrap()).collect();
+    assert_eq!(bodies[1], bodies[2]);
+    assert_eq!(bodies[1]["messages"][1]["tool_calls"][0]["function"]["name"], "see");
 }
 
 #[tokio::test]
