@@ -326,8 +326,9 @@ impl Lifecycle {
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Connecting => Phase::Connecting,
+            // A web page in place of an answer is found while the stream waits for a record.
+            State::Refused { status: 200, .. } | State::Waiting => Phase::Waiting,
             State::Opening | State::Refused { .. } => Phase::Opening,
-            State::Waiting => Phase::Waiting,
             State::Streaming => Phase::Streaming,
             State::Finishing { .. } => Phase::Finishing,
             State::Ended(_) => Phase::Ended,

@@ -1,8 +1,12 @@
 //! Data that is not understood is never success: errors in every form, unknown frames, content that is not text.
 
+use std::time::Instant;
+
 use towline_core::dialect::Dialect;
 use towline_core::error::{ErrorKind, Fault};
 use towline_core::outcome::{Ending, NotUnderstood, Outcome};
+use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::support::{End, run};
 
@@ -111,6 +115,21 @@ fn a_web_page_under_a_good_status_is_named_by_its_title() {
         assert_eq!((status, kind), (Some(200), ErrorKind::Protocol));
         assert!(message.contains("web page") && message.ends_with(": Sign in to Corp"), "{message}");
     }
+}
+
+/// Found by fuzzing: the phase went back to the one before the response.
+#[test]
+fn a_phase_never_goes_back_because_of_a_web_page() {
+    let now = Instant::now();
+    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
+    life.sent(now);
+    life.opened(&Opened { status: 200, ..Opened::default() }, now);
+    life.bytes(b" <html>", now);
+    assert!(life.next_event().is_none());
+    assert_eq!(life.phase(), Phase::Waiting);
+    life.ended(BodyEnd::Clean, now);
+    assert!(life.next_event().is_none());
+    assert!(life.take_outcome().is_some_and(|outcome| outcome.ending.error().is_some()));
 }
 
 #[test]
