@@ -44,8 +44,9 @@ impl Event {
 }
 
 /// The text to which a piece belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum TextKind {
+    #[default]
     Answer,
     Thinking,
 }

@@ -113,17 +113,14 @@ impl Log {
 
     /// Appends text that is not an event yet.
     fn append_text(&mut self, kind: TextKind, text: &str) {
-        match (kind, self.segments.back_mut()) {
-            (TextKind::Answer, Some(Segment { content: Event::Text(last), end, .. }))
-            | (TextKind::Thinking, Some(Segment { content: Event::Thinking(last), end, .. }))
-                if last.len() + text.len() <= SEGMENT_BYTES =>
-            {
-                last.push_str(text);
-                self.bytes += text.len();
-                self.end += text.len() as u64;
-                *end = self.end;
-            }
-            _ => self.append(kind.event(text.to_owned())),
+        if let Some(last) = self.segments.back_mut()
+            && join_text(&mut last.content, kind, text, SEGMENT_BYTES)
+        {
+            self.bytes += text.len();
+            self.end += text.len() as u64;
+            last.end = self.end;
+        } else {
+            self.append(kind.event(text.to_owned()));
         }
     }
 
@@ -244,12 +241,8 @@ fn json_size(value: &Value) -> usize {
 /// a total length of at most `limit`, and progress of one layer, of which only the last matters.
 fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
     match (last, next) {
-        (Event::Text(last), Event::Text(next)) | (Event::Thinking(last), Event::Thinking(next))
-            if last.len().saturating_add(next.len()) <= limit =>
-        {
-            last.push_str(next);
-            true
-        }
+        (last, Event::Text(text)) => join_text(last, TextKind::Answer, text, limit),
+        (last, Event::Thinking(text)) => join_text(last, TextKind::Thinking, text, limit),
         (Event::Progress(last), Event::Progress(next))
             if last.status == next.status && last.digest == next.digest =>
         {
@@ -260,8 +253,21 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
     }
 }
 
+/// The same for text that is not an event yet.
+fn join_text(last: &mut Event, kind: TextKind, text: &str, limit: usize) -> bool {
+    match (last, kind) {
+        (Event::Text(last), TextKind::Answer) | (Event::Thinking(last), TextKind::Thinking)
+            if last.len().saturating_add(text.len()) <= limit =>
+        {
+            last.push_str(text);
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Events on their way to a log, joined as the log joins them. They reuse the buffer of a token's text.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Pieces {
     events: Vec<Event>,
     /// The text after these events, and its kind.
@@ -269,12 +275,6 @@ pub struct Pieces {
     kind: TextKind,
     /// The number of text pieces among all of these, before they were joined.
     texts: u64,
-}
-
-impl Default for Pieces {
-    fn default() -> Self {
-        Self { events: Vec::new(), text: String::new(), kind: TextKind::Answer, texts: 0 }
-    }
 }
 
 impl Pieces {

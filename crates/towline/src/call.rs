@@ -22,6 +22,10 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    pub(crate) fn new(path: &'static str, dialect: Dialect, body: Result<Bytes, Error>) -> Self {
+        Self { path, dialect, body, falls_back: false, attach: None }
+    }
+
     /// The chat of this body in OpenAI's dialect; `None` if the body is no chat.
     pub(crate) fn openai_chat(body: &Bytes) -> Option<Self> {
         let request: ChatRequest = serde_json::from_slice(body).ok()?;
@@ -29,7 +33,6 @@ impl Call {
     }
 
     pub(crate) fn to_openai(request: &ChatRequest) -> Self {
-        let body = json_body(&request.openai_body());
-        Self { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, falls_back: false, attach: None }
+        Self::new(OPENAI_CHAT, Dialect::OpenAi, json_body(&request.openai_body()))
     }
 }

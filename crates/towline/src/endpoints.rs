@@ -25,8 +25,8 @@ impl Client {
         let call = if self.is_openai() {
             Call::to_openai(&request)
         } else {
-            let (path, dialect, body) = ("/api/chat", Dialect::Ollama, streamed(&request));
-            Call { path, dialect, body, falls_back: self.config().api == Api::Auto, attach: None }
+            let falls_back = self.config().api == Api::Auto;
+            Call { falls_back, ..Call::new("/api/chat", Dialect::Ollama, streamed(&request)) }
         };
         Stream::new(self.clone(), call)
     }
@@ -60,7 +60,7 @@ impl Client {
         let call = openai.unwrap_or_else(|| {
             let (path, dialect) = operation.at();
             let falls_back = is_chat && self.config().api == Api::Auto;
-            Call { path, dialect, body: Ok(body), falls_back, attach: None }
+            Call { falls_back, ..Call::new(path, dialect, Ok(body)) }
         });
         Stream::new(self.clone(), call)
     }
@@ -79,12 +79,8 @@ impl Client {
 
     fn attached(&self, id: &str, start: Start, snapshot: bool) -> Stream {
         let attach = Attach { id: StreamId::parse(id), start, snapshot };
-        let (path, dialect) = ("/streams", Dialect::Ollama);
-        let body = Ok(bytes::Bytes::new());
-        Stream::new(
-            self.clone(),
-            Call { path, dialect, body, falls_back: false, attach: Some(Box::new(attach)) },
-        )
+        let call = Call::new("/streams", Dialect::Ollama, Ok(bytes::Bytes::new()));
+        Stream::new(self.clone(), Call { attach: Some(Box::new(attach)), ..call })
     }
 
     /// Lists and controls the jobs of the relay that this client talks to.
@@ -93,10 +89,7 @@ impl Client {
     }
 
     fn stream(&self, path: &'static str, dialect: Dialect, request: &impl Serialize) -> Stream {
-        Stream::new(
-            self.clone(),
-            Call { path, dialect, body: streamed(request), falls_back: false, attach: None },
-        )
+        Stream::new(self.clone(), Call::new(path, dialect, streamed(request)))
     }
 }
 

@@ -3,7 +3,7 @@
 mod relayed;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ use crate::handle::{Client, accept, json_body};
 use crate::relay::{Answer, Submitting, Tail, Via};
 use crate::resume::{self, Resume};
 use crate::timer::Timer;
-use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
+use crate::transport::{Connection, Read, RequestBody, ResponseBody, TransportError};
 
 /// An item of a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -268,7 +268,7 @@ impl Stream {
     /// # Cancel safety
     /// Dropping the future loses nothing; the stream continues when polled again.
     pub async fn next(&mut self) -> Option<Item> {
-        std::future::poll_fn(|cx| self.poll_item(cx)).await
+        poll_fn(|cx| self.poll_item(cx)).await
     }
 
     /// Reads to the end. The answer is in the outcome's `reply`.
@@ -425,8 +425,8 @@ impl Stream {
 
     fn sending(&mut self, connection: Connection) -> Result<Submitting, Error> {
         let (client, call) = (self.client.clone(), &self.call);
-        if let Some(attach) = call.attach.clone() {
-            return Ok(self.attaching(*attach));
+        if let Some(attach) = call.attach.as_deref().cloned() {
+            return Ok(self.attaching(attach));
         }
         let (path, dialect, body) = (call.path, call.dialect, call.body.clone()?);
         if let Via::Relay(config) = &client.config().via {
@@ -434,7 +434,12 @@ impl Stream {
         }
         let headers = [("Content-Type", "application/json"), ("Accept", accept(dialect))];
         let request = client.request(Method::Post, path, RequestBody::Bytes(body), &headers);
-        Ok(Box::pin(Sending { response: connection.send(request) }))
+        // An async block would hold this future twice.
+        let mut sending = connection.send(request);
+        Ok(Box::pin(poll_fn(move |cx| {
+            let response = ready!(Pin::new(&mut sending).poll(cx));
+            Poll::Ready(response.map(Answer::Response).map_err(|error| failure::error(&error)))
+        })))
     }
 
     /// After the first record, a request is not retried, so its images need not be kept as long as its answer.
@@ -525,8 +530,7 @@ impl Stream {
     fn send_continuation(&mut self, rendered: Result<Bytes, Error>) {
         match rendered {
             Ok(body) => {
-                let (path, dialect) = ("/api/generate", Dialect::Ollama);
-                self.call = Call { path, dialect, body: Ok(body), falls_back: false, attach: None };
+                self.call = Call::new("/api/generate", Dialect::Ollama, Ok(body));
                 self.another_request();
                 self.connect();
             }
@@ -554,23 +558,6 @@ impl Stream {
         ready!(self.timer.poll(due, cx));
         self.life.tick(now());
         Poll::Ready(())
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A request being sent. An async block would hold the future of the response twice.
-    struct Sending<F> {
-        #[pin]
-        response: F,
-    }
-}
-
-impl<F: Future<Output = Result<Response, TransportError>>> Future for Sending<F> {
-    type Output = Result<Answer, Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(self.project().response.poll(cx));
-        Poll::Ready(response.map(Answer::Response).map_err(|error| failure::error(&error)))
     }
 }
 

@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use towline_core::dialect::Dialect;
 use towline_core::records::{Record, RecordKind, Records};
-use towline_core::stream::{BodyEnd, Lifecycle, Opened};
-use towline_core::timeouts::{Limits, Timeouts};
+use towline_core::stream::BodyEnd;
+use towline_core::timeouts::Limits;
+
+use crate::support::open;
 
 const BODY: &[u8] = b"{\"model\":\"m\",\"created_at\":\"1\",\"response\":\"a\",\"done\":false,\"odd\":[1]}\n\
     {\"model\":\"m\",\"created_at\":\"2\",\"response\":\"b\\n\",\"done\":false,\"odd\":[1]}\n\n\
@@ -18,10 +20,8 @@ const BODY: &[u8] = b"{\"model\":\"m\",\"created_at\":\"1\",\"response\":\"a\",\
 /// All records of a body in pieces of `piece` bytes.
 fn records(body: &[u8], piece: usize) -> Records {
     let now = Instant::now();
-    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
+    let mut life = open(Dialect::Ollama, Limits::default(), now);
     life.keep_records();
-    life.sent(now);
-    life.opened(&Opened { status: 200, ..Opened::default() }, now);
     let mut all = Records::default();
     for bytes in body.chunks(piece) {
         life.bytes(bytes, now);
@@ -68,9 +68,7 @@ fn an_error_of_the_server_is_no_record() {
 #[test]
 fn nothing_is_kept_unless_asked_for() {
     let now = Instant::now();
-    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
-    life.sent(now);
-    life.opened(&Opened { status: 200, ..Opened::default() }, now);
+    let mut life = open(Dialect::Ollama, Limits::default(), now);
     life.bytes(BODY, now);
     while life.next_event().is_some() {}
     assert!(life.take_records().is_empty());

@@ -5,10 +5,10 @@ use std::time::Instant;
 use towline_core::dialect::Dialect;
 use towline_core::error::{ErrorKind, Fault};
 use towline_core::outcome::{Ending, NotUnderstood, Outcome};
-use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
-use towline_core::timeouts::{Limits, Timeouts};
+use towline_core::stream::{BodyEnd, Phase};
+use towline_core::timeouts::Limits;
 
-use crate::support::{End, run};
+use crate::support::{End, open, run};
 
 const TEXT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
@@ -121,9 +121,7 @@ fn a_web_page_under_a_good_status_is_named_by_its_title() {
 #[test]
 fn a_phase_never_goes_back_because_of_a_web_page() {
     let now = Instant::now();
-    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
-    life.sent(now);
-    life.opened(&Opened { status: 200, ..Opened::default() }, now);
+    let mut life = open(Dialect::Ollama, Limits::default(), now);
     life.bytes(b" <html>", now);
     assert!(life.next_event().is_none());
     assert_eq!(life.phase(), Phase::Waiting);
